@@ -1,0 +1,103 @@
+"""The commands of this repository; standard library only, Python 3.11 or newer.
+
+    python tasks.py tour [DATA]     the whole pipeline in miniature on a folder in the 300-W layout
+    python tasks.py test [ARGS]     the tests (ARGS go to pytest)
+    python tasks.py lint [ARGS]     style, types, layers, spelling (ARGS go to ruff check: --fix)
+    python tasks.py docs [ARGS]     the documentation into site/ (ARGS go to mkdocs)
+
+Each makes .venv beside this file if there is none and installs into it what it needs, again only
+after pyproject.toml or constraints.txt changed. The package itself is installed editable, so that
+an edit or a pull counts at once; that it also works as a built wheel is checked by .ci/run.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+if sys.version_info < (3, 11):  # noqa: UP036  this file may be started by any Python
+    sys.exit("tasks.py: expected Python 3.11 or newer, got " + sys.version.split()[0])
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+STAMP = VENV / "installed.json"
+CONSTRAINTS = ROOT / "constraints.txt"
+
+USE = frozenset({"train", "export", "plot"})
+EXTRAS = {"tour": USE, "test": USE | {"dev"}, "lint": USE | {"dev"}, "docs": frozenset({"docs"})}
+
+
+def main(args: list[str]) -> int:
+    """Run one command; its exit code is that of the first tool that failed."""
+    if not args or args[0] not in EXTRAS:
+        print(str(__doc__).strip())
+        return 0 if args in (["-h"], ["--help"]) else 2
+    command, rest = args[0], args[1:]
+    install(EXTRAS[command])
+    if command == "tour":
+        return run([BIN / "dan", "tour", *rest], cwd=Path.cwd())  # DATA is relative to the user
+    if command == "test":
+        return run([PYTHON, "-m", "pytest", *rest])
+    if command == "docs":
+        return run([PYTHON, "-m", "mkdocs", "build", "--strict", *rest])
+    codes = [
+        run([BIN / "ruff", "check", ".", *rest]),
+        run([BIN / "ruff", "format", "--check", "."]),
+        run([PYTHON, "-m", "mypy"]),
+        run([BIN / "lint-imports", "--no-cache"]),
+        run([BIN / "codespell"]),
+    ]
+    return next((code for code in codes if code), 0)
+
+
+def install(extras: frozenset[str]) -> None:
+    """Bring .venv up to date; nothing to do where the stamp says so."""
+    done = read_stamp()
+    wanted = (ROOT / "pyproject.toml").read_bytes() + CONSTRAINTS.read_bytes()
+    digest = hashlib.sha256(wanted).hexdigest()
+    if done["digest"] == digest and extras <= set(done["extras"]):
+        return
+    extras |= set(done["extras"])
+    print(f"tasks.py: installing into {VENV} (minutes the first time)", flush=True)
+    pip: list[str | Path] = [PYTHON, "-m", "pip"]
+    if not PYTHON.exists() or run([*pip, "--version"], stdout=subprocess.DEVNULL):
+        must([sys.executable, "-m", "venv", VENV])
+    pinned = [*pip, "install", "--quiet", "--disable-pip-version-check", "-c", CONSTRAINTS]
+    if "train" in extras:
+        must([*pinned, "torch"])  # first and pinned: no other requirement gets to choose its build
+    must([*pinned, "-e", f"{ROOT}[{','.join(sorted(extras))}]"])
+    STAMP.write_text(json.dumps({"digest": digest, "extras": sorted(extras)}))
+
+
+def read_stamp() -> dict[str, Any]:
+    """What the last successful installation was made of."""
+    try:
+        return dict(json.loads(STAMP.read_text()))
+    except (OSError, ValueError):
+        return {"digest": "", "extras": []}
+
+
+def must(command: Sequence[str | Path]) -> None:
+    """Run a command that the rest depends on."""
+    if run(command):
+        sys.exit("tasks.py: the installation failed, see above; once mended, run the command again")
+
+
+def run(command: Sequence[str | Path], cwd: Path = ROOT, stdout: int | None = None) -> int:
+    """Run a command in the repository, show it, return its exit code."""
+    words = [str(word) for word in command]
+    print("$", *[word.replace(f"{ROOT}{os.sep}", "") for word in words], flush=True)
+    return subprocess.run(words, check=False, cwd=cwd, stdout=stdout).returncode
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

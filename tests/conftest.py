@@ -1,0 +1,33 @@
+"""Fixtures and skips that all tests share.
+
+A test that needs torch carries the mark ``torch``; a test file that imports the torch half at its
+top says ``torch = pytest.importorskip("torch")`` before those imports, or lies in a folder whose
+``conftest.py`` says so. Then the tests of the core run where torch is not installed.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Before torch is imported anywhere, also in processes that tests start: the machine is shared.
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+SHARED_300W = Path(__file__).resolve().parents[2] / "shared" / "300w"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what this machine cannot run."""
+    needs_gpu = item.get_closest_marker("gpu") is not None
+    if needs_gpu or item.get_closest_marker("torch") is not None:
+        torch = pytest.importorskip("torch", reason="needs torch, the extra 'train'")
+        if needs_gpu and not torch.accelerator.is_available():
+            pytest.skip("needs an accelerator")
+
+
+@pytest.fixture(scope="session")
+def shared_300w() -> Path:
+    """Folder of real 300-W faces beside the repository; research only, so never inside it."""
+    if not SHARED_300W.is_dir():
+        pytest.skip(f"needs the 300-W faces in {SHARED_300W}")
+    return SHARED_300W
