@@ -1,0 +1,32 @@
+"""From an image and an initial box (or points) to the canonical crop and back.
+
+This is the only copy of the crop geometry: preprocessing, training, evaluation and inference all
+come through here.
+"""
+
+import numpy.typing as npt
+
+from dan.geometry.similarity import Similarity, estimate_similarity
+from dan.geometry.warp import warp_image
+from dan.shapes import box_from_shape
+from dan.types import GreyImage, Points
+
+
+def crop_from_box(box_xyxy: npt.ArrayLike, mean_shape_crop: Points) -> Similarity:
+    """``crop_from_image`` for a face box: the mean shape fitted into the box goes to its place.
+
+    Args:
+        box_xyxy: (4,) box of the landmarks, pixels of the image.
+        mean_shape_crop: (N, 2) mean shape, pixels of the crop.
+    """
+    return box_from_shape(mean_shape_crop, box_xyxy).inverse()
+
+
+def crop_from_points(points: Points, mean_shape_crop: Points) -> Similarity:
+    """``crop_from_image`` that brings (N, 2) image points nearest to the mean shape: also upright."""
+    return estimate_similarity(points, mean_shape_crop)
+
+
+def extract_crop(image: GreyImage, crop_from_image: Similarity, crop_size: int) -> GreyImage:
+    """The (crop_size, crop_size) crop of an (H, W) image."""
+    return warp_image(image, crop_from_image, (crop_size, crop_size))

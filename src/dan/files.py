@@ -1,0 +1,73 @@
+"""Files read with one clear line on failure, and written whole or not at all."""
+
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dan.errors import DataError, FormatError
+from dan.types import FilePath
+
+
+def read_text(path: FilePath) -> str:
+    r"""The text of a UTF-8 file; line ends become ``\n``, a byte order mark is dropped.
+
+    Raises:
+        FormatError: naming the file, if it is missing, unreadable or not text.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise FormatError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{path}: expected text, got bytes that are not UTF-8") from error
+
+
+@contextmanager
+def replacing(path: FilePath) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; on success it takes the place of ``path``.
+
+    If the body raises, ``path`` stays as it was and the temporary file is removed.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def building_folder(path: FilePath) -> Iterator[Path]:
+    """Yield a temporary folder beside ``path``; on success it becomes ``path``.
+
+    If the body raises, Ctrl-C included, nothing is left behind.
+
+    Raises:
+        DataError: if ``path`` exists and is not an empty folder; nothing is written then.
+    """
+    path = Path(path)
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise DataError(f"{path}: expected a new or empty folder; choose another, or remove it")
+    temporary = path.with_name(f".{path.name}.partial-{secrets.token_hex(4)}")
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        if path.exists():
+            path.rmdir()
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_bytes(path: FilePath, data: bytes) -> None:
+    """Write a whole file or nothing."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: FilePath, text: str) -> None:
+    r"""Write a whole UTF-8 file or nothing, with ``\n`` line ends on every system."""
+    write_bytes(path, text.encode())

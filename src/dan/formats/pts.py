@@ -1,0 +1,88 @@
+"""The 300-W ``.pts`` format: 1-based (MATLAB) coordinates on disk, 0-based in memory.
+
+::
+
+    version: 1
+    n_points: 68
+    {
+    233.872 195.230
+    ...
+    }
+"""
+
+import re
+
+import numpy as np
+
+from dan.checks import as_points
+from dan.errors import FormatError
+from dan.files import read_text, write_text
+from dan.types import FilePath, Points
+
+_HEADER = re.compile(r"\s*version:\s*\S+\s+n_points:\s*(\d+)\s*\{(.*)", re.DOTALL)
+MAX_POINTS = 100_000
+
+
+def parse_pts(text: str) -> Points:
+    """Landmarks of a ``.pts`` text.
+
+    Windows line ends and commas between the coordinates are taken.
+
+    Returns:
+        (N, 2) float32, pixels, 0-based.
+
+    Raises:
+        FormatError: on a missing header or closing brace, a wrong count, or a coordinate that is
+            not a finite number.
+    """
+    header = _HEADER.match(text)
+    if header is None:
+        raise FormatError("expected 'version: 1', 'n_points: N' and '{', got another header")
+    n_points, body = int(header[1]), header[2]
+    if not 0 < n_points <= MAX_POINTS:
+        raise FormatError(f"n_points: expected 1..{MAX_POINTS}, got {n_points}")
+    inside, brace, _ = body.partition("}")
+    if not brace:
+        raise FormatError("expected a closing '}', got the end of the file")
+    points = parse_rows(inside)
+    if len(points) != n_points:
+        raise FormatError(f"expected {n_points} points as n_points says, got {len(points)}")
+    return (points - 1.0).astype(np.float32)
+
+
+def parse_rows(text: str) -> Points:
+    """(N, 2) float64 of lines with two finite numbers each, parted by white space or a comma."""
+    rows = [line.replace(",", " ").split() for line in text.splitlines() if line.strip()]
+    for number, row in enumerate(rows, start=1):
+        if len(row) != 2:
+            raise FormatError(f"point {number}: expected 2 numbers, got {' '.join(row)!r}")
+    try:
+        points = np.array(rows, dtype=np.float64).reshape(-1, 2)
+    except ValueError as error:
+        raise FormatError(f"expected numbers: {error}") from error
+    finite = np.isfinite(points).all(axis=1)
+    if not finite.all():
+        number = int(np.argmin(finite))
+        raise FormatError(f"point {number + 1}: expected finite numbers, got {rows[number]}")
+    return points
+
+
+def render_pts(points: Points) -> str:
+    """The ``.pts`` text of (N, 2) points, three decimals."""
+    points = as_points("points", points)
+    rows = "".join(f"{x:.3f} {y:.3f}\n" for x, y in (points.astype(np.float64) + 1.0).tolist())
+    return f"version: 1\nn_points: {len(points)}\n{{\n{rows}}}\n"
+
+
+def load_pts(path: FilePath) -> Points:
+    """Read a ``.pts`` file; see :func:`parse_pts`. Errors name the file."""
+    text = read_text(path)
+    try:
+        return parse_pts(text)
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from error
+
+
+def save_pts(path: FilePath, points: Points) -> None:
+    """Write a ``.pts`` file, whole or not at all."""
+    write_text(path, render_pts(points))

@@ -1,0 +1,44 @@
+"""Boxes ``xyxy`` in pixels: (4,) float64 arrays ``x0, y0, x1, y1``."""
+
+import numpy as np
+import numpy.typing as npt
+
+from dan.checks import as_points
+from dan.errors import DegenerateShapeError
+from dan.types import Box, FloatArray, Points
+
+
+def box_of_points(points: Points) -> Box:
+    """Tight box around (N, 2) points, from centre of the outermost pixel to centre.
+
+    Raises:
+        DegenerateShapeError: if the points span no width or no height, or are not finite.
+    """
+    points = as_points("points", points)
+    if not len(points) or not np.isfinite(points).all():
+        raise DegenerateShapeError(f"points: expected finite points, got {points.tolist()}")
+    box = np.concatenate([points.min(axis=0), points.max(axis=0)]).astype(np.float64)
+    if not (box[2] > box[0] and box[3] > box[1]):
+        raise DegenerateShapeError(
+            f"points: expected them to span an area, got the box {box.tolist()}"
+        )
+    return box
+
+
+def box_centre(box_xyxy: npt.ArrayLike) -> FloatArray:
+    """(2,) centre (x, y)."""
+    box = np.asarray(box_xyxy, dtype=np.float64)
+    centre: FloatArray = (box[:2] + box[2:]) / 2
+    return centre
+
+
+def box_size_wh(box_xyxy: npt.ArrayLike) -> FloatArray:
+    """(2,) width and height."""
+    box = np.asarray(box_xyxy, dtype=np.float64)
+    size: FloatArray = box[2:] - box[:2]
+    return size
+
+
+def box_diagonal(box_xyxy: npt.ArrayLike) -> float:
+    """Length of the diagonal, pixels."""
+    return float(np.hypot(*box_size_wh(box_xyxy)))

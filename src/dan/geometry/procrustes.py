@@ -1,0 +1,45 @@
+"""Procrustes alignment: shapes compared without position, scale and rotation."""
+
+import numpy as np
+
+from dan.checks import check_shape
+from dan.geometry.boxes import box_centre, box_of_points, box_size_wh
+from dan.geometry.similarity import estimate_similarity
+from dan.types import FloatArray, Points
+
+
+def align_shape(points: Points, reference: Points) -> Points:
+    """``points`` moved by the similarity that brings them nearest to ``reference``, both (N, 2)."""
+    return estimate_similarity(points, reference).apply(points)
+
+
+def mean_shape_of(shapes: FloatArray, *, tolerance: float = 1e-6, max_rounds: int = 50) -> Points:
+    """Generalised Procrustes mean (Gower 1975) of upright shapes.
+
+    Each shape is aligned to the running mean and the mean is taken anew until it moves by less
+    than ``tolerance`` of its size. The first mean is the plain average of the shapes, each with its
+    box centred and its larger side scaled to 1, so the orientation is that of the data.
+
+    Args:
+        shapes: (F, N, 2) landmarks, any frame each, N >= 2.
+
+    Returns:
+        (N, 2) float32, bounding box centred on the origin, its larger side 1.
+    """
+    shapes = np.asarray(shapes, dtype=np.float64)
+    check_shape("shapes", shapes, ("F", "N", 2))
+    mean = _unit(np.mean([_unit(shape) for shape in shapes], axis=0))
+    for _ in range(max_rounds):
+        aligned = np.mean([align_shape(shape, mean) for shape in shapes], axis=0)
+        refined = _unit(align_shape(aligned, mean))
+        moved = float(np.abs(refined - mean).max())
+        mean = refined
+        if moved < tolerance:
+            break
+    return mean.astype(np.float32)
+
+
+def _unit(points: Points) -> Points:
+    box = box_of_points(points)
+    unit: Points = (points - box_centre(box)) / box_size_wh(box).max()
+    return unit

@@ -1,0 +1,17 @@
+"""Scores of face alignment: normalised mean error, CED, AUC, failure rate."""
+
+from dan.metrics.curves import area_under_ced, ced, failure_rate
+from dan.metrics.nme import NORMALISERS, Normaliser, normalised_errors, normaliser_lengths
+from dan.metrics.results import Score, render_table
+
+__all__ = [
+    "NORMALISERS",
+    "Normaliser",
+    "Score",
+    "area_under_ced",
+    "ced",
+    "failure_rate",
+    "normalised_errors",
+    "normaliser_lengths",
+    "render_table",
+]

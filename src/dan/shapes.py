@@ -1,0 +1,48 @@
+"""The mean shape in the crop's frame, and the mean shape fitted into a box."""
+
+import numpy as np
+import numpy.typing as npt
+
+from dan.checks import as_box, as_points
+from dan.errors import ConfigError
+from dan.geometry.boxes import box_centre, box_of_points, box_size_wh
+from dan.geometry.similarity import Similarity
+from dan.types import Points
+
+
+def shape_in_frame(mean_shape: Points, crop_size: int, face_size: float) -> Points:
+    """The mean shape where the network expects the face.
+
+    Its bounding box is centred in the square crop, in pixel-centre coordinates, and its larger side
+    is ``face_size`` pixels. The paper: 56 of 112 pixels.
+
+    Args:
+        mean_shape: (N, 2) landmarks in any frame.
+        crop_size: side of the crop, pixels.
+        face_size: larger side of the shape's box, pixels, at most ``crop_size``.
+
+    Returns:
+        (N, 2) float32 landmarks, pixels of the crop.
+    """
+    if not 0 < face_size <= crop_size:
+        raise ConfigError(f"face size: expected 0 < size <= {crop_size}, got {face_size}")
+    points = as_points("mean_shape", mean_shape)
+    box = box_of_points(points)
+    frame_from_shape = Similarity.about(
+        box_centre(box),
+        scale=face_size / float(box_size_wh(box).max()),
+        move_to_xy=[(crop_size - 1) / 2] * 2,
+    )
+    return frame_from_shape.apply(points).astype(np.float32)
+
+
+def box_from_shape(mean_shape: Points, box_xyxy: npt.ArrayLike) -> Similarity:
+    """The transform that fits the mean shape into a box, upright.
+
+    Centre on centre; the scale is the mean of the width ratio and the height ratio (the reference
+    implementation's initialisation).
+    """
+    box = as_box("box", box_xyxy)
+    shape_box = box_of_points(as_points("mean_shape", mean_shape))
+    scale = float((box_size_wh(box) / box_size_wh(shape_box)).mean())
+    return Similarity.about(box_centre(shape_box), scale=scale, move_to_xy=box_centre(box))
