@@ -1,0 +1,1 @@
+"""Data sets on disk: annotated image folders, packed faces, the old scripts' samples."""

@@ -1,0 +1,57 @@
+"""Predictions as files: ``.pts`` beside a picture with prediction and truth drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from dan.draw import draw_face
+from dan.evaluation.predict import Predictions
+from dan.formats import save_pts
+from dan.geometry import box_of_points, box_size_wh
+from dan.images import read_rgb, write_png
+
+FACE_MARGIN = 0.25
+"""Room left around the face in the overview's tiles, as a share of its size."""
+
+
+def save_predictions(predictions: Predictions, folder: Path) -> None:
+    """Write ``NAME.pts`` of every face that has a prediction, below ``folder``."""
+    for image, points in zip(predictions.images, predictions.estimates[-1], strict=True):
+        if np.isfinite(points).all():
+            path = folder / f"{image.name}.pts"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_pts(path, points)
+
+
+def draw_predictions(
+    predictions: Predictions, folder: Path, on_face: Callable[[], None] = lambda: None
+) -> list[npt.NDArray[np.uint8]]:
+    """Write ``NAME.png`` of every face, below ``folder``; return the faces cut out of them."""
+    tiles = []
+    rows = zip(predictions.images, predictions.estimates[-1], predictions.truth, strict=True)
+    for image, points, truth in rows:
+        found = points if np.isfinite(points).all() else None
+        picture = read_rgb(image.image_path)
+        drawn = draw_face(
+            picture, truth if found is None else found, predictions.scheme, truth_xy=truth
+        )
+        path = folder / f"{image.name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_png(path, drawn)
+        tiles.append(_around_face(drawn, truth, drawn.shape[1] / picture.shape[1]))
+        on_face()
+    return tiles
+
+
+def _around_face(
+    picture: npt.NDArray[np.uint8], points: npt.NDArray[np.float32], enlarged: float
+) -> npt.NDArray[np.uint8]:
+    box = box_of_points(points * enlarged)
+    margin = FACE_MARGIN * float(box_size_wh(box).max())
+    x0, y0 = np.maximum(box[:2] - margin, 0).astype(int)
+    x1, y1 = np.ceil(box[2:] + margin).astype(int)
+    return picture[y0:y1, x0:x1]

@@ -1,0 +1,37 @@
+"""Scores of predictions: one line a stage, then the result by every normaliser."""
+
+from pathlib import Path
+
+from dan.evaluation.predict import Predictions
+from dan.metrics import NORMALISERS, Normaliser, Score, normalised_errors
+
+
+def score_predictions(
+    predictions: Predictions, subset: str, threshold: float = 0.08
+) -> list[Score]:
+    """Scores of each stage by the first normaliser, then of the last stage by all others.
+
+    Args:
+        predictions: what was found.
+        subset: name of the faces in the table.
+        threshold: of AUC and failure rate, a fraction of the normaliser.
+    """
+    usable: list[Normaliser] = [
+        name for name in NORMALISERS if predictions.scheme.eyes is not None or name == "diagonal"
+    ]
+    stages = len(predictions.estimates)
+    rows = [(stage, usable[0]) for stage in range(stages)]
+    rows += [(stages - 1, name) for name in usable[1:]]
+    return [
+        Score.of(
+            normalised_errors(
+                predictions.estimates[stage], predictions.truth, predictions.scheme, normaliser
+            ),
+            subset=f"{subset}, stage {stage + 1}",
+            scheme=predictions.scheme.name,
+            box_source=Path(predictions.box_source).stem,
+            normaliser=normaliser,
+            threshold=threshold,
+        )
+        for stage, normaliser in rows
+    ]
