@@ -1,0 +1,97 @@
+"""What a network is made of: one frozen dataclass, and presets that are functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+from dan.errors import ConfigError
+
+HeatMapKernel = Literal["inverse_distance", "gaussians"]
+Variant = Literal["theano", "tensorflow"]
+
+
+@dataclass(frozen=True)
+class DANConfig:
+    """Sizes and kinds of a :class:`dan.model.DAN`.
+
+    Attributes:
+        n_landmarks: points a face.
+        image_size: side of the square crop, pixels, a multiple of 16 (four poolings).
+        n_stages: stages of the cascade, at least 1.
+        width: channels of the first block; the next ones have 2, 4 and 8 times as many.
+        hidden: units of the dense layer from which offsets and feature image come.
+        dropout: probability before that layer.
+        heat_map: ``inverse_distance``, the paper's 1/(1 + d), or ``gaussians``, a sum of separable
+            Gaussians, several times cheaper.
+        variant: ``theano``, the authors' network (convolution, batch norm, ReLU; nearest
+            up-scaling; heat map cut off 8 pixels from each point; edges repeated in warps), or
+            ``tensorflow``, its port (convolution with bias, ReLU, batch norm; bilinear up-scaling;
+            uncut heat map; zeros beyond the edges), for imported weights.
+    """
+
+    n_landmarks: int = 68
+    image_size: int = 112
+    n_stages: int = 2
+    width: int = 64
+    hidden: int = 256
+    dropout: float = 0.5
+    heat_map: HeatMapKernel = "inverse_distance"
+    variant: Variant = "theano"
+
+    def __post_init__(self) -> None:
+        for name in ("n_landmarks", "image_size", "n_stages", "width", "hidden"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ConfigError(f"{name}: expected a whole number of at least 1, got {value!r}")
+        if self.n_landmarks < 2:
+            raise ConfigError("n_landmarks: expected at least 2, got 1")
+        if self.image_size % 16 or self.image_size < 32:
+            raise ConfigError(
+                f"image_size: expected a multiple of 16, at least 32, got {self.image_size}"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout: expected 0 <= p < 1, got {self.dropout}")
+        for name, allowed in (("heat_map", HeatMapKernel), ("variant", Variant)):
+            value = getattr(self, name)
+            if value not in get_args(allowed):
+                raise ConfigError(
+                    f"{name}: expected one of {', '.join(get_args(allowed))}, got {value!r}"
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> DANConfig:
+        """The configuration that :meth:`to_dict` described.
+
+        Raises:
+            ConfigError: on an unknown entry or a value out of range.
+        """
+        unknown = set(values) - {field.name for field in fields(cls)}
+        if unknown:
+            raise ConfigError(f"model: unknown settings {', '.join(sorted(unknown))}")
+        return cls(**values)
+
+
+def paper(n_landmarks: int = 68, n_stages: int = 2) -> DANConfig:
+    """The network of the paper: width 64 and the 1/(1 + d) heat map."""
+    return DANConfig(n_landmarks=n_landmarks, n_stages=n_stages)
+
+
+def full(n_landmarks: int = 68, n_stages: int = 2) -> DANConfig:
+    """The paper's width with the cheaper heat map."""
+    return DANConfig(n_landmarks=n_landmarks, n_stages=n_stages, heat_map="gaussians")
+
+
+def half(n_landmarks: int = 68, n_stages: int = 2) -> DANConfig:
+    """Width 32: about a quarter of the multiplications."""
+    return DANConfig(n_landmarks=n_landmarks, n_stages=n_stages, width=32, heat_map="gaussians")
+
+
+def quarter(n_landmarks: int = 68, n_stages: int = 2) -> DANConfig:
+    """Width 16: about a sixteenth of the multiplications."""
+    return DANConfig(n_landmarks=n_landmarks, n_stages=n_stages, width=16, heat_map="gaussians")

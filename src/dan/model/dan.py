@@ -1,0 +1,106 @@
+"""The cascade."""
+
+import math
+from collections.abc import Iterable
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dan.checks import check_shape
+from dan.model.config import DANConfig
+from dan.model.connection import Connection
+from dan.model.geometry import move_points
+from dan.model.stage import Stage
+from dan.types import FloatArray, Points
+
+
+def _circle(n_landmarks: int, size: int) -> Tensor:
+    """(N, 2) points on a circle: any shape that spans an area, until the real one is set."""
+    angles = torch.arange(n_landmarks) * (2 * math.pi / n_landmarks)
+    return torch.stack([angles.cos(), angles.sin()], dim=1) * (size / 4) + (size - 1) / 2
+
+
+class DAN(nn.Module):
+    """Deep Alignment Network: each stage corrects the points of the last in a canonical frame.
+
+    Buffers, so that a checkpoint is complete: ``mean_shape`` (N, 2), pixels of the crop, where the
+    search starts; ``mean_image`` and ``std_image`` (S, S), grey levels, by which crops are
+    normalised.
+    """
+
+    def __init__(self, config: DANConfig) -> None:
+        super().__init__()
+        self.config = config
+        size = config.image_size
+        self.register_buffer("mean_shape", _circle(config.n_landmarks, size))
+        self.register_buffer("mean_image", torch.zeros(size, size))
+        self.register_buffer("std_image", torch.ones(size, size))
+        self.mean_shape: Tensor
+        self.mean_image: Tensor
+        self.std_image: Tensor
+        self.stages = nn.ModuleList(
+            Stage(config, n_channels=1 if index == 0 else 3) for index in range(config.n_stages)
+        )
+        self.connections = nn.ModuleList(Connection(config) for _ in range(config.n_stages - 1))
+
+    def set_statistics(
+        self, mean_shape: Points, mean_image: FloatArray, std_image: FloatArray
+    ) -> None:
+        """Take the training set's mean shape and its mean and deviation images.
+
+        Args:
+            mean_shape: (N, 2), pixels of the crop.
+            mean_image: (S, S) grey levels.
+            std_image: (S, S) grey levels; values under one half (a constant pixel) count as one.
+        """
+        size = self.config.image_size
+        check_shape("mean_shape", mean_shape, (self.config.n_landmarks, 2))
+        check_shape("mean_image", mean_image, (size, size))
+        check_shape("std_image", std_image, (size, size))
+        std = np.where(std_image < 0.5, 1.0, std_image)
+        for buffer, values in (
+            (self.mean_shape, mean_shape),
+            (self.mean_image, mean_image),
+            (self.std_image, std),
+        ):
+            buffer.copy_(torch.as_tensor(np.asarray(values, dtype=np.float32)))
+
+    def forward(self, crops: Tensor, n_stages: int | None = None) -> list[Tensor]:
+        """Find the landmarks of cropped faces.
+
+        Args:
+            crops: (B, 1, S, S) grey levels 0..255.
+            n_stages: run the first stages only; default all.
+
+        Returns:
+            One (B, N, 2) estimate a stage, pixels of the crop; the last is the result.
+        """
+        images = (crops - self.mean_image) / self.std_image
+        offsets, hidden = self.stages[0](images)
+        estimates = [self.mean_shape + offsets]
+        for connection, stage in list(zip(self.connections, self.stages[1:], strict=True))[
+            : None if n_stages is None else n_stages - 1
+        ]:
+            look = connection(images, estimates[-1], hidden, self.mean_shape)
+            offsets, hidden = stage(look.images)
+            estimates.append(move_points(look.points + offsets, look.crop_from_canonical))
+        return estimates
+
+    def in_memory_format(self, memory_format: torch.memory_format) -> Self:
+        """Lay out the kernels, and so all maps, as channels_last or contiguous (channels first)."""
+        return self.to(memory_format=memory_format)  # type: ignore[call-overload,no-any-return]
+
+    def train_stages(self, trained: Iterable[int]) -> None:
+        """Put the given stages (1-based) in training and freeze all others, batch statistics too.
+
+        A stage's connection belongs to the stage that it feeds.
+        """
+        chosen = set(trained)
+        self.train(mode=False)
+        for number, stage in enumerate(self.stages, start=1):
+            parts = [stage] if number == 1 else [stage, self.connections[number - 2]]
+            for part in parts:
+                part.requires_grad_(number in chosen)
+                part.train(number in chosen)

@@ -1,0 +1,100 @@
+"""Torch geometry: parity with NumPy's, gradients, sampling positions."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from dan.geometry import Similarity, estimate_similarity, warp_image
+from dan.model import geometry
+
+PARITY = 1e-5
+
+
+def random_shapes(seed: int, count: int = 5, n: int = 68) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(-1, 1, (count, n, 2))
+
+
+def test_estimate_and_move_agree_with_numpy():
+    src, dst = random_shapes(0), random_shapes(1)[0]
+    found = geometry.estimate_similarity(torch.from_numpy(src), torch.from_numpy(dst))
+    moved = geometry.move_points(torch.from_numpy(src), found)
+    for index, shape in enumerate(src):
+        wanted = estimate_similarity(shape, dst)
+        np.testing.assert_allclose(found[index].numpy(), wanted.matrix, atol=PARITY)
+        np.testing.assert_allclose(moved[index].numpy(), wanted.apply(shape), atol=PARITY)
+
+
+def test_float32_agrees_with_numpy_to_1e_5_of_the_crop():
+    src = (random_shapes(0) * 50 + 56).astype(np.float32)
+    dst = (random_shapes(1)[0] * 50 + 56).astype(np.float32)
+    transform = geometry.estimate_similarity(torch.from_numpy(src), torch.from_numpy(dst))
+    moved = geometry.move_points(torch.from_numpy(src), transform).numpy()
+    for shape, got in zip(src, moved, strict=True):
+        np.testing.assert_allclose(
+            got / 112, estimate_similarity(shape, dst).apply(shape) / 112, atol=PARITY
+        )
+
+
+def test_invert_and_compose_agree_with_numpy():
+    first = Similarity.about([3.0, 4.0], scale=1.5, angle_deg=20, move_to_xy=[7.0, 1.0])
+    second = Similarity.about([-2.0, 9.0], scale=0.4, angle_deg=-70, move_to_xy=[0.0, 3.0])
+    a, b = (torch.from_numpy(transform.matrix)[None] for transform in (first, second))
+    np.testing.assert_allclose(geometry.invert(a)[0], first.inverse().matrix, atol=PARITY)
+    np.testing.assert_allclose(geometry.compose(a, b)[0], (first @ second).matrix, atol=PARITY)
+
+
+def test_coinciding_points_give_finite_numbers():
+    found = geometry.estimate_similarity(torch.ones(1, 5, 2), torch.rand(5, 2))
+    assert torch.isfinite(found).all()
+
+
+def test_identity_warp_changes_nothing():
+    image = torch.rand(2, 1, 16, 16)
+    identity = torch.eye(2, 3).repeat(2, 1, 1)
+    torch.testing.assert_close(geometry.warp(image, identity, 16), image, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("border", "corner"), [("edge", 1.0), ("zero", 0.0)])
+def test_whole_pixel_shift_and_border(border, corner):
+    image = torch.zeros(1, 1, 8, 8)
+    image[0, 0, 0, 0] = 1.0
+    image[0, 0, 3, 5] = 2.0
+    shift = torch.tensor([[[1.0, 0.0, -2.0], [0.0, 1.0, -1.0]]])  # image_from_out
+    out = geometry.warp(image, shift, 8, border)
+    assert out[0, 0, 4, 7].item() == pytest.approx(2.0, abs=1e-5)
+    assert out[0, 0, 0, 0].item() == pytest.approx(corner, abs=1e-5)
+
+
+def test_warp_agrees_with_opencv_within_its_rounding():
+    rng = np.random.default_rng(0)
+    image = np.kron(rng.integers(0, 255, (8, 8)), np.ones((8, 8))).astype(np.uint8)
+    out_from_image = Similarity.about([30.0, 33.0], scale=1.1, angle_deg=17, move_to_xy=[25, 31])
+    wanted = warp_image(image, out_from_image, (64, 64)).astype(np.float32)
+    image_from_out = torch.from_numpy(out_from_image.inverse().matrix).float()[None]
+    got = geometry.warp(torch.from_numpy(image)[None, None].float(), image_from_out, 64)[0, 0]
+    # OpenCV rounds positions to a 32nd of a pixel: 255 / 32 = 8 levels at a hard edge.
+    assert np.abs(got.numpy() - wanted).max() <= 9
+    assert np.abs(got.numpy() - wanted).mean() < 0.7
+
+
+def test_coordinates_stay_float32_under_autocast():
+    shapes = torch.rand(1, 5, 2) * 100
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        moved = geometry.move_points(shapes, torch.eye(2, 3)[None])
+        joined = geometry.compose(torch.eye(2, 3)[None], torch.eye(2, 3)[None])
+    assert moved.dtype == joined.dtype == torch.float32
+    torch.testing.assert_close(moved, shapes, atol=0, rtol=0)
+
+
+def test_gradients_in_float64():
+    points = torch.from_numpy(random_shapes(3, 2, 5)).requires_grad_()
+    target = torch.from_numpy(random_shapes(4, 1, 5)[0])
+    image = torch.from_numpy(np.random.default_rng(0).uniform(0, 1, (2, 1, 6, 6)))
+
+    def through_all(p):
+        transform = geometry.estimate_similarity(p, target)
+        moved = geometry.move_points(p, geometry.compose(geometry.invert(transform), transform))
+        return moved, geometry.warp(image, transform + 1.3, 3)
+
+    assert torch.autograd.gradcheck(through_all, (points,))

@@ -1,0 +1,75 @@
+"""Model files: whole, checked, free of pickle."""
+
+import json
+import pickle
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from safetensors.torch import save_file
+
+from dan.errors import CheckpointError
+from dan.model import DAN, DANConfig, load_model, save_model
+from dan.schemes import LandmarkScheme
+
+CONFIG = DANConfig(n_landmarks=5, image_size=32, width=2, hidden=8, n_stages=2)
+SCHEME = LandmarkScheme.from_mirror([1, 0, 2, 4, 3])
+
+
+def test_round_trip(tmp_path):
+    model = DAN(CONFIG).eval()
+    path = tmp_path / "model.safetensors"
+    save_model(path, model, SCHEME, {"data": "drawn faces"})
+    loaded = load_model(path)
+    assert loaded.model.config == CONFIG
+    assert loaded.scheme == SCHEME
+    assert loaded.training == {"data": "drawn faces"}
+    crops = torch.rand(2, 1, 32, 32) * 255
+    torch.testing.assert_close(loaded.model(crops), model(crops), atol=0, rtol=0)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def damaged(kind: str, path) -> None:
+    save_model(path, DAN(CONFIG), SCHEME)
+    if kind == "missing":
+        path.unlink()
+    elif kind == "truncated":
+        path.write_bytes(path.read_bytes()[:-1000])
+    elif kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "pickle":
+        path.write_bytes(pickle.dumps({"weights": [1, 2, 3]}))
+    elif kind == "foreign":
+        save_file({"x": torch.ones(3)}, path)
+    elif kind == "newer":
+        header = {"format": 99}
+        save_file({"x": torch.ones(3)}, path, {"dan": json.dumps(header)})
+    elif kind == "other shape":
+        other = DAN(DANConfig(**{**CONFIG.to_dict(), "width": 4}))
+        header = {"format": 1, "config": CONFIG.to_dict(), "scheme": SCHEME.to_dict()}
+        save_file(other.state_dict(), path, {"dan": json.dumps(header)})
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("missing", "expected a checkpoint file, found none"),
+        ("truncated", "expected a dan checkpoint"),
+        ("empty", "expected a dan checkpoint"),
+        ("pickle", "expected a dan checkpoint"),
+        ("foreign", "expected a dan checkpoint"),
+        ("newer", "expected format 1, got 99"),
+        (
+            "other shape",
+            r"stages.0.blocks.0.conv.weight: expected \(2, 1, 3, 3\), got \(4, 1, 3, 3\)",
+        ),
+    ],
+)
+def test_bad_files_are_named_in_one_line(tmp_path, kind, message):
+    path = tmp_path / "model.safetensors"
+    damaged(kind, path)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load_model(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
