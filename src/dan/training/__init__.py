@@ -1,0 +1,1 @@
+"""Training of the network: stage after stage, on Hugging Face Accelerate."""

@@ -1,0 +1,173 @@
+"""Random training samples, whole batches at a time, on the device of the faces.
+
+All random numbers of a batch come from one seed and are drawn for the global batch, of which each
+process takes its slice: the samples do not depend on how many processes share the work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from dan.model.distributed import world
+from dan.model.geometry import compose, invert, move_points, warp
+from dan.schemes import LandmarkScheme
+from dan.training.config import Augmentation
+from dan.training.faces import Faces
+
+MAX_DEVIATIONS = 2.5
+"""Normal draws are cut off here, so that no face leaves its crop."""
+
+BLUR_RADIUS = 4
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Training samples.
+
+    Attributes:
+        crops: (B, 1, S, S) grey levels 0..255, float32.
+        points: (B, N, 2) landmarks, pixels of the crops.
+    """
+
+    crops: Tensor
+    points: Tensor
+
+
+class Augmenter:
+    """Cuts random samples out of faces.
+
+    Args:
+        faces: where the samples come from.
+        crop_size: side of the crops, pixels.
+        scheme: says how landmarks change places in a flip.
+        settings: how much is changed; :meth:`Augmentation.none` gives the canonical crops.
+    """
+
+    def __init__(
+        self, faces: Faces, crop_size: int, scheme: LandmarkScheme, settings: Augmentation
+    ) -> None:
+        self.faces = faces
+        self.crop_size = crop_size
+        self.settings = settings
+        self.device = faces.images.device
+        self.mirror = None if scheme.mirror is None else torch.from_numpy(scheme.mirror)
+        if self.mirror is not None:
+            self.mirror = self.mirror.to(self.device)
+
+    def batch(self, indices: Tensor, seed: int, *, whole: bool = False) -> Batch:
+        """The samples of this process.
+
+        Args:
+            indices: (G,) faces of the global batch, on the CPU; G is a multiple of the processes.
+            seed: gives the same samples for the same indices.
+            whole: give every process all samples, not its slice.
+        """
+        rank, size = (0, 1) if whole else world()
+        mine = slice(rank * len(indices) // size, (rank + 1) * len(indices) // size)
+        dice = _Dice(len(indices), mine, seed, self.device)
+        chosen = indices[mine].to(self.device)
+        crop_from_image, flipped = self._transforms(self.faces.crop_from_image[chosen], dice)
+        points = move_points(self.faces.points[chosen], crop_from_image)
+        if self.mirror is not None:
+            points = torch.where(flipped[:, None, None], points[:, self.mirror], points)
+        images = self.faces.images[chosen][:, None].float()  # (B, 1, H, W)
+        crops = warp(images, invert(crop_from_image), self.crop_size)
+        return Batch(self._photometric(crops, dice), points)
+
+    def _transforms(self, crop_from_image: Tensor, dice: _Dice) -> tuple[Tensor, Tensor]:
+        """(B, 2, 3) randomly changed transforms, and which of them (B,) flip."""
+        settings, centre = self.settings, (self.crop_size - 1) / 2
+        angle = dice.normal(settings.rotation_deg).deg2rad()
+        scale = dice.normal(settings.scale).exp()
+        shift_x = dice.normal(settings.shift) * self.crop_size
+        shift_y = dice.normal(settings.shift) * self.crop_size
+        flipped = dice.chance(settings.flip if self.mirror is not None else 0.0)
+        sign = 1 - 2 * flipped.float()  # mirrors x about the centre
+        cos, sin = scale * angle.cos(), scale * angle.sin()
+        a, b, c, d = cos * sign, -sin, sin * sign, cos
+        tx = centre + shift_x - (a + b) * centre
+        ty = centre + shift_y - (c + d) * centre
+        changed_from_crop = torch.stack([a, b, tx, c, d, ty], dim=1).view(-1, 2, 3)
+        return compose(changed_from_crop, crop_from_image), flipped
+
+    def _photometric(self, crops: Tensor, dice: _Dice) -> Tensor:
+        settings = self.settings
+        levels = crops / 255
+        if settings.gamma:
+            exponent = dice.normal(settings.gamma).exp()
+            levels = levels.clamp_min(1e-4) ** exponent.view(-1, 1, 1, 1)
+        if settings.contrast or settings.brightness:
+            mean = levels.mean(dim=(1, 2, 3), keepdim=True)
+            contrast = dice.normal(settings.contrast).exp().view(-1, 1, 1, 1)
+            brightness = dice.normal(settings.brightness).view(-1, 1, 1, 1)
+            levels = (levels - mean) * contrast + mean + brightness
+        if settings.blur:
+            sigma = dice.uniform() * settings.blur_sigma * dice.chance(settings.blur)
+            levels = gaussian_blur(levels, sigma)
+        if settings.noise:
+            strength = dice.uniform() * settings.noise_levels / 255 * dice.chance(settings.noise)
+            noise = dice.normal_images(self.crop_size)
+            levels = levels + noise * strength.view(-1, 1, 1, 1)
+        if settings.occlusion:
+            levels = self._occluded(levels, dice)
+        return levels.clamp(0, 1) * 255
+
+    def _occluded(self, levels: Tensor, dice: _Dice) -> Tensor:
+        size, settings = self.crop_size, self.settings
+        line = torch.arange(size, device=self.device)
+        inside = []
+        for _ in range(2):
+            length = dice.uniform() * settings.occlusion_size * size
+            first = dice.uniform() * size - length / 2
+            inside.append(
+                (line >= first[:, None]) & (line < (first + length)[:, None])  # (B, S)
+            )
+        grey = dice.uniform().view(-1, 1, 1, 1)
+        covered = inside[0][:, None, :, None] & inside[1][:, None, None, :]
+        covered &= dice.chance(settings.occlusion).view(-1, 1, 1, 1)
+        return torch.where(covered, grey, levels)
+
+
+def gaussian_blur(images: Tensor, sigma: Tensor) -> Tensor:
+    """Blur (B, 1, S, S) images by (B,) standard deviations, pixels; zero leaves one as it is."""
+    count, size = len(images), images.shape[-1]
+    offsets = torch.arange(-BLUR_RADIUS, BLUR_RADIUS + 1, device=images.device)
+    kernels = (-0.5 * (offsets / sigma.clamp_min(1e-3)[:, None]).square()).exp()
+    kernels = kernels / kernels.sum(dim=1, keepdim=True)  # (B, 2r + 1)
+    stacked = functional.pad(images.view(1, count, size, size), [BLUR_RADIUS] * 4, mode="replicate")
+    stacked = functional.conv2d(stacked, kernels[:, None, None, :], groups=count)
+    stacked = functional.conv2d(stacked, kernels[:, None, :, None], groups=count)
+    return stacked.view(count, 1, size, size)
+
+
+class _Dice:
+    """Random numbers for the global batch, of which one slice is given out."""
+
+    def __init__(self, count: int, mine: slice, seed: int, device: torch.device) -> None:
+        self.count, self.mine, self.seed, self.device = count, mine, seed, device
+        self.generator = torch.Generator().manual_seed(seed)  # on the CPU: alike on every device
+
+    def uniform(self) -> Tensor:
+        """(B,) in 0..1."""
+        draws = torch.rand(self.count, generator=self.generator)
+        return draws[self.mine].to(self.device)
+
+    def normal(self, deviation: float) -> Tensor:
+        """(B,) with mean zero, cut off at 2.5 deviations."""
+        draws = torch.randn(self.count, generator=self.generator)
+        draws = draws.clamp(-MAX_DEVIATIONS, MAX_DEVIATIONS) * deviation
+        return draws[self.mine].to(self.device)
+
+    def chance(self, probability: float) -> Tensor:
+        """(B,) true with the given probability."""
+        return self.uniform() < probability
+
+    def normal_images(self, size: int) -> Tensor:
+        """(B, 1, S, S) standard normal, drawn on the device."""
+        generator = torch.Generator(self.device).manual_seed(self.seed)
+        shape = (self.count, 1, size, size)
+        return torch.randn(shape, generator=generator, device=self.device)[self.mine]

@@ -1,0 +1,145 @@
+"""The exact state of a phase, saved and restored: after a kill the run goes on as if unbroken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
+
+from dan.model import DAN
+from dan.model.weights import FORMAT_VERSION, fill, load_tensors, save_tensors
+from dan.training.run import check_fingerprint
+
+MODEL, AVERAGE, OPTIMISER = "model.", "average.", "optimiser."
+
+
+@dataclass
+class PhaseState:
+    """All that changes while a phase runs. Random draws are functions of the step: none is kept.
+
+    Attributes:
+        model: the network, all its stages.
+        average: its moving average, or None.
+        optimiser: of the trained stages.
+        scaler: fp16's loss scaler, or None.
+        fingerprint: of recipe and data; a state of another one is refused.
+        step: steps done.
+        seconds: time spent on them, over all runs.
+        best_error: lowest validation error so far, percent.
+    """
+
+    model: DAN
+    average: AveragedModel | None
+    optimiser: Optimizer
+    scaler: Any
+    fingerprint: str
+    step: int = 0
+    seconds: float = 0.0
+    best_error: float = float("inf")
+
+    @property
+    def averaged_model(self) -> DAN:
+        """The model to validate and keep."""
+        return self.model if self.average is None else cast(DAN, self.average.module)
+
+    def save(self, path: Path) -> None:
+        """Write the state, whole or not at all."""
+        tensors = {MODEL + name: value for name, value in self.model.state_dict().items()}
+        if self.average is not None:
+            values = self.average.module.state_dict()
+            tensors |= {AVERAGE + name: value for name, value in values.items()}
+        optimiser_tensors, optimiser_values = _split(self.optimiser.state_dict()["state"])
+        tensors |= optimiser_tensors
+        header = {
+            "format": FORMAT_VERSION,
+            "fingerprint": self.fingerprint,
+            "step": self.step,
+            "seconds": self.seconds,
+            "best_error": self.best_error,
+            "optimiser": optimiser_values,
+            "scaler": None if self.scaler is None else self.scaler.state_dict(),
+        }
+        save_tensors(path, tensors, header)
+
+    def restore(self, path: Path) -> None:
+        """Take over a saved state.
+
+        Raises:
+            CheckpointError: if it is damaged, or made with other settings or data.
+        """
+        tensors, header = load_tensors(path)
+        check_fingerprint(path, header.get("fingerprint"), self.fingerprint)
+        fill(self.model, _with_prefix(tensors, MODEL), path)
+        if self.average is not None:
+            fill(self.average.module, _with_prefix(tensors, AVERAGE), path)
+            self.average.n_averaged.fill_(header["step"])
+        state = self.optimiser.state_dict()
+        state["state"] = _join(_with_prefix(tensors, OPTIMISER), header["optimiser"])
+        self.optimiser.load_state_dict(state)
+        if self.scaler is not None and header["scaler"] is not None:
+            self.scaler.load_state_dict(header["scaler"])
+        self.step, self.seconds = header["step"], header["seconds"]
+        self.best_error = header["best_error"]
+
+
+def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _split(state: dict[int, dict[str, Any]]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """An optimiser's state as tensors and as JSON values, both by ``parameter.entry``."""
+    flat = {
+        f"{index}.{name}": value for index, entry in state.items() for name, value in entry.items()
+    }
+    tensors = {OPTIMISER + key: value for key, value in flat.items() if isinstance(value, Tensor)}
+    return tensors, {key: value for key, value in flat.items() if not isinstance(value, Tensor)}
+
+
+def _join(tensors: dict[str, Tensor], values: dict[str, Any]) -> dict[int, dict[str, Any]]:
+    state: dict[int, dict[str, Any]] = {}
+    for key, value in {**tensors, **values}.items():
+        index, _, name = key.partition(".")
+        state.setdefault(int(index), {})[name] = value
+    return state
+
+
+def build_average(model: nn.Module, decay: float) -> AveragedModel | None:
+    """Exponential moving average of weights and batch statistics, or None for decay 0.
+
+    The decay rises with the number of updates, (1 + n) / (10 + n), until it reaches ``decay``, so
+    that the first random weights are soon forgotten.
+    """
+    if not decay:
+        return None
+
+    def blend(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+        if not averaged.is_floating_point():
+            return current
+        n = float(count)
+        return averaged.lerp(current, 1 - min(decay, (1 + n) / (10 + n)))
+
+    averaged = AveragedModel(model, avg_fn=blend, use_buffers=True)
+    return averaged.requires_grad_(requires_grad=False).eval()
+
+
+def build_optimiser(
+    model: nn.Module, kind: str, rate: float, weight_decay: float
+) -> torch.optim.Optimizer:
+    """Adam or AdamW over the weights that are not frozen; only kernels decay."""
+    trained = [value for value in model.parameters() if value.requires_grad]
+    groups = [
+        {"params": [value for value in trained if value.dim() > 1], "weight_decay": weight_decay},
+        {"params": [value for value in trained if value.dim() <= 1], "weight_decay": 0.0},
+    ]
+    if kind == "adam":
+        return torch.optim.Adam(groups, lr=rate)
+    return torch.optim.AdamW(groups, lr=rate)

@@ -1,0 +1,71 @@
+"""Losses of predicted points; each gives one value a face."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from dan.errors import ConfigError
+from dan.schemes import LandmarkScheme
+from dan.training.config import LossKind
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""(B, N, 2) predicted, (B, N, 2) truth, both crop pixels -> (B,) losses."""
+
+WING_WIDTH = 10.0
+WING_CURVATURE = 2.0
+"""w and ε of Feng et al., CVPR 2018, equation 5, which they chose on 68-point faces."""
+
+
+def build_loss(kind: LossKind, scheme: LandmarkScheme) -> Loss:
+    """The loss of a recipe.
+
+    Raises:
+        ConfigError: if it needs eyes that the scheme does not know.
+    """
+    if kind == "wing":
+        return wing_loss
+    if kind == "diagonal":
+        return lambda predicted, truth: mean_distance(predicted, truth) / box_diagonals(truth)
+    if scheme.eyes is None:
+        raise ConfigError(
+            f"training.loss: eye_centres needs a scheme that knows its eyes, {scheme.name} does "
+            "not; use diagonal"
+        )
+    eyes = scheme.eyes
+
+    def by_eye_centres(predicted: Tensor, truth: Tensor) -> Tensor:
+        return mean_distance(predicted, truth) / eye_centre_distances(truth, eyes.left, eyes.right)
+
+    return by_eye_centres
+
+
+def mean_distance(predicted: Tensor, truth: Tensor) -> Tensor:
+    """(B,) mean point-to-point distance, pixels."""
+    square = (predicted - truth).square().sum(dim=-1)
+    return (square + 1e-12).sqrt().mean(dim=1)  # 1e-12: the root has no slope at zero
+
+
+def eye_centre_distances(truth: Tensor, left: tuple[int, ...], right: tuple[int, ...]) -> Tensor:
+    """(B,) distance of the eyes' mean points, pixels."""
+    span = truth[:, list(right)].mean(dim=1) - truth[:, list(left)].mean(dim=1)
+    distances: Tensor = torch.linalg.vector_norm(span, dim=-1)
+    return distances
+
+
+def box_diagonals(truth: Tensor) -> Tensor:
+    """(B,) diagonal of the landmarks' box, pixels."""
+    diagonals: Tensor = torch.linalg.vector_norm(truth.amax(dim=1) - truth.amin(dim=1), dim=-1)
+    return diagonals
+
+
+def wing_loss(predicted: Tensor, truth: Tensor) -> Tensor:
+    """Wing loss: logarithmic near zero, so that small errors keep their weight; linear far off."""
+    distance = (predicted - truth).abs()
+    offset = WING_WIDTH - WING_WIDTH * torch.log(
+        torch.tensor(1 + WING_WIDTH / WING_CURVATURE, device=distance.device)
+    )
+    near = WING_WIDTH * torch.log1p(distance / WING_CURVATURE)
+    return torch.where(distance < WING_WIDTH, near, distance - offset).mean(dim=(1, 2))

@@ -1,0 +1,127 @@
+"""A whole training: from a face pack and a recipe to a finished model in a run folder."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from dan.data.pack import FacePack
+from dan.errors import ConfigError
+from dan.files import replacing
+from dan.model import DAN, DANConfig
+from dan.training.augment import Augmenter
+from dan.training.config import Recipe
+from dan.training.devices import build_accelerator
+from dan.training.engine import PhaseJob, TrainingData, load_phase, train_phase
+from dan.training.faces import Faces, faces_of_pack, mean_shape_of_pack
+from dan.training.report import TrainingReport, plot_curves
+from dan.training.run import PhaseFolder, write_json
+from dan.training.schedule import derive_seed, phases_of
+from dan.types import FloatArray
+
+STATISTICS_BATCH = 256
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """What a training left behind.
+
+    Attributes:
+        path: the finished model.
+        curves: picture of loss and error, None where matplotlib is missing.
+    """
+
+    path: Path
+    curves: Path | None
+
+
+def train(pack: FacePack, recipe: Recipe, run_dir: Path, device: str = "auto") -> TrainedModel:
+    """Train all phases of a recipe; an interrupted run in the same folder goes on.
+
+    Args:
+        pack: training faces; the recipe says which of them are held out.
+        recipe: settings; ``model.n_landmarks`` is taken from the pack.
+        run_dir: see :mod:`dan.training.run`.
+        device: see :func:`dan.training.devices.build_accelerator`.
+    """
+    recipe = replace(recipe, model=replace(recipe.model, n_landmarks=pack.scheme.n_landmarks))
+    settings = recipe.training
+    accelerator = build_accelerator(device, settings.precision)
+    if settings.batch_size % accelerator.num_processes:
+        raise ConfigError(
+            f"training.batch_size: expected a multiple of the {accelerator.num_processes} "
+            f"processes, got {settings.batch_size}"
+        )
+    data, model = _set_up(pack, recipe, accelerator)
+    if accelerator.is_main_process:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        write_json(run_dir / "recipe.json", recipe.to_dict())
+    phases = phases_of(recipe)
+    with TrainingReport(
+        is_main=accelerator.is_main_process, tensorboard_dir=run_dir / "tensorboard"
+    ) as report:
+        report.say(
+            f"{len(data.train)} training faces, {len(data.valid)} held out; "
+            f"{accelerator.device}, {accelerator.mixed_precision}, "
+            f"{accelerator.num_processes} process(es)"
+        )
+        for phase in phases:
+            folder = PhaseFolder(run_dir / phase.name)
+            train_phase(PhaseJob(phase, recipe, data, folder, accelerator, report), model)
+            load_phase(model, folder.best)
+    model_path, curves = run_dir / "model.safetensors", None
+    if accelerator.is_main_process:
+        with replacing(model_path) as temporary:
+            shutil.copyfile(PhaseFolder(run_dir / phases[-1].name).best, temporary)
+        curves = plot_curves(run_dir, [phase.name for phase in phases])
+    accelerator.wait_for_everyone()
+    return TrainedModel(model_path, curves)
+
+
+def _set_up(pack: FacePack, recipe: Recipe, accelerator: Accelerator) -> tuple[TrainingData, DAN]:
+    train_pack, valid_pack = pack.split(recipe.data.validation_every)
+    size = recipe.model.image_size
+    mean_shape = mean_shape_of_pack(train_pack, size, recipe.data.face_size)
+    data = TrainingData(
+        train=faces_of_pack(train_pack, mean_shape).to(accelerator.device),
+        valid=faces_of_pack(valid_pack, mean_shape).to(accelerator.device),
+        scheme=pack.scheme,
+        identity=identity_of(pack.names, pack.points),
+    )
+    augmenter = Augmenter(data.train, size, data.scheme, recipe.augmentation)
+    mean_image, std_image = image_statistics(augmenter, data.train, recipe.training.seed)
+    model = build_model(recipe.model, recipe.training.seed)
+    model.set_statistics(mean_shape, mean_image, std_image)
+    return data, model
+
+
+def build_model(config: DANConfig, seed: int) -> DAN:
+    """A network with fresh weights, the same for the same seed."""
+    torch.manual_seed(derive_seed(seed, 3))
+    return DAN(config)
+
+
+def image_statistics(
+    augmenter: Augmenter, faces: Faces, seed: int
+) -> tuple[FloatArray, FloatArray]:
+    """Mean and deviation images (S, S), grey levels, over one random sample of every face."""
+    sums = np.zeros((2, augmenter.crop_size, augmenter.crop_size))
+    for number, indices in enumerate(torch.split(torch.arange(len(faces)), STATISTICS_BATCH)):
+        crops = augmenter.batch(indices, derive_seed(seed, 4, number), whole=True).crops
+        levels = crops[:, 0].double().cpu().numpy()
+        sums += np.stack([levels.sum(axis=0), np.square(levels).sum(axis=0)])
+    mean, mean_square = sums / len(faces)
+    return mean, np.sqrt(np.maximum(mean_square - np.square(mean), 0.0))
+
+
+def identity_of(names: tuple[str, ...], points: FloatArray) -> str:
+    """Changes with the data: a hash of names and landmarks."""
+    digest = hashlib.sha256("\n".join(names).encode())
+    digest.update(np.ascontiguousarray(points, dtype=np.float32).tobytes())
+    return digest.hexdigest()

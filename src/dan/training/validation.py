@@ -1,0 +1,97 @@
+"""Prediction over many faces, each counted once, however many processes share the work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from accelerate import Accelerator
+
+from dan.metrics import Normaliser, normalised_errors
+from dan.model import DAN
+from dan.model.geometry import invert, warp
+from dan.schemes import LandmarkScheme
+from dan.training.faces import Faces
+from dan.training.losses import Loss
+
+
+def normaliser_for(scheme: LandmarkScheme) -> Normaliser:
+    """Inter-ocular where the scheme knows its eyes, else the box diagonal."""
+    return "diagonal" if scheme.eyes is None else "inter_ocular"
+
+
+@torch.no_grad()
+def predict_faces(
+    model: DAN,
+    faces: Faces,
+    accelerator: Accelerator,
+    *,
+    crop_size: int,
+    n_stages: int,
+    batch_size: int = 64,
+) -> npt.NDArray[np.float32]:
+    """(n_stages, F, N, 2) estimates of every stage, pixels of the canonical crops."""
+    device = faces.images.device
+    found = torch.zeros(n_stages, *faces.points.shape, device=device)
+    mine = torch.arange(accelerator.process_index, len(faces), accelerator.num_processes)
+    for chosen in torch.split(mine, batch_size):
+        rows = chosen.to(device)
+        images = faces.images[rows][:, None].float()
+        crops = warp(images, invert(faces.crop_from_image[rows]), crop_size)
+        with accelerator.autocast():
+            found[:, rows] = torch.stack([points.float() for points in model(crops, n_stages)])
+    total = accelerator.reduce(found, reduction="sum")  # each face is zero in all other processes
+    return np.asarray(total.cpu().numpy(), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class ValidationFigures:
+    """How good a model is on faces that it was not trained on.
+
+    Attributes:
+        n_faces: how many.
+        normaliser: what the errors are divided by; see :func:`normaliser_for`.
+        error_percent: mean error of each stage.
+        loss: the training's loss of the last stage.
+    """
+
+    n_faces: int
+    normaliser: Normaliser
+    error_percent: tuple[float, ...]
+    loss: float
+
+
+def validate(
+    model: DAN,
+    faces: Faces,
+    accelerator: Accelerator,
+    scheme: LandmarkScheme,
+    loss_of: Loss,
+    *,
+    crop_size: int,
+    n_stages: int,
+    batch_size: int = 64,
+) -> ValidationFigures:
+    """Score the canonical crops of faces.
+
+    Crop and image differ by a similarity, so normalised errors are the same in both.
+    """
+    found = predict_faces(
+        model,
+        faces,
+        accelerator,
+        crop_size=crop_size,
+        n_stages=n_stages,
+        batch_size=batch_size,
+    )
+    truth = faces.crop_points().cpu()
+    normaliser = normaliser_for(scheme)
+    errors = [normalised_errors(points, truth.numpy(), scheme, normaliser) for points in found]
+    return ValidationFigures(
+        n_faces=len(faces),
+        normaliser=normaliser,
+        error_percent=tuple(100 * float(values.mean()) for values in errors),
+        loss=float(loss_of(torch.from_numpy(found[-1]), truth).mean()),
+    )

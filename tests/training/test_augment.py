@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from dataclasses import fields, replace
+
+from dan.cropping import crop_from_box, extract_crop
+from dan.geometry import box_of_points, flip_image
+from dan.schemes import FACE68
+from dan.training.augment import Augmenter, gaussian_blur
+from dan.training.config import Augmentation
+from dan.training.faces import Faces, faces_of_pack, mean_shape_of_pack
+
+NONE = Augmentation.none()
+ALL = torch.arange(8)
+
+
+@pytest.fixture(scope="module")
+def faces(drawn_pack) -> Faces:
+    return faces_of_pack(drawn_pack, mean_shape_of_pack(drawn_pack, 48, 36.0))
+
+
+def augmenter(faces: Faces, **changes: float) -> Augmenter:
+    return Augmenter(faces, 48, FACE68, replace(NONE, **changes))
+
+
+def test_no_change_gives_the_crops_of_inference(faces, drawn_pack):
+    batch = augmenter(faces).batch(ALL, seed=0)
+    mean_shape = mean_shape_of_pack(drawn_pack, 48, 36.0)
+    for index in range(8):
+        crop_from_image = crop_from_box(box_of_points(drawn_pack.points[index]), mean_shape)
+        wanted = extract_crop(drawn_pack.images[index], crop_from_image, 48).astype(np.float32)
+        # OpenCV rounds sampling positions to a 32nd of a pixel, and levels to whole ones.
+        assert np.abs(batch.crops[index, 0].numpy() - wanted).mean() < 1
+        np.testing.assert_allclose(
+            batch.points[index], crop_from_image.apply(drawn_pack.points[index]), atol=1e-3
+        )
+
+
+def test_the_same_seed_gives_the_same_samples(faces):
+    first, again, other = (
+        Augmenter(faces, 48, FACE68, Augmentation()).batch(ALL, seed) for seed in (5, 5, 6)
+    )
+    assert torch.equal(first.crops, again.crops)
+    assert torch.equal(first.points, again.points)
+    assert not torch.equal(first.points, other.points)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        item.name
+        for item in fields(Augmentation)
+        if item.name not in {"blur_sigma", "noise_levels", "occlusion_size"}
+    ],
+)
+def test_each_change_changes_something(faces, change):
+    sizes = {"blur_sigma": 2.0, "noise_levels": 20.0, "occlusion_size": 0.5}
+    value = {"rotation_deg": 20.0}.get(change, 0.9)
+    plain = augmenter(faces).batch(ALL, seed=1)
+    changed = augmenter(faces, **{change: value}, **sizes).batch(ALL, seed=1)
+    geometric = change in {"rotation_deg", "scale", "shift", "flip"}
+    assert torch.equal(plain.points, changed.points) is not geometric
+    assert not torch.equal(plain.crops, changed.crops)
+    assert changed.crops.min() >= 0
+    assert changed.crops.max() <= 255
+
+
+@pytest.mark.parametrize("change", ["rotation_deg", "scale", "shift", "flip"])
+def test_points_stay_on_what_they_mark(change):
+    """A bright dot at each landmark is found where the landmark went."""
+    rng = np.random.default_rng(0)
+    points = rng.permutation(np.stack(np.meshgrid(*[np.arange(30, 67, 4)] * 2), -1).reshape(-1, 2))
+    points = points[:68].astype(np.float32)
+    image = np.zeros((96, 96), np.uint8)
+    x, y = points.astype(int).T
+    image[y, x] = 255
+    faces = Faces(
+        torch.from_numpy(image)[None].repeat(8, 1, 1),
+        torch.from_numpy(points).repeat(8, 1, 1),
+        torch.tensor([[[1.0, 0.0, -24.0], [0.0, 1.0, -24.0]]]).repeat(8, 1, 1),
+    )
+    value = {"rotation_deg": 15.0, "scale": 0.1, "shift": 0.05, "flip": 0.5}[change]
+    batch = augmenter(faces, **{change: value}).batch(ALL, seed=3)
+    brightness = []
+    for crop, moved in zip(batch.crops[:, 0], batch.points, strict=True):
+        inside = moved[((moved >= 0) & (moved <= 47)).all(dim=1)].round().long()
+        brightness.append(crop[inside[:, 1], inside[:, 0]])
+    assert torch.cat(brightness).min() > 60  # half a pixel off on both axes: a quarter of 255
+    assert batch.crops.mean() < 20
+
+
+def test_flip_is_the_mirror_image_with_partners_exchanged(faces):
+    plain = augmenter(faces).batch(ALL, seed=1)
+    flipped = augmenter(faces, flip=1.0).batch(ALL, seed=1)
+    wanted = torch.from_numpy(np.stack([flip_image(crop.numpy()) for crop in plain.crops[:, 0]]))
+    torch.testing.assert_close(flipped.crops[:, 0], wanted, atol=0.1, rtol=0)
+    mirrored = plain.points[:, FACE68.mirror].clone()
+    mirrored[..., 0] = 47 - mirrored[..., 0]
+    torch.testing.assert_close(flipped.points, mirrored, atol=1e-3, rtol=0)
+
+
+def test_a_scheme_without_partners_is_never_flipped(faces):
+    from dan.schemes import LandmarkScheme
+
+    plain = augmenter(faces).batch(ALL, seed=1)
+    scheme = LandmarkScheme.plain(68)
+    unflipped = Augmenter(faces, 48, scheme, replace(NONE, flip=1.0)).batch(ALL, seed=1)
+    assert torch.equal(unflipped.points, plain.points)
+
+
+def test_blur_of_nothing_is_the_identity_and_keeps_the_mean():
+    images = torch.rand(2, 1, 24, 24)
+    blurred = gaussian_blur(images, torch.tensor([0.0, 1.2]))
+    torch.testing.assert_close(blurred[0], images[0], atol=1e-6, rtol=0)
+    assert blurred[1].std() < 0.7 * images[1].std()
+    flat = gaussian_blur(torch.full((1, 1, 24, 24), 0.3), torch.tensor([1.5]))
+    torch.testing.assert_close(flat, torch.full((1, 1, 24, 24), 0.3))

@@ -1,0 +1,261 @@
+"""The engine: exact resume, refused states, bad losses, and that it learns."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from dan.data.pack import load_pack, save_pack
+from dan.errors import CheckpointError, ConfigError, NonFiniteLossError
+from dan.model import load_model
+from dan.training import engine
+from dan.training.run import read_csv
+from dan.training.train import train
+
+
+def losses_of(run) -> dict[str, list[str]]:
+    return {
+        folder.name: [row["loss"] for row in read_csv(folder / "losses.csv")]
+        for folder in sorted(run.glob("*/"))
+        if (folder / "losses.csv").exists()
+    }
+
+
+def weights_of(path) -> dict[str, torch.Tensor]:
+    return load_model(path).model.state_dict()
+
+
+def fail_at(monkeypatch, phase: str, step: int) -> None:
+    """Make the engine stop dead before a step, as a power cut would."""
+    real = engine._StepFunction.__call__
+
+    def call(self, state):
+        if self.job.phase.name == phase and state.step == step:
+            raise RuntimeError("power cut")
+        return real(self, state)
+
+    monkeypatch.setattr(engine._StepFunction, "__call__", call)
+
+
+@pytest.fixture(scope="module")
+def unbroken(drawn_pack, tmp_path_factory):
+    """A finished run of two stages and a joint phase."""
+    from dan.training.config import Recipe
+
+    recipe = Recipe.from_dict(
+        {
+            "model": {"image_size": 32, "width": 2, "hidden": 16, "heat_map": "gaussians"},
+            "data": {"face_size": 22.0, "validation_every": 4},
+            "training": {
+                "epochs": [2, 2],
+                "joint_epochs": 1,
+                "batch_size": 8,
+                "precision": "fp32",
+            },
+        }
+    )
+    run = tmp_path_factory.mktemp("unbroken")
+    return recipe, run, train(drawn_pack, recipe, run, "cpu")
+
+
+def test_a_run_writes_what_it_says(unbroken):
+    _, run, trained = unbroken
+    assert trained.path == run / "model.safetensors"
+    for phase, steps in (("stage1", 8), ("stage2", 8), ("joint", 4)):
+        assert [int(row["step"]) for row in read_csv(run / phase / "losses.csv")] == [
+            *range(1, steps + 1)
+        ]
+        names = {path.name for path in (run / phase).iterdir()}
+        assert {"best.safetensors", "last.safetensors", "resume.safetensors"} <= names
+    assert list((run / "tensorboard").iterdir())
+    made = load_model(trained.path).training
+    assert made["phase"] == "joint"
+    assert made["validation"]["n_faces"] == 10
+    assert len(made["validation"]["error_percent"]) == 2
+
+
+@pytest.mark.parametrize(("phase", "step"), [("stage1", 3), ("stage1", 5), ("stage2", 7)])
+def test_after_a_kill_the_losses_go_on_as_if_unbroken(
+    unbroken, drawn_pack, tmp_path, monkeypatch, phase, step
+):
+    recipe, run, trained = unbroken
+    recipe = type(recipe).from_dict(
+        recipe.to_dict() | {"training": recipe.to_dict()["training"] | {"save_seconds": 0.0}}
+    )
+    monkeypatch.setattr(engine, "FLUSH_STEPS", 2)
+    with monkeypatch.context() as patch:
+        fail_at(patch, phase, step)
+        with pytest.raises(RuntimeError, match="power cut"):
+            train(drawn_pack, recipe, tmp_path, "cpu")
+    resumed = train(drawn_pack, recipe, tmp_path, "cpu")
+    assert losses_of(tmp_path) == losses_of(run)
+    wanted, got = weights_of(trained.path), weights_of(resumed.path)
+    assert all(torch.equal(got[name], value) for name, value in wanted.items())
+
+
+@pytest.mark.slow
+def test_kill_9_in_mid_epoch_then_resume(drawn_pack, tmp_path, tiny_recipe):
+    save_pack(tmp_path / "faces.npz", drawn_pack)
+    program = textwrap.dedent(
+        """
+        import sys, torch
+        from pathlib import Path
+        from dan.data.pack import load_pack
+        from dan.training import engine
+        from dan.training.config import Recipe
+        from dan.training.train import train
+        import json
+        torch.set_num_threads(1)
+        engine.FLUSH_STEPS = 3
+        recipe = Recipe.from_dict(json.loads(sys.argv[3]))
+        train(load_pack(sys.argv[1]), recipe, Path(sys.argv[2]), "cpu")
+        """
+    )
+    import json
+
+    recipe = tiny_recipe(epochs=[30, 1], save_seconds=0.0, batch_size=7)
+    text = json.dumps(recipe.to_dict())
+
+    def command(name: str) -> list[str]:
+        run = str(tmp_path / name)
+        return [sys.executable, "-c", program, str(tmp_path / "faces.npz"), run, text]
+
+    subprocess.run(command("unbroken"), check=True, capture_output=True)
+    process = subprocess.Popen(command("broken"), stderr=subprocess.DEVNULL)
+    log = tmp_path / "broken" / "stage1" / "losses.csv"
+    deadline = time.monotonic() + 60
+    while len(read_csv(log)) < 40 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    broken_at = len(read_csv(log))
+    assert 40 <= broken_at < 150
+    subprocess.run(command("broken"), check=True, capture_output=True)
+    assert losses_of(tmp_path / "broken") == losses_of(tmp_path / "unbroken")
+
+
+def test_a_finished_run_is_left_as_it_is(unbroken, drawn_pack):
+    recipe, run, trained = unbroken
+    before = losses_of(run), weights_of(trained.path)
+    train(drawn_pack, recipe, run, "cpu")
+    assert losses_of(run) == before[0]
+    after = weights_of(trained.path)
+    assert all(torch.equal(after[name], value) for name, value in before[1].items())
+
+
+def test_a_run_folder_of_another_recipe_is_refused(unbroken, drawn_pack, tiny_recipe):
+    _, run, _ = unbroken
+    with pytest.raises(CheckpointError, match="made with another recipe or other data"):
+        train(drawn_pack, tiny_recipe(seed=2, joint_epochs=1), run, "cpu")
+
+
+def test_at_a_constant_rate_a_phase_can_be_prolonged(drawn_pack, tmp_path, tiny_recipe):
+    short, long = (
+        tiny_recipe(epochs=[epochs, 0], rate_schedule="constant", warm_up_steps=0)
+        for epochs in (1, 3)
+    )
+    train_stage_one(drawn_pack, short, tmp_path / "a")
+    train_stage_one(drawn_pack, long, tmp_path / "a")
+    train_stage_one(drawn_pack, long, tmp_path / "b")
+    assert losses_of(tmp_path / "a") == losses_of(tmp_path / "b")
+
+
+def train_stage_one(pack, recipe, run) -> None:
+    from dan.training.devices import build_accelerator
+    from dan.training.report import TrainingReport
+    from dan.training.run import PhaseFolder
+    from dan.training.schedule import stage_phase
+    from dan.training.train import _set_up
+
+    accelerator = build_accelerator("cpu", "fp32")
+    data, model = _set_up(pack, recipe, accelerator)
+    folder = PhaseFolder(run / "stage1")
+    with TrainingReport(is_main=False) as report:
+        job = engine.PhaseJob(stage_phase(1, recipe), recipe, data, folder, accelerator, report)
+        engine.train_phase(job, model)
+
+
+def test_a_loss_that_is_no_number_names_step_and_checkpoint(
+    drawn_pack, tmp_path, monkeypatch, tiny_recipe
+):
+    recipe = tiny_recipe(save_seconds=0.0)
+    monkeypatch.setattr(engine, "FLUSH_STEPS", 1)
+    real = engine._StepFunction.__call__
+
+    def call(self, state):
+        rate, loss = real(self, state)
+        return rate, loss * float("nan") if state.step == 3 else loss
+
+    monkeypatch.setattr(engine._StepFunction, "__call__", call)
+    with pytest.raises(NonFiniteLossError, match="got nan at step 3 of stage1") as caught:
+        train(drawn_pack, recipe, tmp_path, "cpu")
+    assert str(tmp_path / "stage1" / "resume.safetensors") in str(caught.value)
+    assert len(read_csv(tmp_path / "stage1" / "losses.csv")) == 2
+
+
+def test_ctrl_c_saves_and_says_where(drawn_pack, tmp_path, monkeypatch, tiny_recipe):
+    real = engine._StepFunction.__call__
+
+    def call(self, state):
+        if state.step == 2:
+            signal.raise_signal(signal.SIGINT)
+        return real(self, state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine._StepFunction, "__call__", call)
+        with pytest.raises(KeyboardInterrupt, match=r"resume\.safetensors"):
+            train(drawn_pack, tiny_recipe(), tmp_path, "cpu")
+    assert len(read_csv(tmp_path / "stage1" / "losses.csv")) == 3
+    train(drawn_pack, tiny_recipe(), tmp_path, "cpu")
+    assert (tmp_path / "model.safetensors").is_file()
+
+
+def test_both_stages_learn(drawn_pack, tmp_path, tiny_recipe):
+    recipe = tiny_recipe(epochs=[40, 20], rate=3e-3, average_decay=0.9)
+    trained = train(drawn_pack, recipe, tmp_path, "cpu")
+    first = [float(row["error_percent"]) for row in read_csv(tmp_path / "stage1/validation.csv")]
+    assert first[-1] < 0.75 * first[0]
+    stage1, stage2 = load_model(trained.path).training["validation"]["error_percent"]
+    assert stage2 < stage1
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_precisions_and_layouts(drawn_pack, tmp_path, tiny_recipe, precision, data_format):
+    recipe = tiny_recipe(epochs=[1, 1], precision=precision, data_format=data_format)
+    train(drawn_pack, recipe, tmp_path, "cpu")
+    assert all(np.isfinite(float(loss)) for loss in losses_of(tmp_path)["stage2"])
+    loaded = load_model(tmp_path / "model.safetensors").model
+    assert {value.dtype for value in loaded.parameters()} == {torch.float32}
+
+
+def test_other_losses_and_optimisers(drawn_pack, tmp_path, tiny_recipe):
+    recipe = tiny_recipe(
+        epochs=[1, 1], loss="wing", optimiser="adam", average_decay=0.0, clip_norm=0.0
+    )
+    train(drawn_pack, recipe, tmp_path, "cpu")
+    assert set(losses_of(tmp_path)) == {"stage1", "stage2"}
+
+
+def test_held_out_faces_are_every_so_many_th_by_name(drawn_pack):
+    kept, held_out = drawn_pack.split(4)
+    assert held_out.names == tuple(f"drawn_{index:02d}" for index in range(3, 40, 4))
+    assert not set(kept.names) & set(held_out.names)
+    assert len(kept.names) + len(held_out.names) == 40
+    with pytest.raises(ConfigError, match="validation_every: expected 2..40"):
+        drawn_pack.split(41)
+
+
+def test_a_pack_comes_back_from_disk(drawn_pack, tmp_path):
+    save_pack(tmp_path / "faces.npz", drawn_pack)
+    loaded = load_pack(tmp_path / "faces.npz")
+    assert loaded.names == drawn_pack.names
+    assert loaded.scheme == drawn_pack.scheme
+    assert np.array_equal(loaded.points, drawn_pack.points)
+    assert np.abs(loaded.images.astype(int) - drawn_pack.images).mean() < 3
