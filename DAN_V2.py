@@ -1,0 +1,8 @@
+"""The old training script; see docs/legacy.md."""
+
+import sys
+
+from dan.legacy.dan_v2 import main
+
+if __name__ == "__main__":
+    sys.exit(main())

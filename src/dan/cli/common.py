@@ -1,0 +1,73 @@
+"""What the sub-commands share: options, progress bars, the way errors are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from dan.errors import ConfigError
+
+if TYPE_CHECKING:
+    from dan.model.predictor import TorchPredictor
+
+console = Console(highlight=False, soft_wrap=True)
+error_console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+BoxesOption = Annotated[
+    str,
+    typer.Option(
+        help="Initial boxes: 'gt' (the boxes of the .pts landmarks), or a JSON file of boxes "
+        "by image file name."
+    ),
+]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, mps or npu.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@contextmanager
+def progress_bar(title: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar on standard error; the value is called after each item."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=error_console) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda: progress.advance(task)
+
+
+def boxes_path(boxes: str) -> Path | None:
+    """The file that ``--boxes`` names, or None for ground-truth boxes."""
+    return None if boxes == "gt" else Path(boxes)
+
+
+def load_predictor(model: Path, device: str) -> TorchPredictor:
+    """A checkpoint on a device; asks for the extra ``train`` where torch is missing."""
+    need_torch()
+    from dan.model.predictor import TorchPredictor
+    from dan.training.devices import build_accelerator
+
+    return TorchPredictor(model, build_accelerator(device, "fp32").device)
+
+
+def need_torch() -> None:
+    """Say how to install the torch half where it is missing."""
+    try:
+        import accelerate
+        import safetensors
+        import torch
+    except ImportError as error:
+        raise ConfigError(
+            f"this command needs torch ({error.name} is not installed): "
+            "pip install 'deep-alignment-network[train]'"
+        ) from error
+    del accelerate, safetensors, torch
+
+
+def tell_skipped(skipped: Sequence[tuple[str, str]]) -> None:
+    """Name each file that was left out, and why."""
+    for path, reason in skipped:
+        error_console.print(f"skipped {path}: {reason.removeprefix(f'{path}: ')}")

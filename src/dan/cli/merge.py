@@ -1,0 +1,31 @@
+"""``dan merge``: annotated folders -> one flat folder, as the old scripts want it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dan.cli.common import console, progress_bar
+
+
+def merge(
+    data: Annotated[Path, typer.Argument(help="Folder of 300-W's parts, at any depth.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="New folder.")],
+    *,
+    test: Annotated[
+        bool, typer.Option("--test", help="Take the test folders instead of the training ones.")
+    ] = False,
+) -> None:
+    """Copy images and .pts files into one folder, named by their old place, for preprocessing.py."""
+    from dan.data.annotated import find_annotated, test_part, training_part
+    from dan.data.merge import merge_images
+    from dan.errors import DataError
+
+    images = (test_part if test else training_part)(find_annotated(data))
+    if not images:
+        raise DataError(f"{data}: expected {'test' if test else 'training'} faces, found none")
+    with progress_bar("copying", len(images)) as on_face:
+        merge_images(images, out, on_face)
+    console.print(f"{len(images)} images with their points: {out}")

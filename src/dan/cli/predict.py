@@ -1,0 +1,60 @@
+"""``dan predict``: landmarks of annotated images, as files and pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dan.cli.common import (
+    BoxesOption,
+    DeviceOption,
+    boxes_path,
+    console,
+    load_predictor,
+    progress_bar,
+)
+
+if TYPE_CHECKING:
+    from dan.evaluation import Predictions
+
+SHEET_TILES = 24
+SHEET_COLUMNS = 6
+SHEET_TILE_SIZE = 240
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="Model file.")],
+    data: Annotated[Path, typer.Argument(help="Folder of images with a .pts file beside each.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
+    *,
+    boxes: BoxesOption = "gt",
+    limit: Annotated[int | None, typer.Option(min=1, help="Take the first so many images.")] = None,
+    device: DeviceOption = "cpu",
+) -> None:
+    """Write NAME.pts and NAME.png (prediction and truth drawn) of each image, and a sheet."""
+    from dan.data.annotated import find_annotated
+    from dan.evaluation import predict_annotated
+
+    predictor = load_predictor(model, device)
+    images = find_annotated(data)[:limit]
+    with progress_bar("predicting", len(images)) as on_face:
+        predictions = predict_annotated(images, predictor, boxes_path(boxes), on_face=on_face)
+    sheet = draw_sheet(predictions, out)
+    console.print(f"{len(images)} faces: {out}; an overview: {sheet}")
+
+
+def draw_sheet(predictions: Predictions, out: Path) -> Path:
+    """Write points and a picture of each face, and an overview, whose path is returned."""
+    from dan.draw import contact_sheet
+    from dan.evaluation.pictures import draw_predictions, save_predictions
+    from dan.images import write_png
+
+    save_predictions(predictions, out)
+    with progress_bar("drawing", len(predictions.images)) as on_face:
+        tiles = draw_predictions(predictions, out, on_face)
+    chosen = tiles[:: max(1, len(tiles) // SHEET_TILES)][:SHEET_TILES]
+    path = out / "sheet.png"
+    write_png(path, contact_sheet(chosen, SHEET_COLUMNS, SHEET_TILE_SIZE))
+    return path

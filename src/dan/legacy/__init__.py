@@ -1,0 +1,1 @@
+"""The two old command lines: old flags -> new calls, nothing else."""

@@ -1,0 +1,43 @@
+"""What the old script printed while it trained."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from dan.training.report import TrainingReport, ValidationReport
+
+HOOK_STEPS = 100
+"""The old logging hooks spoke every so many steps."""
+
+
+class CycleReport(TrainingReport):
+    """Epoch time and evaluation after each cycle, and the lines of the logging hooks.
+
+    Args:
+        is_main: whether this process speaks.
+        tensorboard_dir: where scalars go.
+        hooks: ``LoggingTensorHook`` prints the loss, ``ExamplesPerSecondHook`` the speed.
+    """
+
+    def __init__(self, *, is_main: bool, tensorboard_dir: Path, hooks: Sequence[str]) -> None:
+        super().__init__(is_main=is_main, tensorboard_dir=tensorboard_dir)
+        self.hooks = hooks
+        self.cycle_started = time.monotonic()
+
+    def step(self, name: str, step: int, loss: float, rate: float, images_per_s: float) -> None:
+        """Figures after a step."""
+        super().step(name, step, loss, rate, images_per_s)
+        if step % HOOK_STEPS == 0:
+            if "LoggingTensorHook" in self.hooks:
+                self.say(f"{name} step {step}: loss = {loss:.6f}, learning rate = {rate:g}")
+            if "ExamplesPerSecondHook" in self.hooks:
+                self.say(f"{name} step {step}: {images_per_s:.1f} examples/s")
+
+    def validated(self, report: ValidationReport) -> None:
+        """Figures of a cycle."""
+        seconds = time.monotonic() - self.cycle_started
+        super().validated(report)
+        self.say(f"Epoch time: {seconds:.1f} s  Evaluation: loss = {report.figures.loss:.6f}")
+        self.cycle_started = time.monotonic()
