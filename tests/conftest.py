@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-# Before torch is imported anywhere, also in processes that tests start: the machine is shared.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# Before torch is imported anywhere, also in processes that tests start: tiny networks are slower on
+# two threads than on one, and wait for each other when something else runs.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SHARED_300W = Path(__file__).resolve().parents[2] / "shared" / "300w"
 

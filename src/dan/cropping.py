@@ -23,7 +23,7 @@ def crop_from_box(box_xyxy: npt.ArrayLike, mean_shape_crop: Points) -> Similarit
 
 
 def crop_from_points(points: Points, mean_shape_crop: Points) -> Similarity:
-    """``crop_from_image`` that brings (N, 2) image points nearest to the mean shape: also upright."""
+    """``crop_from_image`` that brings (N, 2) image points nearest to the mean shape."""
     return estimate_similarity(points, mean_shape_crop)
 
 

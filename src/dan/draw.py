@@ -38,14 +38,26 @@ class _Pen:
     """Sizes of all marks, pixels of the picture that is painted."""
 
     line: int
-    rim: int
+    line_rim: int
+    line_opacity: float
     radius: float
+    rim: float
 
     @classmethod
     def for_face(cls, face_size: float) -> "_Pen":
-        """Marks for a face whose larger side is ``face_size`` pixels."""
+        """Marks for a face whose larger side is ``face_size`` pixels.
+
+        A line is never thinner than a pixel; on a small face it is fainter instead, so that the
+        eyes and the lips stay visible beneath.
+        """
         line = max(1, round(face_size / 250))
-        return cls(line=line, rim=max(1, round(0.7 * line)), radius=max(1.0, face_size / 150))
+        return cls(
+            line=line,
+            line_rim=max(1, round(0.7 * line)),
+            line_opacity=0.75 * float(np.clip(face_size / 200, 0.4, 1.0)),
+            radius=max(0.9, face_size / 130),
+            rim=max(0.5, face_size / 300),
+        )
 
 
 def draw_face(
@@ -85,7 +97,7 @@ def draw_face(
     move = resize_transform(factor).apply
     n_landmarks = None if scheme is None else scheme.n_landmarks
     points, truth = (
-        None if given is None else move(as_points(name, given, n_landmarks).astype(np.float64))
+        None if given is None else move(_finite_or_nan(as_points(name, given, n_landmarks)))
         for name, given in (("points", points_xy), ("truth", truth_xy))
     )
     box = None if box_xyxy is None else move(as_box("box", box_xyxy).reshape(2, 2)).reshape(4)
@@ -162,6 +174,12 @@ def _as_rgb(name: str, image: npt.NDArray[np.uint8]) -> ColourImage:
     return image if image.ndim == 3 else np.repeat(image[:, :, None], 3, axis=2)
 
 
+def _finite_or_nan(points: Points) -> FloatArray:
+    """(N, 2) float64 points, those with an infinite coordinate as NaN."""
+    finite = np.isfinite(points).all(axis=1, keepdims=True)
+    return np.where(finite, points, np.nan).astype(np.float64)
+
+
 def _enlarged(rgb: ColourImage, factor: int) -> ColourImage:
     """A new picture, ``factor`` times as large; cv2.resize keeps pixel centres."""
     if factor == 1:
@@ -195,12 +213,12 @@ def _paint(
     mask = np.zeros(canvas.shape[:2], dtype=np.uint8)
     draw(mask)
     x, y, width, height = cv2.boundingRect(mask)
-    if width == 0:
-        return
-    part = canvas[y : y + height, x : x + width]
-    share = mask[y : y + height, x : x + width, None].astype(np.float32) * (opacity / 255.0)
-    blended = part + (np.array(rgb, dtype=np.float32) - part) * share
-    part[:] = np.rint(blended).astype(np.uint8)
+    part, mask = canvas[y : y + height, x : x + width], mask[y : y + height, x : x + width]
+    rows, columns = np.nonzero(mask)
+    below = part[rows, columns].astype(np.float32)  # (K, 3)
+    share = mask[rows, columns, None].astype(np.float32) * (opacity / 255.0)  # (K, 1)
+    blended = below + (np.array(rgb, dtype=np.float32) - below) * share
+    part[rows, columns] = np.rint(blended).astype(np.uint8)
 
 
 def _paint_lines(
@@ -216,7 +234,7 @@ def _paint_lines(
 
         return draw
 
-    _paint(canvas, RIM_RGB, 0.6 * opacity, stroke(pen.line + 2 * pen.rim))
+    _paint(canvas, RIM_RGB, 0.6 * opacity, stroke(pen.line + 2 * pen.line_rim))
     _paint(canvas, rgb, opacity, stroke(pen.line))
 
 
@@ -228,7 +246,7 @@ def _paint_edges(
     pen: _Pen,
 ) -> None:
     segments = [points[list(edge)] for edge in edges]
-    _paint_lines(canvas, [s for s in segments if np.isfinite(s).all()], rgb, pen, opacity=0.75)
+    _paint_lines(canvas, [s for s in segments if np.isfinite(s).all()], rgb, pen, pen.line_opacity)
 
 
 def _paint_box(canvas: ColourImage, box_xyxy: FloatArray, pen: _Pen) -> None:
@@ -238,15 +256,24 @@ def _paint_box(canvas: ColourImage, box_xyxy: FloatArray, pen: _Pen) -> None:
     _paint_lines(canvas, sides, BOX_RGB, pen, opacity=0.9)
 
 
-def _discs(points: Points, radius: float) -> Callable[[GreyImage], None]:
-    """Filled circles at those of the (N, 2) points that are finite and touch the picture."""
+def _discs(points: Points, radius: float, hole: float = -1.0) -> Callable[[GreyImage], None]:
+    """Discs, or rings about a hole, at those (N, 2) points that are finite and touch the picture.
+
+    Coverage is computed, since cv2.circle is off by up to half a pixel at radii of a pixel or two.
+    """
 
     def draw(mask: GreyImage) -> None:
-        limit_xy = np.array(mask.shape[::-1]) - 1 + radius
-        seen = np.isfinite(points) & (points >= -radius) & (points <= limit_xy)
-        for centre in _fixed(points[seen.all(axis=1)]).tolist():
-            fixed_radius = round(radius * (1 << _SHIFT))
-            cv2.circle(mask, centre, fixed_radius, (255,), cv2.FILLED, cv2.LINE_AA, _SHIFT)
+        height, width = mask.shape
+        reach = ceil(radius) + 1
+        near = (points > -reach) & (points < [width + reach, height + reach])  # false where NaN
+        x, y = points[near.all(axis=1)].T[:, :, None, None]  # (K, 1, 1) each
+        steps = np.arange(-reach, reach + 1)
+        columns, rows = np.rint(x).astype(int) + steps, np.rint(y).astype(int) + steps[:, None]
+        distance = np.hypot(columns - x, rows - y)  # (K, side, side)
+        cover = np.clip(radius + 0.5 - distance, 0, 1) - np.clip(hole + 0.5 - distance, 0, 1)
+        seen = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+        places = [np.broadcast_to(index, seen.shape)[seen] for index in (rows, columns)]
+        np.maximum.at(mask, tuple(places), np.rint(255 * cover[seen]).astype(np.uint8))
 
     return draw
 
@@ -257,10 +284,11 @@ def _paint_dots(canvas: ColourImage, points: Points, rgb: Colour, pen: _Pen) -> 
 
 
 def _paint_rings(canvas: ColourImage, points: Points, rgb: Colour, pen: _Pen) -> None:
-    radius = 1.6 * pen.radius
-    _paint(canvas, RIM_RGB, 0.7, _discs(points, radius + pen.line + pen.rim))
-    _paint(canvas, rgb, 1.0, _discs(points, radius + pen.line))
-    _paint(canvas, RIM_RGB, 0.7, _discs(points, radius))
+    hole = 1.7 * pen.radius
+    width = max(1.0, 0.7 * pen.radius)
+    rim = 0.7 * pen.rim
+    _paint(canvas, RIM_RGB, 0.7, _discs(points, hole + width + rim, hole - rim))
+    _paint(canvas, rgb, 1.0, _discs(points, hole + width, hole))
 
 
 def _fitted_text(text: str, height: float, width: float) -> tuple[str, float, int]:
@@ -280,10 +308,10 @@ def _fitted_text(text: str, height: float, width: float) -> tuple[str, float, in
 
 
 def _paint_text(
-    canvas: ColourImage, text: str, x: int, baseline: int, scale: float, bold: int
+    canvas: ColourImage, text: str, start_xy: tuple[int, int], scale: float, bold: int
 ) -> None:
     def draw(mask: GreyImage) -> None:
-        cv2.putText(mask, text, (x, baseline), _FONT, scale, (255,), bold, cv2.LINE_AA)
+        cv2.putText(mask, text, start_xy, _FONT, scale, (255,), bold, cv2.LINE_AA)
 
     _paint(canvas, BOX_RGB, 1.0, draw)
 
@@ -304,14 +332,15 @@ def _paint_label(canvas: ColourImage, label: str, box_xyxy: FloatArray | None) -
         mask[y0 : y0 + plate_wh[1], x0 : x0 + plate_wh[0]] = 255
 
     _paint(canvas, RIM_RGB, 0.7, plate)
-    _paint_text(canvas, text, x0 + margin, y0 + margin + text_height, scale, bold)
+    _paint_text(canvas, text, (x0 + margin, y0 + margin + text_height), scale, bold)
 
 
 def _paint_caption(strip: ColourImage, label: str) -> None:
     height, width = strip.shape[:2]
     text, scale, bold = _fitted_text(label, 0.5 * height, width - 4)
     text_width = cv2.getTextSize(text, _FONT, scale, bold)[0][0]
-    _paint_text(strip, text, max(2, (width - text_width) // 2), round(0.75 * height), scale, bold)
+    start_xy = max(2, (width - text_width) // 2), round(0.75 * height)
+    _paint_text(strip, text, start_xy, scale, bold)
 
 
 def _place_centred(square: ColourImage, rgb: ColourImage) -> None:

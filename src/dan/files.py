@@ -29,12 +29,17 @@ def replacing(path: FilePath) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it takes the place of ``path``.
 
     If the body raises, ``path`` stays as it was and the temporary file is removed.
+
+    Raises:
+        DataError: naming ``path``, if it cannot be written (no such folder, no space, no right).
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         yield temporary
         temporary.replace(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -46,13 +51,16 @@ def building_folder(path: FilePath) -> Iterator[Path]:
     If the body raises, Ctrl-C included, nothing is left behind.
 
     Raises:
-        DataError: if ``path`` exists and is not an empty folder; nothing is written then.
+        DataError: if ``path`` exists and is not an empty folder, or cannot be made.
     """
     path = Path(path)
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise DataError(f"{path}: expected a new or empty folder; choose another, or remove it")
     temporary = path.with_name(f".{path.name}.partial-{secrets.token_hex(4)}")
-    temporary.mkdir(parents=True)
+    try:
+        temporary.mkdir(parents=True)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be made: {error.strerror or error}") from error
     try:
         yield temporary
         if path.exists():

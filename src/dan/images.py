@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from dan.errors import DataError, ImageError
+from dan.checks import check_shape
+from dan.errors import DataError, ImageError, ShapeError
 from dan.files import write_bytes
 from dan.types import ColourImage, FilePath, GreyImage
 
@@ -21,17 +23,50 @@ if TYPE_CHECKING:
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
-MAX_PIXELS = 200_000_000
-"""Larger pictures are refused: a small file may unpack to any amount of memory."""
+MAX_PIXELS = 178_956_970
+"""Larger pictures are refused: a small file may unpack to any amount of memory.
 
-_SIXTEEN_BIT_MODES = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
+This is where Pillow itself refuses: a third of 2 GiB of RGB, twice the size that it warns of.
+"""
+
+_SIXTEEN_BIT_MODES = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N", "F"})
+
+
+class _Quiet:
+    """Holds warnings back while at least one thread is inside.
+
+    ``warnings.catch_warnings`` alone swaps a list that all threads share, so threads whose stays
+    overlap would leave warnings switched off for good.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._filters = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.simplefilter("ignore")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._filters.__exit__(None, None, None)
+
+
+_quiet = _Quiet()
 
 
 def read_grey(path: FilePath) -> GreyImage:
     """The (H, W) grey levels of a picture file, turned upright as its EXIF entry says.
 
     Colours become ITU-R 601 luma. Transparent parts are laid on white. 16-bit pictures keep their
-    upper eight bits.
+    upper eight bits; whole numbers and floats of 32 bits count as 16-bit, cut off at 0 and 65535.
 
     Raises:
         ImageError: naming the file, if it is missing, damaged, cut short, or above ``MAX_PIXELS``.
@@ -39,13 +74,13 @@ def read_grey(path: FilePath) -> GreyImage:
     with _opened(path) as image:
         if image.format == "JPEG" and image.mode == "RGB":
             image.draft("L", image.size)  # decodes the luma alone: two thirds of the time
-        return np.asarray(_flattened(image).convert("L"))
+        return np.array(_flattened(image).convert("L"))
 
 
 def read_rgb(path: FilePath) -> ColourImage:
     """The (H, W, 3) RGB levels of a picture file; see :func:`read_grey`."""
     with _opened(path) as image:
-        return np.asarray(_flattened(image).convert("RGB"))
+        return np.array(_flattened(image).convert("RGB"))
 
 
 @contextmanager
@@ -53,15 +88,14 @@ def _opened(path: FilePath) -> Iterator[Image]:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of damaged metadata, and of sizes: checked below
-            with Image.open(path) as image:
-                width, height = image.size
-                if width * height > MAX_PIXELS:
-                    raise ImageError(
-                        f"{path}: expected at most {MAX_PIXELS} pixels, got {width} x {height}"
-                    )
-                yield image
+        # The warnings are of damaged metadata, and of sizes: checked below.
+        with _quiet, Image.open(path) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise ImageError(
+                    f"{path}: expected at most {MAX_PIXELS} pixels, got {width} x {height}"
+                )
+            yield image
     except UnidentifiedImageError as error:
         raise ImageError(f"{path}: expected a picture, got another or a damaged file") from error
     except Image.DecompressionBombError as error:
@@ -81,8 +115,8 @@ def _flattened(image: Image) -> Image:
 
     upright = ImageOps.exif_transpose(image)
     if upright.mode in _SIXTEEN_BIT_MODES:
-        levels = np.asarray(upright)
-        return pil.fromarray(np.clip(levels >> 8, 0, 255).astype(np.uint8))
+        levels = np.nan_to_num(np.asarray(upright)).clip(0, 65535).astype(np.uint16)
+        return pil.fromarray((levels >> 8).astype(np.uint8))
     if upright.has_transparency_data:
         layered = upright.convert("RGBA")
         white = pil.new("RGBA", layered.size, "white")
@@ -105,10 +139,21 @@ def list_images(folder: FilePath) -> list[Path]:
     return found
 
 
+def encode_png(image: npt.NDArray[np.uint8]) -> bytes:
+    """The PNG file of an (H, W) grey or (H, W, 3) RGB picture.
+
+    Raises:
+        ShapeError: if it has another shape or no pixels.
+    """
+    if image.ndim != 2:
+        check_shape("image", image, ("H", "W", 3))
+    if not image.size:
+        raise ShapeError(f"image: expected at least one pixel, got shape {image.shape}")
+    ordered = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode(".png", ordered)
+    return data.tobytes()
+
+
 def write_png(path: FilePath, image: npt.NDArray[np.uint8]) -> None:
     """Write an (H, W) grey or (H, W, 3) RGB picture, whole or not at all."""
-    ordered = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    fine, data = cv2.imencode(".png", ordered)
-    if not fine:
-        raise ImageError(f"{path}: expected a picture that PNG can hold, got {image.shape}")
-    write_bytes(path, data.tobytes())
+    write_bytes(path, encode_png(image))

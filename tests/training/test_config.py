@@ -71,9 +71,9 @@ def test_a_wrong_setting_is_named_with_its_file(tmp_path, override, message):
 
 def test_a_file_that_is_no_toml_or_missing_is_named(tmp_path):
     path = write(tmp_path, "[training\n")
-    with pytest.raises(ConfigError, match="recipe.toml"):
+    with pytest.raises(ConfigError, match=r"recipe.toml"):
         load_recipe(path)
-    with pytest.raises(FormatError, match="none.toml: No such file"):
+    with pytest.raises(FormatError, match=r"none.toml: No such file"):
         load_recipe(tmp_path / "none.toml")
 
 

@@ -58,3 +58,7 @@ def run(command: Callable[[], object]) -> int:
         error_console.print(f"dan: stopped{saved}", markup=False)
         return 130
     return 0
+
+
+if __name__ == "__main__":
+    main()

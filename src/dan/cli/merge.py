@@ -18,7 +18,7 @@ def merge(
         bool, typer.Option("--test", help="Take the test folders instead of the training ones.")
     ] = False,
 ) -> None:
-    """Copy images and .pts files into one folder, named by their old place, for preprocessing.py."""
+    """Copy images and .pts files into one folder, named by their old place."""
     from dan.data.annotated import find_annotated, test_part, training_part
     from dan.data.merge import merge_images
     from dan.errors import DataError

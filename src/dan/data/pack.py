@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -87,7 +88,7 @@ class FacePack:
         """Training and validation faces: every ``every``-th by sorted name is held out."""
         if not 2 <= every <= len(self.names):
             raise ConfigError(
-                f"validation_every: expected 2..{len(self.names)} (the number of faces), got {every}"
+                f"validation_every: expected 2..{len(self.names)}, the number of faces, got {every}"
             )
         held_out = range(every - 1, len(self.names), every)
         kept = [index for index in range(len(self.names)) if index % every != every - 1]
@@ -185,7 +186,7 @@ def load_pack(path: FilePath) -> FacePack:
         DataError: naming the file, if it is missing, damaged or something else.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             header = json.loads(str(file["header"]))
             if header["format"] != FORMAT_VERSION:
                 raise DataError(f"expected format {FORMAT_VERSION}, got {header['format']}")

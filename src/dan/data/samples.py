@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +24,7 @@ import numpy.typing as npt
 
 from dan.errors import DanError, DataError
 from dan.files import building_folder
-from dan.formats import load_pts, load_ptv, save_ptv
+from dan.formats import load_pts, load_ptv, render_ptv, save_ptv
 from dan.geometry import (
     Similarity,
     box_centre,
@@ -32,7 +34,7 @@ from dan.geometry import (
     flip_points,
     warp_image,
 )
-from dan.images import list_images, read_grey, write_png
+from dan.images import encode_png, list_images, read_grey
 from dan.schemes import LandmarkScheme
 from dan.types import FilePath, FloatArray, GreyImage, Points
 
@@ -100,9 +102,14 @@ class _Sums:
 
     @classmethod
     def of(cls, images: Sequence[GreyImage], shapes: Sequence[Points]) -> _Sums:
-        stack = np.stack(images).astype(np.uint64)
-        total = np.sum(np.stack(shapes).astype(np.float64), axis=0)
-        return cls(len(stack), stack.sum(axis=0), (stack * stack).sum(axis=0), total)
+        stack = np.stack(images)
+        squares = np.square(stack, dtype=np.uint16)  # 255² is less than 2¹⁶
+        return cls(
+            len(stack),
+            stack.sum(axis=0, dtype=np.uint64),
+            squares.sum(axis=0, dtype=np.uint64),
+            np.sum(np.stack(shapes).astype(np.float64), axis=0),
+        )
 
     def add(self, other: _Sums) -> None:
         self.count += other.count
@@ -133,7 +140,8 @@ def prepare_samples(
         on_image: called after each image.
 
     Raises:
-        DataError: if the input has no images, none of them is good, or the output is not empty.
+        DataError: if the input has no images, none of them is good, the output is not empty, or a
+            worker process was killed.
     """
     sources, skipped = _pair_up(options)
     sums: _Sums | None = None
@@ -194,20 +202,49 @@ def _results(
             yield from ((path, work(path)) for path in sources)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        workers, context, initializer=cv2.setNumThreads, initargs=(1,)
-    ) as pool:
+    with ProcessPoolExecutor(workers, context, initializer=_start_worker) as pool:
+
+        def submit(path: Path) -> tuple[Path, Future[_Sums | str]]:
+            with _interrupt_held_back():  # this may start a worker, which inherits it
+                return path, pool.submit(work, path)
+
         # A few images ahead of the one that is waited for: memory does not grow with the set.
         waiting = iter(sources)
-        pending = [(path, pool.submit(work, path)) for path in islice(waiting, 8 * workers)]
         try:
+            pending = [submit(path) for path in islice(waiting, 8 * workers)]
             while pending:
                 path, future = pending.pop(0)
-                pending += [(next_, pool.submit(work, next_)) for next_ in islice(waiting, 1)]
+                pending += [submit(next_) for next_ in islice(waiting, 1)]
                 yield path, future.result()
+        except BrokenProcessPool as error:
+            raise DataError(
+                "a worker process was killed; if memory is short, use fewer workers"
+            ) from error
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _start_worker() -> None:
+    """Leave Ctrl-C to the process that collects the results, and cores to the other workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+
+
+@contextmanager
+def _interrupt_held_back() -> Iterator[None]:
+    """Ctrl-C takes effect afterwards; processes started meanwhile never see it.
+
+    Without this, workers interrupted while they import would each print a traceback.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def usable_cores() -> int:
@@ -242,11 +279,12 @@ def _make_samples(
     images, shapes = [], []
     digits = max(4, len(str(options.repeat - 1)))
     for index in range(options.repeat):
-        rng = np.random.default_rng([options.seed, index, *image_path.stem.encode()])
+        rng = np.random.default_rng([options.seed, index, *os.fsencode(image_path.stem)])
         sample, sample_points = make_sample(image, points, options, rng)
-        path = folder / f"{image_path.stem}@{index:0{digits}d}"
-        write_png(path.with_name(f"{path.name}.png"), sample)
-        save_ptv(path.with_name(f"{path.name}.ptv"), sample_points)
+        name = f"{image_path.stem}@{index:0{digits}d}"
+        # Written plainly: the folder as a whole is what appears at once or not at all.
+        (folder / f"{name}.png").write_bytes(encode_png(sample))
+        (folder / f"{name}.ptv").write_bytes(render_ptv(sample_points).encode())
         images.append(sample)
         shapes.append(sample_points)
     return _Sums.of(images, shapes)
@@ -369,6 +407,10 @@ class SampleFolder:
             images[place] = image
 
         with ThreadPoolExecutor(workers) as threads:
-            for _ in threads.map(load, range(len(images))):
-                pass
+            try:
+                for _ in threads.map(load, range(len(images))):
+                    pass
+            except BaseException:
+                threads.shutdown(cancel_futures=True)
+                raise
         return images

@@ -36,17 +36,17 @@ def template_shape() -> npt.NDArray[np.float32]:
     outer = _lips(np.linspace(np.pi, 3 * np.pi, 12, endpoint=False), 0.2, 0.09)
     inner = _lips(np.linspace(np.pi, 3 * np.pi, 8, endpoint=False), 0.14, 0.03)
     parts = [
-        jaw,
-        brow + [-0.25, -0.27],
-        brow + [0.25, -0.27],
-        bridge,
-        nostrils,
-        eye + [-0.24, -0.15],
-        eye + [0.24, -0.15],
-        outer + [0, 0.28],
-        inner + [0, 0.28],
+        (jaw, 0, 0),
+        (brow, -0.25, -0.27),
+        (brow, 0.25, -0.27),
+        (bridge, 0, 0),
+        (nostrils, 0, 0),
+        (eye, -0.24, -0.15),
+        (eye, 0.24, -0.15),
+        (outer, 0, 0.28),
+        (inner, 0, 0.28),
     ]
-    return np.concatenate(parts).astype(np.float32)
+    return np.concatenate([part + np.array([x, y]) for part, x, y in parts]).astype(np.float32)
 
 
 def _lips(angles: FloatArray, half_width: float, half_height: float) -> FloatArray:
@@ -82,7 +82,8 @@ def _paint(
     dark, lips = (0.25 * skin).astype(int), (0.7 * skin + [40, 0, 10]).clip(0, 255).astype(int)
     forehead = points[[0, 16]].mean(axis=0) - 0.45 * (points[8] - points[[0, 16]].mean(axis=0))
     outline = np.concatenate([points[:17], [points[26], forehead, points[17]]])
-    _fill(image, cv2.convexHull(outline)[:, 0], skin)
+    hull = np.asarray(cv2.convexHull(outline), dtype=np.float64)[:, 0]
+    _fill(image, hull, skin)
     for group in ("left_eye", "right_eye"):
         eye = points[list(FACE68.groups[group])]
         _fill(image, eye, np.array([235, 235, 235]))
@@ -108,14 +109,12 @@ def _fixed(points: FloatArray) -> npt.NDArray[np.int32]:
     return np.rint(points * (1 << _SHIFT)).astype(np.int32)
 
 
-def _fill(
-    image: npt.NDArray[np.uint8], points: FloatArray, colour: npt.NDArray[Any]
-) -> None:
+def _fill(image: npt.NDArray[np.uint8], points: FloatArray, colour: npt.NDArray[Any]) -> None:
     cv2.fillPoly(image, [_fixed(points)], colour.tolist(), cv2.LINE_AA, _SHIFT)
 
 
 def write_synthetic_faces(out: FilePath, count: int, seed: int = 0, size: int = 200) -> None:
-    """A new folder of ``count`` faces, ``drawn_0000.png`` and ``.pts`` each; every fifth in testset.
+    """A new folder of faces, ``drawn_0000.png`` and ``.pts`` each; every fifth in ``testset``.
 
     The layout is that of 300-W: ``OUT/trainset`` and ``OUT/testset``.
 

@@ -36,21 +36,19 @@ def draw_predictions(
     for image, points, truth in rows:
         found = points if np.isfinite(points).all() else None
         picture = read_rgb(image.image_path)
-        drawn = draw_face(
-            picture, truth if found is None else found, predictions.scheme, truth_xy=truth
-        )
+        drawn = draw_face(picture, found, predictions.scheme, truth_xy=truth)
         path = folder / f"{image.name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_png(path, drawn)
-        tiles.append(_around_face(drawn, truth, drawn.shape[1] / picture.shape[1]))
+        tiles.append(_around_face(drawn, truth))
         on_face()
     return tiles
 
 
 def _around_face(
-    picture: npt.NDArray[np.uint8], points: npt.NDArray[np.float32], enlarged: float
+    picture: npt.NDArray[np.uint8], points: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.uint8]:
-    box = box_of_points(points * enlarged)
+    box = box_of_points(points)
     margin = FACE_MARGIN * float(box_size_wh(box).max())
     x0, y0 = np.maximum(box[:2] - margin, 0).astype(int)
     x1, y1 = np.ceil(box[2:] + margin).astype(int)

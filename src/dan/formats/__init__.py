@@ -1,4 +1,4 @@
-"""Annotation files. ``parse_`` and ``render_`` are pure; only ``load_`` and ``save_`` touch files."""
+"""Annotation files: ``parse_`` and ``render_`` are pure, ``load_`` and ``save_`` touch files."""
 
 from dan.formats.boxes import load_boxes, parse_boxes
 from dan.formats.pts import load_pts, parse_pts, render_pts, save_pts

@@ -1,4 +1,4 @@
-"""Face boxes by image name: a JSON object ``{"NAME.jpg": [x0, y0, x1, y1], ...}``, 0-based pixels."""
+"""Face boxes by image name: JSON ``{"NAME.jpg": [x0, y0, x1, y1], ...}``, 0-based pixels."""
 
 import json
 
@@ -14,11 +14,11 @@ def parse_boxes(text: str) -> dict[str, Box]:
     """Boxes by image file name, (4,) float64 ``xyxy`` each.
 
     Raises:
-        FormatError: if it is not such an object, or a box is not four numbers with x0 < x1, y0 < y1.
+        FormatError: if it is no such object, or a box is not four numbers with x0 < x1, y0 < y1.
     """
     try:
         entries = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also numbers or nesting beyond Python's limits
         raise FormatError(f"expected JSON: {error}") from error
     if not isinstance(entries, dict):
         raise FormatError(f"expected an object of boxes by name, got {type(entries).__name__}")
@@ -26,7 +26,7 @@ def parse_boxes(text: str) -> dict[str, Box]:
     for name, values in entries.items():
         try:
             boxes[name] = as_box("box", np.array(values, dtype=np.float64))
-        except (ShapeError, ValueError, TypeError) as error:
+        except (ShapeError, ValueError, TypeError, OverflowError) as error:
             raise FormatError(f"{name}: {error}") from error
     return boxes
 

@@ -19,8 +19,9 @@ from dan.errors import FormatError
 from dan.files import read_text, write_text
 from dan.types import FilePath, Points
 
-_HEADER = re.compile(r"\s*version:\s*\S+\s+n_points:\s*(\d+)\s*\{(.*)", re.DOTALL)
+_HEADER = re.compile(r"\s*version:\s*\S+\s+n_points:\s*(\d{1,9})\s*\{(.*)", re.DOTALL)
 MAX_POINTS = 100_000
+MAX_COORDINATE = float(np.finfo(np.float32).max)
 
 
 def parse_pts(text: str) -> Points:
@@ -51,7 +52,7 @@ def parse_pts(text: str) -> Points:
 
 
 def parse_rows(text: str) -> Points:
-    """(N, 2) float64 of lines with two finite numbers each, parted by white space or a comma."""
+    """(N, 2) float64 of lines of two numbers within float32, parted by white space or a comma."""
     rows = [line.replace(",", " ").split() for line in text.splitlines() if line.strip()]
     for number, row in enumerate(rows, start=1):
         if len(row) != 2:
@@ -60,7 +61,7 @@ def parse_rows(text: str) -> Points:
         points = np.array(rows, dtype=np.float64).reshape(-1, 2)
     except ValueError as error:
         raise FormatError(f"expected numbers: {error}") from error
-    finite = np.isfinite(points).all(axis=1)
+    finite = (np.abs(points) <= MAX_COORDINATE).all(axis=1)
     if not finite.all():
         number = int(np.argmin(finite))
         raise FormatError(f"point {number + 1}: expected finite numbers, got {rows[number]}")
@@ -68,8 +69,14 @@ def parse_rows(text: str) -> Points:
 
 
 def render_pts(points: Points) -> str:
-    """The ``.pts`` text of (N, 2) points, three decimals."""
+    """The ``.pts`` text of (N, 2) points, three decimals.
+
+    Raises:
+        FormatError: if there are no points, or one is not finite; such a file could not be read.
+    """
     points = as_points("points", points)
+    if not len(points) or not np.isfinite(points).all():
+        raise FormatError("points: expected at least one and finite ones only")
     rows = "".join(f"{x:.3f} {y:.3f}\n" for x, y in (points.astype(np.float64) + 1.0).tolist())
     return f"version: 1\nn_points: {len(points)}\n{{\n{rows}}}\n"
 

@@ -5,6 +5,7 @@ One ``x,y`` line a landmark; ``imgs_mean.ptv`` and ``imgs_std.ptv`` hold one ima
 
 import numpy as np
 
+from dan.checks import check_shape
 from dan.errors import FormatError
 from dan.files import read_text, write_text
 from dan.types import FilePath, FloatArray
@@ -28,20 +29,27 @@ def parse_ptv(text: str, n_columns: int | None = 2) -> FloatArray:
         if len(row) != wanted:
             raise FormatError(f"line {number}: expected {wanted} numbers, got {len(row)}")
     try:
-        values = np.array(rows, dtype=np.float32)
+        values = np.array(rows, dtype=np.float64)
     except ValueError as error:
         raise FormatError(f"expected numbers: {error}") from error
-    finite = np.isfinite(values).all(axis=1)
+    finite = (np.abs(values) <= np.finfo(np.float32).max).all(axis=1)
     if not finite.all():
         raise FormatError(f"line {int(np.argmin(finite)) + 1}: expected finite numbers")
-    return values
+    return values.astype(np.float32)
 
 
 def render_ptv(values: FloatArray) -> str:
-    """The ``.ptv`` text of a (rows, columns) array, six decimals."""
-    return "".join(
-        ",".join(f"{value:.6f}" for value in row) + "\n" for row in np.asarray(values).tolist()
-    )
+    """The ``.ptv`` text of a (rows, columns) array, six decimals.
+
+    Raises:
+        ShapeError: if it has another number of axes.
+        FormatError: if it is empty, or a number is not finite; such a file could not be read.
+    """
+    values = np.asarray(values)
+    check_shape("values", values, ("rows", "columns"))
+    if not values.size or not np.isfinite(values).all():
+        raise FormatError("values: expected at least one and finite ones only")
+    return "".join(",".join(f"{value:.6f}" for value in row) + "\n" for row in values.tolist())
 
 
 def load_ptv(path: FilePath, n_rows: int | None = None, n_columns: int | None = 2) -> FloatArray:

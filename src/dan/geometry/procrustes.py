@@ -3,6 +3,7 @@
 import numpy as np
 
 from dan.checks import check_shape
+from dan.errors import ShapeError
 from dan.geometry.boxes import box_centre, box_of_points, box_size_wh
 from dan.geometry.similarity import estimate_similarity
 from dan.types import FloatArray, Points
@@ -25,9 +26,15 @@ def mean_shape_of(shapes: FloatArray, *, tolerance: float = 1e-6, max_rounds: in
 
     Returns:
         (N, 2) float32, bounding box centred on the origin, its larger side 1.
+
+    Raises:
+        ShapeError: if there is no shape.
+        DegenerateShapeError: if a shape spans no area or is not finite.
     """
     shapes = np.asarray(shapes, dtype=np.float64)
     check_shape("shapes", shapes, ("F", "N", 2))
+    if not len(shapes):
+        raise ShapeError("shapes: expected at least 1, got none")
     mean = _unit(np.mean([_unit(shape) for shape in shapes], axis=0))
     for _ in range(max_rounds):
         aligned = np.mean([align_shape(shape, mean) for shape in shapes], axis=0)

@@ -56,12 +56,13 @@ class Similarity:
         """From a (2, 3) matrix ``[[a, -b, tx], [b, a, ty]]``.
 
         Raises:
-            ShapeError: if it is not (2, 3) or not a similarity to 1e-4 of its scale.
+            ShapeError: if it is not (2, 3), not finite or not a similarity to 1e-4 of its scale.
         """
         values = np.asarray(matrix, dtype=np.float64)
         check_shape("similarity matrix", values, (2, 3))
         (a, minus_b, tx), (b, d, ty) = values.tolist()
-        if max(abs(a - d), abs(b + minus_b)) > 1e-4 * max(np.hypot(a, b), 1e-12):
+        off = max(abs(a - d), abs(b + minus_b))
+        if not np.isfinite(values).all() or off > 1e-4 * max(np.hypot(a, b), 1e-12):
             raise ShapeError(
                 f"similarity matrix: expected [[a, -b, tx], [b, a, ty]], got {values.tolist()}"
             )
@@ -123,12 +124,14 @@ def estimate_similarity(src: Points, dst: Points) -> Similarity:
 
     Raises:
         ShapeError: if the shapes differ or N < 2.
-        DegenerateShapeError: if all source points coincide.
+        DegenerateShapeError: if all source points coincide, or a point is not finite.
     """
     src64 = as_points("src", src).astype(np.float64)
     dst64 = as_points("dst", dst, len(src64)).astype(np.float64)
     if len(src64) < 2:
         raise ShapeError(f"src: expected at least 2 points, got {len(src64)}")
+    if not (np.isfinite(src64).all() and np.isfinite(dst64).all()):
+        raise DegenerateShapeError("src and dst: expected finite points, got NaN or infinite ones")
     src_centre: npt.NDArray[Any] = src64.mean(axis=0)
     dst_centre: npt.NDArray[Any] = dst64.mean(axis=0)
     x, y = (src64 - src_centre).T

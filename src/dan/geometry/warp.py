@@ -49,6 +49,7 @@ def warp_image(
         small_from_part[:2, 2] = [(s - 1) / 2 for s in scale_xy]
     else:
         small_from_part = np.eye(3)
+    part = np.ascontiguousarray(part[:MAX_OPENCV_SIDE, :MAX_OPENCV_SIDE])
     out_from_small = (
         _square(out_from_image)
         @ np.linalg.inv(_square(part_from_image))
@@ -81,7 +82,6 @@ def _visible_part(
     limit_xy = np.array(image.shape[1::-1])
     first = np.clip(np.floor(seen.min(axis=0)) - margin, 0, limit_xy - 1).astype(int)
     last = np.clip(np.ceil(seen.max(axis=0)) + margin + 1, first + 1, limit_xy).astype(int)
-    last = np.minimum(last, first + MAX_OPENCV_SIDE)
     part = np.ascontiguousarray(image[first[1] : last[1], first[0] : last[0]])
     return part, Similarity(1.0, 0.0, -float(first[0]), -float(first[1]))
 

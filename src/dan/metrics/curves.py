@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dan.checks import check_shape
-from dan.errors import ShapeError
+from dan.errors import ConfigError, ShapeError
 from dan.types import FloatArray
 
 
@@ -19,6 +19,8 @@ def ced(errors: FloatArray, thresholds: npt.ArrayLike) -> FloatArray:
 
 def area_under_ced(errors: FloatArray, threshold: float) -> float:
     """Area under the CED from 0 to ``threshold``, over ``threshold``: mean(max(0, 1 - e/t))."""
+    if not threshold > 0:
+        raise ConfigError(f"threshold: expected a positive number, got {threshold}")
     return float(np.clip(1.0 - _checked(errors) / threshold, 0.0, None).mean())
 
 

@@ -26,10 +26,15 @@ def normaliser_lengths(
 
     Raises:
         ConfigError: if the scheme does not know its eyes and the normaliser needs them.
-        DegenerateShapeError: if a face has length zero.
+        DegenerateShapeError: if a face has length zero, or a point is not finite.
     """
     truth = np.asarray(truth, dtype=np.float64)
     check_shape("truth", truth, ("F", scheme.n_landmarks, 2))
+    finite = np.isfinite(truth).all(axis=(1, 2))
+    if not finite.all():
+        raise DegenerateShapeError(
+            f"truth: expected finite points, got others in face {int(np.argmin(finite))}"
+        )
     if normaliser == "diagonal":
         spans = truth.max(axis=1) - truth.min(axis=1)  # (F, 2)
     elif normaliser not in NORMALISERS:

@@ -69,8 +69,9 @@ class Score:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return asdict(self)
+        """Plain values, for JSON; the error is None where no face was found."""
+        values = asdict(self)
+        return values | {"nme_percent": self.nme_percent if np.isfinite(self.nme_percent) else None}
 
 
 def render_table(scores: Sequence[Score]) -> str:

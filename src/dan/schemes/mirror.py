@@ -1,8 +1,7 @@
 """Mirror files: one line of indices with commas: the landmark that takes each place in a flip."""
 
-from pathlib import Path
-
 from dan.errors import ConfigError, FormatError
+from dan.files import read_text
 from dan.schemes.scheme import LandmarkScheme
 from dan.types import FilePath
 
@@ -34,11 +33,11 @@ def load_mirror(path: FilePath, n_landmarks: int | None = None) -> LandmarkSchem
         FormatError: if the file is missing, malformed, of another length or not an involution;
             the message names the file.
     """
+    text = read_text(path)
     try:
-        indices = parse_mirror(Path(path).read_text(encoding="utf-8"))
-        scheme = LandmarkScheme.from_mirror(indices)
-    except (OSError, UnicodeDecodeError, FormatError, ConfigError) as error:
-        raise FormatError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+        scheme = LandmarkScheme.from_mirror(parse_mirror(text))
+    except (FormatError, ConfigError) as error:
+        raise FormatError(f"{path}: {error}") from error
     if n_landmarks is not None and scheme.n_landmarks != n_landmarks:
         raise FormatError(
             f"{path}: expected {n_landmarks} indices, one a landmark, got {scheme.n_landmarks}"

@@ -152,7 +152,9 @@ class LandmarkScheme:
                     (eyes["outer_corners"][0], eyes["outer_corners"][1]),
                 ),
             )
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
+        except ConfigError:
+            raise
+        except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
             raise ConfigError(
                 f"scheme: expected the entries of a landmark scheme: {error}"
             ) from error

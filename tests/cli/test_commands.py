@@ -1,0 +1,166 @@
+"""The commands from end to end on drawn faces, and their errors in one line."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from dan.cli.main import app, run
+from dan.data.synthetic import write_synthetic_faces
+from dan.formats import load_pts
+from dan.images import read_rgb
+from dan.model import load_model
+
+TINY = "[model]\nimage_size = 32\nwidth = 2\nhidden = 8\nheat_map = 'gaussians'\n"
+TINY += "[data]\nface_size = 22\n[training]\nepochs = [1, 1]\nbatch_size = 8\n"
+
+
+def dan(*words: object) -> int:
+    """Exit code of a command line."""
+
+    def command() -> None:
+        try:
+            app([str(word) for word in words])
+        except SystemExit as stop:
+            codes.append(stop.code or 0)
+
+    codes: list[int] = []
+    return run(command) or max(codes, default=0)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Drawn faces, a pack of them and a trained model."""
+    root = tmp_path_factory.mktemp("world")
+    write_synthetic_faces(root / "faces", 30, size=100)
+    (root / "tiny.toml").write_text(TINY)
+    assert dan("prepare", root / "faces", "-o", root / "faces.npz") == 0
+    words = ["--recipe", root / "tiny.toml", "-o", root / "run", "--device", "cpu"]
+    assert dan("train", root / "faces.npz", *words) == 0
+    return root
+
+
+def test_evaluate_prints_a_table_and_json(world, capsys):
+    model, data = world / "run/model.safetensors", world / "faces/testset"
+    assert dan("evaluate", model, data) == 0
+    table = capsys.readouterr().out
+    assert "| testset, stage 2 | 6 | 0 | face68 | gt | inter_ocular |" in table
+    assert dan("evaluate", model, data, "--json") == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert [score["normaliser"] for score in scores] == [
+        "inter_ocular", "inter_ocular", "inter_pupil", "diagonal"
+    ]  # fmt: skip
+    assert all(score["n_images"] == 6 for score in scores)
+
+
+def test_evaluate_from_a_file_of_boxes(world, capsys, tmp_path):
+    boxes = {}
+    for path in sorted((world / "faces/testset").glob("*.png"))[1:]:
+        points = load_pts(path.with_suffix(".pts"))
+        boxes[path.name] = [*points.min(axis=0).tolist(), *points.max(axis=0).tolist()]
+    (tmp_path / "boxes.json").write_text(json.dumps(boxes))
+    words = ["--boxes", tmp_path / "boxes.json"]
+    assert dan("evaluate", world / "run/model.safetensors", world / "faces/testset", *words) == 0
+    assert "| testset, stage 2 | 6 | 1 | face68 | boxes |" in capsys.readouterr().out
+
+
+def test_predict_writes_points_pictures_and_a_sheet(world, tmp_path):
+    out = tmp_path / "out"
+    model = world / "run/model.safetensors"
+    assert dan("predict", model, world / "faces/testset", "-o", out, "--limit", "3") == 0
+    assert len(list(out.glob("*.pts"))) == 3
+    assert len(list(out.glob("drawn_*.png"))) == 3
+    assert read_rgb(out / "sheet.png").std() > 0
+    assert np.isfinite(load_pts(next(out.glob("*.pts")))).all()
+
+
+def test_train_goes_on_and_takes_overrides(world, tmp_path):
+    words = ["--recipe", world / "tiny.toml", "-o", tmp_path / "run", "--device", "cpu"]
+    assert dan("train", world / "faces.npz", "training.epochs=[1]", "model.n_stages=1", *words) == 0
+    assert load_model(tmp_path / "run/model.safetensors").model.config.n_stages == 1
+    assert dan("train", world / "faces.npz", "training.epochs=[2]", "model.n_stages=1", *words) == 2
+
+
+def test_merge_takes_training_or_test_folders(world, tmp_path):
+    assert dan("merge", world / "faces", "-o", tmp_path / "train") == 0
+    assert dan("merge", world / "faces", "--test", "-o", tmp_path / "test") == 0
+    assert len(list((tmp_path / "train").glob("*.png"))) == 24
+    assert len(list((tmp_path / "test").glob("*.png"))) == 6
+
+
+def test_prepare_names_bad_images_and_says_so_in_the_exit_code(tmp_path, capsys):
+    write_synthetic_faces(tmp_path / "faces", 5, size=60)
+    (tmp_path / "faces/trainset/drawn_0001.png").write_bytes(b"")
+    assert dan("prepare", tmp_path / "faces", "-o", tmp_path / "faces.npz") == 1
+    printed = capsys.readouterr()
+    assert "drawn_0001.png" in printed.err
+    assert "3 faces of 4 images" in printed.out
+
+
+def test_info_of_presets_and_models(world, capsys):
+    assert dan("info", "paper", "--json") == 0
+    stages = json.loads(capsys.readouterr().out)["stages"]
+    assert [stage["parameters"] for stage in stages] == [11_144_136, 11_951_246]
+    assert dan("info", "paper") == 0
+    assert "23,095,382" in capsys.readouterr().out
+    assert dan("info", world / "run/model.safetensors") == 0
+    assert "validation" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_tour(tmp_path, monkeypatch):
+    from dan.cli import tour
+
+    monkeypatch.setattr(tour, "DRAWN_FACES", 40)
+    monkeypatch.setitem(tour.SETTINGS["training"], "epochs", [1, 1])
+    assert dan("tour", "-o", tmp_path / "tour", "--device", "cpu") == 0
+    names = {path.name for path in (tmp_path / "tour").iterdir()}
+    assert names == {"drawn_faces", "faces.npz", "training", "pictures"}
+    assert (tmp_path / "tour/pictures/sheet.png").is_file()
+
+
+@pytest.mark.slow
+def test_real_faces_from_prepare_to_pictures(shared_300w, world, tmp_path):
+    words = ["--recipe", world / "tiny.toml", "-o", tmp_path / "run", "--device", "cpu"]
+    assert dan("prepare", shared_300w / "afw", "-o", tmp_path / "afw.npz") == 0
+    assert dan("train", tmp_path / "afw.npz", *words) == 0
+    out = tmp_path / "pictures"
+    model, data = tmp_path / "run/model.safetensors", shared_300w / "helen/testset"
+    assert dan("predict", model, data, "-o", out, "--limit", "8") == 0
+    assert len(list(out.glob("*.pts"))) == 8
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["evaluate", "none.safetensors", "."], "none.safetensors: expected a checkpoint file"),
+        (["prepare", "/nowhere"], "/nowhere: expected a folder of images, found none"),
+        (["info", "huge"], "expected a model file or one of paper, full, half, quarter, got huge"),
+        (["train", "x.npz", "--recipe", "no.toml", "-o", "r"], "no.toml: No such file"),
+        (["merge", "/nowhere", "-o", "x"], "/nowhere: expected a folder of images"),
+        (["tour", "/nowhere"], "/nowhere: expected a folder of images"),
+    ],
+)
+def test_errors_are_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(tmp_path)
+    assert dan(*words) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("dan: ")
+    assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_is_quick_to_come_and_names_every_command():
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "dan.cli.main", "--help"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for command in ("tour", "merge", "prepare", "train", "evaluate", "predict", "info"):
+        assert command in done.stdout
+    for heavy in ("torch", "cv2", "numpy", "matplotlib", "PIL"):
+        assert f"| {heavy}\n" not in done.stderr.replace("|   ", "| ")

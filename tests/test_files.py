@@ -1,0 +1,113 @@
+import pytest
+
+from dan.errors import DataError, FormatError
+from dan.files import building_folder, read_text, replacing, write_bytes, write_text
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        pytest.param(b"a\nb\n", "a\nb\n", id="plain"),
+        pytest.param(b"a\r\nb\r\n", "a\nb\n", id="Windows line ends"),
+        pytest.param(b"\xef\xbb\xbfa\n", "a\n", id="byte order mark"),
+        pytest.param("ä\n".encode(), "ä\n", id="UTF-8"),
+        pytest.param(b"", "", id="empty"),
+    ],
+)
+def test_read_text(tmp_path, data, text):
+    path = tmp_path / "file.txt"
+    path.write_bytes(data)
+    assert read_text(path) == text
+    assert read_text(str(path)) == text
+
+
+def test_unreadable_files_are_named(tmp_path):
+    binary = tmp_path / "binary.pts"
+    binary.write_bytes(b"\xff\xfe\x00\x81")
+    for path, message in (
+        (binary, "not UTF-8"),
+        (tmp_path / "absent.pts", "No such file"),
+        (tmp_path, "directory"),
+    ):
+        with pytest.raises(FormatError, match=message) as caught:
+            read_text(path)
+        assert str(path) in str(caught.value)
+
+
+def test_written_text_is_read_back_with_the_same_bytes_on_every_system(tmp_path):
+    path = tmp_path / "file.txt"
+    write_text(path, "größe\n1\n")
+    assert path.read_bytes() == "größe\n1\n".encode()
+    assert read_text(path) == "größe\n1\n"
+    assert names_in(tmp_path) == ["file.txt"]
+
+
+def test_write_replaces_the_whole_file(tmp_path):
+    path = tmp_path / "file.bin"
+    write_bytes(path, b"a long first version")
+    write_bytes(str(path), b"short")
+    assert path.read_bytes() == b"short"
+
+
+@pytest.mark.parametrize("existed", [True, False])
+@pytest.mark.parametrize("interruption", [RuntimeError, KeyboardInterrupt])
+def test_a_failed_write_changes_nothing(tmp_path, existed, interruption):
+    path = tmp_path / "file.txt"
+    if existed:
+        path.write_text("old")
+    with pytest.raises(interruption), replacing(path) as temporary:  # noqa: PT012 - two steps
+        temporary.write_text("half of the ne")
+        raise interruption
+    assert names_in(tmp_path) == (["file.txt"] if existed else [])
+    assert not existed or path.read_text() == "old"
+
+
+def test_old_content_stands_until_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+        assert temporary.parent == tmp_path
+    assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize("existed", [True, False])
+def test_folder_appears_when_it_is_whole(tmp_path, existed):
+    path = tmp_path / "samples"
+    if existed:
+        path.mkdir()
+    with building_folder(path) as temporary:
+        (temporary / "a.txt").write_text("a")
+        assert not path.exists() or not names_in(path)
+    assert names_in(path) == ["a.txt"]
+    assert names_in(tmp_path) == ["samples"]
+
+
+def test_a_failed_folder_leaves_nothing(tmp_path):
+    with (  # noqa: PT012 - two steps
+        pytest.raises(KeyboardInterrupt),
+        building_folder(tmp_path / "samples") as temporary,
+    ):
+        (temporary / "a.txt").write_text("a")
+        raise KeyboardInterrupt
+    assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", ["full folder", "file"])
+def test_folder_in_use_is_refused_and_kept(tmp_path, kind):
+    path = tmp_path / "samples"
+    if kind == "file":
+        path.write_text("mine")
+    else:
+        path.mkdir()
+        (path / "mine.txt").write_text("mine")
+    with pytest.raises(DataError, match="new or empty folder"), building_folder(path):
+        pytest.fail("the body must not run")
+    kept = path if kind == "file" else path / "mine.txt"
+    assert kept.read_text() == "mine"
+    assert names_in(tmp_path) == ["samples"]
