@@ -111,3 +111,17 @@ def test_folder_in_use_is_refused_and_kept(tmp_path, kind):
     kept = path if kind == "file" else path / "mine.txt"
     assert kept.read_text() == "mine"
     assert names_in(tmp_path) == ["samples"]
+
+
+def test_the_current_folder_and_a_link_can_be_filled(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with building_folder(".") as temporary:
+        (temporary / "a.txt").write_text("a")
+    assert names_in(tmp_path / "here") == ["a.txt"]
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    with building_folder(tmp_path / "link") as temporary:
+        (temporary / "b.txt").write_text("b")
+    assert names_in(tmp_path / "there") == ["b.txt"]
+    assert names_in(tmp_path) == ["here", "link", "there"]

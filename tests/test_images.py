@@ -1,7 +1,9 @@
 """Every kind of picture file that people have, good and bad."""
 
 import struct
+import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -9,8 +11,8 @@ import pytest
 from PIL import Image
 
 from dan import images
-from dan.errors import DataError, ImageError
-from dan.images import list_images, read_grey, read_rgb, write_png
+from dan.errors import DataError, ImageError, ShapeError
+from dan.images import encode_png, list_images, read_grey, read_rgb, write_png
 
 GREY = np.add.outer(np.arange(24) * 4, np.arange(32) * 2).astype(np.uint8)  # 24 rows, 32 columns
 RGB = np.stack([GREY, 255 - GREY, GREY // 2], axis=2)
@@ -46,6 +48,16 @@ def test_16_bit_keeps_the_upper_byte(tmp_path, suffix):
     assert np.array_equal(read_grey(tmp_path / f"a.{suffix}"), GREY)
 
 
+@pytest.mark.parametrize("kind", [np.int32, np.float32])
+def test_32_bit_counts_as_16_bit_and_is_cut_off(tmp_path, kind):
+    levels = GREY.astype(kind) * 256
+    levels[0, :3] = [-70_000, 70_000, 65_535]
+    Image.fromarray(levels).save(tmp_path / "a.tif")
+    grey = read_grey(tmp_path / "a.tif")
+    assert grey[0, :3].tolist() == [0, 255, 255]
+    assert np.array_equal(grey[1:], GREY[1:])
+
+
 def test_transparent_parts_lie_on_white(tmp_path):
     rgba = np.dstack([RGB, np.full(GREY.shape, 255, np.uint8)])
     rgba[:12, :, 3] = 0
@@ -70,6 +82,43 @@ def test_exif_orientation_is_honoured(tmp_path, read):
     wanted = np.rot90(GREY, -1).astype(int)
     shown = upright if upright.ndim == 2 else upright[..., 0]
     assert np.abs(shown - wanted).mean() < 2
+
+
+def test_colour_jpeg_is_turned_upright_too(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(RGB).save(tmp_path / "a.jpg", exif=exif, quality=98, subsampling=0)
+    assert np.abs(read_grey(tmp_path / "a.jpg") - np.rot90(LUMA, -1)).mean() < 1
+
+
+@pytest.mark.parametrize("read", [read_grey, read_rgb])
+def test_what_was_read_can_be_drawn_on(tmp_path, read):
+    write_png(tmp_path / "a.png", GREY)
+    image = read(tmp_path / "a.png")
+    image[0, 0] = 9
+    assert (image[0, 0] == 9).all()
+
+
+def test_overlapping_threads_leave_the_warnings_as_they_were(tmp_path):
+    paths = [tmp_path / f"{index}.png" for index in range(2)]
+    for path in paths:
+        write_png(path, GREY)
+    before = list(warnings.filters)
+    # First in, first out: the order in which catch_warnings alone restores the wrong list.
+    first, second = (images._opened(path) for path in paths)
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as two:
+        one.submit(first.__enter__).result()
+        two.submit(second.__enter__).result()
+        one.submit(first.__exit__, None, None, None).result()
+        assert warnings.filters[0][0] == "ignore"
+        two.submit(second.__exit__, None, None, None).result()
+    assert list(warnings.filters) == before
+
+
+@pytest.mark.parametrize("shape", [(4, 0), (0, 4, 3), (4, 4, 2), (4,)])
+def test_what_is_no_picture_is_not_written(tmp_path, shape):
+    with pytest.raises(ShapeError, match="image: expected"):
+        encode_png(np.zeros(shape, np.uint8))
 
 
 def bomb_png() -> bytes:

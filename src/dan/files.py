@@ -56,16 +56,17 @@ def building_folder(path: FilePath) -> Iterator[Path]:
     path = Path(path)
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise DataError(f"{path}: expected a new or empty folder; choose another, or remove it")
-    temporary = path.with_name(f".{path.name}.partial-{secrets.token_hex(4)}")
+    target = path.resolve()  # "." and ".." have no name, and a link cannot be replaced by a folder
+    temporary = target.with_name(f".{target.name}.partial-{secrets.token_hex(4)}")
     try:
         temporary.mkdir(parents=True)
     except OSError as error:
         raise DataError(f"{path}: cannot be made: {error.strerror or error}") from error
     try:
         yield temporary
-        if path.exists():
-            path.rmdir()
-        temporary.rename(path)
+        if target.exists():
+            target.rmdir()
+        temporary.rename(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

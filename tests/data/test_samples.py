@@ -1,5 +1,9 @@
 """Sample folders: exact geometry, exact statistics, whole or not at all."""
 
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +27,13 @@ def dotted(points: np.ndarray, size: int = 120) -> np.ndarray:
     for x, y in points.round().astype(int):
         image[y - 1 : y + 2, x - 1 : x + 2] = 255
     return image
+
+
+class Deadly:
+    """Whoever unpickles it dies."""
+
+    def __reduce__(self):
+        return os._exit, (9,)
 
 
 @pytest.fixture
@@ -215,6 +226,35 @@ def test_a_stopped_run_leaves_nothing_behind(options, monkeypatch, error):
     with pytest.raises(error):
         prepare_samples(options)
     assert len(calls) == 3
+    assert [path.name for path in options.output_dir.parent.iterdir()] == ["images"]
+
+
+def test_ctrl_c_is_held_back_and_not_lost():
+    reached = []
+    with pytest.raises(KeyboardInterrupt), samples._interrupt_held_back():  # noqa: PT012 - two steps
+        signal.raise_signal(signal.SIGINT)
+        reached.append("the end")
+    assert reached == ["the end"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows has no signal masks")
+def test_processes_started_meanwhile_never_see_ctrl_c():
+    program = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
+    with samples._interrupt_held_back():
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        )
+    assert done.stdout.strip() == "True"
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_said_and_leaves_nothing(options):
+    # The option is unpickled in the worker, which ends there as if the system had killed it.
+    options = replace(options, seed=Deadly(), workers=2)
+    with pytest.raises(DataError, match="a worker process was killed"):
+        prepare_samples(options)
     assert [path.name for path in options.output_dir.parent.iterdir()] == ["images"]
 
 

@@ -1,7 +1,10 @@
 """The old preprocessing command line, typed as in the notes of those who hold it."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +147,27 @@ def test_a_mirror_of_another_length_skips_every_image(faces, tmp_path, capsys):
     mirror.write_text("1,0")
     assert main(flags(faces, tmp_path / "out", f"--mirror_file={mirror}")) == 2
     assert "expected 2 points, got 68" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="sends Ctrl-C to a POSIX process group")
+@pytest.mark.parametrize("workers_started", [False, True])
+def test_ctrl_c_is_quiet_and_leaves_nothing(faces, tmp_path, workers_started):
+    command = flags(faces, tmp_path / "out", "--repeat=100000")
+    command[2] = "--workers=2"
+    script = subprocess.Popen(
+        [sys.executable, "preprocessing.py", *command],
+        cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    wanted = "*/*.png" if workers_started else ".out.partial-*"
+    while script.poll() is None and not any(tmp_path.glob(wanted.replace("*/", ".out.partial-*/"))):
+        time.sleep(0.02)
+    os.killpg(script.pid, signal.SIGINT)
+    errors = script.communicate(timeout=60)[1]
+    assert script.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert errors.splitlines()[-1] == "preprocessing.py: stopped"
+    assert [path.name for path in tmp_path.iterdir()] == ["faces"]
 
 
 def test_real_faces(shared_300w, tmp_path):

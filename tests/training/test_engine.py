@@ -125,7 +125,7 @@ def test_kill_9_in_mid_epoch_then_resume(drawn_pack, tmp_path, tiny_recipe):
         run = str(tmp_path / name)
         return [sys.executable, "-c", program, str(tmp_path / "faces.npz"), run, text]
 
-    subprocess.run(command("unbroken"), check=True, capture_output=True)
+    subprocess.run(command("unbroken"), check=True, capture_output=True, timeout=300)
     process = subprocess.Popen(command("broken"), stderr=subprocess.DEVNULL)
     log = tmp_path / "broken" / "stage1" / "losses.csv"
     deadline = time.monotonic() + 60
@@ -135,7 +135,7 @@ def test_kill_9_in_mid_epoch_then_resume(drawn_pack, tmp_path, tiny_recipe):
     assert process.wait() == -signal.SIGKILL
     broken_at = len(read_csv(log))
     assert 40 <= broken_at < 150
-    subprocess.run(command("broken"), check=True, capture_output=True)
+    subprocess.run(command("broken"), check=True, capture_output=True, timeout=300)
     assert losses_of(tmp_path / "broken") == losses_of(tmp_path / "unbroken")
 
 
@@ -238,10 +238,10 @@ def test_both_stages_learn(drawn_pack, tmp_path):
         }
     )
     trained = train(drawn_pack, recipe, tmp_path, "cpu")
-    losses = [float(row["loss"]) for row in read_csv(tmp_path / "stage1/losses.csv")]
-    assert np.mean(losses[-10:]) < 0.6 * losses[0]
-    stage1, stage2 = load_model(trained.path).training["validation"]["error_percent"]
-    assert stage2 < stage1
+    first, second = ([float(loss) for loss in losses] for losses in losses_of(tmp_path).values())
+    assert np.mean(first[-10:]) < 0.6 * first[0]
+    assert np.mean(second[-10:]) < 0.9 * np.mean(first[-10:])
+    assert load_model(trained.path).model.config.n_stages == 2
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp32"])

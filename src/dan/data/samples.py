@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import cv2
@@ -202,7 +204,8 @@ def _results(
             yield from ((path, work(path)) for path in sources)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_start_worker) as pool:
+    stop = context.Event()
+    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(stop,)) as pool:
 
         def submit(path: Path) -> tuple[Path, Future[_Sums | str]]:
             with _interrupt_held_back():  # this may start a worker, which inherits it
@@ -221,13 +224,25 @@ def _results(
                 "a worker process was killed; if memory is short, use fewer workers"
             ) from error
         except BaseException:
+            stop.set()
             pool.shutdown(cancel_futures=True)
             raise
 
 
-def _start_worker() -> None:
-    """Leave Ctrl-C to the process that collects the results, and cores to the other workers."""
+class _Worker:
+    """State of a worker process; in the main process nothing asks it to stop."""
+
+    stop: Event | None = None
+
+    @classmethod
+    def is_stopped(cls) -> bool:
+        return cls.stop is not None and cls.stop.is_set()
+
+
+def _start_worker(stop: Event) -> None:
+    """Leave Ctrl-C to the main process, which sets ``stop``, and cores to the other workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _Worker.stop = stop
     cv2.setNumThreads(1)
 
 
@@ -235,16 +250,26 @@ def _start_worker() -> None:
 def _interrupt_held_back() -> Iterator[None]:
     """Ctrl-C takes effect afterwards; processes started meanwhile never see it.
 
-    Without this, workers interrupted while they import would each print a traceback.
+    Without this, workers interrupted while they import would each print a traceback, and a worker
+    could be started that the pool has not noted.
     """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Ctrl-C goes to the main thread
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    caught = []
+    # The mask is inherited by workers; the handler is for signals that another thread receives.
+    handler = signal.signal(signal.SIGINT, lambda *_: caught.append(True))
+    masks = hasattr(signal, "pthread_sigmask")  # not on Windows
+    if masks:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if masks:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, handler)
+    if caught:
+        signal.raise_signal(signal.SIGINT)
 
 
 def usable_cores() -> int:
@@ -279,6 +304,8 @@ def _make_samples(
     images, shapes = [], []
     digits = max(4, len(str(options.repeat - 1)))
     for index in range(options.repeat):
+        if _Worker.is_stopped():
+            return "stopped"
         rng = np.random.default_rng([options.seed, index, *os.fsencode(image_path.stem)])
         sample, sample_points = make_sample(image, points, options, rng)
         name = f"{image_path.stem}@{index:0{digits}d}"

@@ -4,6 +4,8 @@ Convention: integer coordinates are pixel centres. Resizing by ``s`` keeps pixel
 ``x' = (x + 1/2)·s - 1/2``; flipping is ``x' = W - 1 - x``.
 """
 
+import math
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -36,29 +38,17 @@ def warp_image(
     """
     if image.ndim not in (2, 3) or 0 in image.shape:
         raise ShapeError(f"image: expected shape (H, W) or (H, W, C), got {image.shape}")
-    part, part_from_image = _visible_part(image, out_from_image, size_wh)
-    reduction = int(1.0 / max(out_from_image.scale, 1e-9))
-    if reduction >= 2:
-        height, width = part.shape[:2]
-        small_wh = max(1, round(width / reduction)), max(1, round(height / reduction))
-        shrunk = cv2.resize(part, small_wh, interpolation=cv2.INTER_AREA)
-        part = np.asarray(shrunk, dtype=np.uint8)
-        # The two axes may round differently by a fraction of a pixel; use the exact factors.
-        scale_xy = small_wh[0] / width, small_wh[1] / height
-        small_from_part = np.diag([*scale_xy, 1.0])
-        small_from_part[:2, 2] = [(s - 1) / 2 for s in scale_xy]
-    else:
-        small_from_part = np.eye(3)
-    part = np.ascontiguousarray(part[:MAX_OPENCV_SIDE, :MAX_OPENCV_SIDE])
-    out_from_small = (
-        _square(out_from_image)
-        @ np.linalg.inv(_square(part_from_image))
-        @ np.linalg.inv(small_from_part)
-    )
+    reduction = max(1, int(1.0 / max(out_from_image.scale, 1e-9)))
+    part, x, y = _visible_part(image, out_from_image, size_wh, margin=reduction + 2)
+    small_from_image = Similarity(1.0, 0.0, -x, -y)
+    if reduction > 1:
+        part = _shrunk(part, reduction)
+        small_from_image = resize_transform(1 / reduction) @ small_from_image
+    out_from_small = out_from_image @ small_from_image.inverse()
     return np.asarray(
         cv2.warpAffine(
-            part,
-            out_from_small[:2],
+            part[:MAX_OPENCV_SIDE, :MAX_OPENCV_SIDE],
+            out_from_small.matrix,
             size_wh,
             flags=cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
@@ -67,23 +57,39 @@ def warp_image(
     )
 
 
-def _square(similarity: Similarity) -> npt.NDArray[np.float64]:
-    return np.vstack([similarity.matrix, [0.0, 0.0, 1.0]])
+def _shrunk(part: npt.NDArray[np.uint8], reduction: int) -> npt.NDArray[np.uint8]:
+    """Means of ``reduction`` x ``reduction`` cells, edges repeated to fill the last ones."""
+    height, width = part.shape[:2]
+    padding = 0, -height % reduction, 0, -width % reduction
+    whole = cv2.copyMakeBorder(part, *padding, cv2.BORDER_REPLICATE)
+    small_wh = whole.shape[1] // reduction, whole.shape[0] // reduction
+    return np.asarray(cv2.resize(whole, small_wh, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def _visible_part(
-    image: npt.NDArray[np.uint8], out_from_image: Similarity, size_wh: tuple[int, int]
-) -> tuple[npt.NDArray[np.uint8], Similarity]:
-    """The slice of the image that the output can see, at least one pixel, and its frame."""
-    width, height = size_wh
-    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], dtype=np.float64)
-    seen = out_from_image.inverse().apply(corners)
-    margin = 2 + int(1.0 / max(out_from_image.scale, 1e-9))
-    limit_xy = np.array(image.shape[1::-1])
-    first = np.clip(np.floor(seen.min(axis=0)) - margin, 0, limit_xy - 1).astype(int)
-    last = np.clip(np.ceil(seen.max(axis=0)) + margin + 1, first + 1, limit_xy).astype(int)
-    part = np.ascontiguousarray(image[first[1] : last[1], first[0] : last[0]])
-    return part, Similarity(1.0, 0.0, -float(first[0]), -float(first[1]))
+    image: npt.NDArray[np.uint8],
+    out_from_image: Similarity,
+    size_wh: tuple[int, int],
+    margin: int,
+) -> tuple[npt.NDArray[np.uint8], int, int]:
+    """The slice of the image that the output can see, at least one pixel, and its first x and y."""
+    back = out_from_image.inverse()
+    (width, height), (rows, columns) = size_wh, image.shape[:2]
+    # The output's corners, seen from the image: each axis is a sum of what x and y contribute.
+    spans_x = sorted((0.0, back.a * width)), sorted((0.0, -back.b * height))
+    spans_y = sorted((0.0, back.b * width)), sorted((0.0, back.a * height))
+    x0, x1 = _clipped(back.tx, spans_x, margin, columns)
+    y0, y1 = _clipped(back.ty, spans_y, margin, rows)
+    return image[y0:y1, x0:x1], x0, y0
+
+
+def _clipped(
+    start: float, spans: tuple[list[float], list[float]], margin: int, length: int
+) -> tuple[int, int]:
+    first = math.floor(start + spans[0][0] + spans[1][0]) - margin
+    last = math.ceil(start + spans[0][1] + spans[1][1]) + margin + 1
+    first = min(max(first, 0), length - 1)
+    return first, min(max(last, first + 1), length)
 
 
 def resize_transform(scale: float) -> Similarity:

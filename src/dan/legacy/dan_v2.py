@@ -362,7 +362,8 @@ def _run_on_all_devices(words: Sequence[str]) -> int:
     count = torch.accelerator.device_count()
     if not count:
         raise DeviceError("--multi_gpu: expected at least one accelerator, torch finds none here")
-    launcher = [sys.executable, "-m", "torch.distributed.run", f"--nproc_per_node={count}"]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    launcher.append(f"--nproc_per_node={count}")
     program = ["--module", "dan.legacy.dan_v2"]
     return subprocess.run([*launcher, *program, *words], check=False).returncode  # noqa: S603
 

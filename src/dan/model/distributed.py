@@ -4,14 +4,10 @@ In one process, and outside training, they are the plain torch layers. torch's o
 batch norm has no CPU version.
 """
 
-from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.distributed.nn.functional import all_reduce
-
-sum_over_processes: Callable[[Tensor], Tensor] = all_reduce
-"""Differentiable, unlike :func:`torch.distributed.all_reduce`."""
 
 
 def world() -> tuple[int, int]:
@@ -19,6 +15,22 @@ def world() -> tuple[int, int]:
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()
     return 0, 1
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """The sum of a tensor over all processes; its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(_: Any, values: Tensor) -> Tensor:  # noqa: ANN401
+        total = values.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(_: Any, gradient: Tensor) -> Tensor:  # noqa: ANN401
+        total = gradient.clone()
+        distributed.all_reduce(total)
+        return total
 
 
 class _GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
@@ -29,7 +41,8 @@ class _GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
         wide = x.float()
         sums = torch.stack([wide.sum(axes), wide.square().sum(axes)])  # (2, C)
         count = x.numel() // x.shape[1] * world()[1]
-        mean, mean_square = (sum_over_processes(sums) / count).unbind(0)
+        total: Tensor = _SumOverProcesses.apply(sums)  # type: ignore[no-untyped-call]
+        mean, mean_square = (total / count).unbind(0)
         variance = mean_square - mean.square()
         self._update_running(mean.detach(), variance.detach() * count / max(count - 1, 1))
         shape = [-1 if axis == 1 else 1 for axis in range(x.dim())]

@@ -174,6 +174,8 @@ def plot_curves(run_dir: Path, phases: list[str]) -> Path | None:
     bottom.set(xlabel="step", ylabel=f"validation error, % {normaliser}", yscale="log")
     for axes in (top, bottom):
         axes.grid(alpha=0.3, which="both")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("{x:g}")
         axes.legend()
     path = run_dir / "curves.png"
     figure.savefig(path, dpi=120)
