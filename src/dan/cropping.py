@@ -1,7 +1,7 @@
 """From an image and an initial box (or points) to the canonical crop and back.
 
-This is the only copy of the crop geometry: preprocessing, training, evaluation and inference all
-come through here.
+Training, evaluation and prediction all crop here. Face packs and the old scripts' samples are cut
+before a mean shape is known, so they are placed by their landmarks' box alone, where they are made.
 """
 
 import numpy.typing as npt

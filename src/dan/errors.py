@@ -8,6 +8,8 @@ standard error and exit code 2. Their messages name what was expected, what came
 class DanError(Exception):
     """Base of all errors that the user can act on."""
 
+    exit_code = 2
+
 
 class ShapeError(DanError, ValueError):
     """An array has another shape than the function needs."""
@@ -43,3 +45,9 @@ class DeviceError(DanError, RuntimeError):
 
 class NonFiniteLossError(DanError, ArithmeticError):
     """The training loss became NaN or infinite."""
+
+
+class InterruptedTrainingError(DanError):
+    """Ctrl-C came during a training; its state was saved first."""
+
+    exit_code = 130

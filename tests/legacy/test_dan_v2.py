@@ -161,7 +161,29 @@ def test_synthetic_data_need_no_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(dan_v2, "SYNTHETIC_SAMPLES", 8)
     words = ["-synth", f"-md={tmp_path}", "-te=1", "-bs=4", "--data_dir=/nowhere"]
     assert main(words) == 0
-    assert len(read_csv(tmp_path / "stage1" / "losses.csv")) == 2
+    assert len(read_csv(tmp_path / "synthetic" / "stage1" / "losses.csv")) == 2
+    assert not (tmp_path / "stage1").exists()
+
+
+def test_a_stage_that_began_from_an_older_one_is_refused(samples, tmp_path, capsys):
+    for stage, epochs in ((1, "-te=1"), (2, "-te=1"), (1, "-te=2")):
+        more = ["-ds", str(stage), epochs, "-bs", "8"]
+        assert main(flags(samples, tmp_path, *more)) == 0
+    assert main(flags(samples, tmp_path, "-ds", "2", "-te=2", "-bs", "8")) == 2
+    assert "began from another model of the stages before" in capsys.readouterr().err
+
+
+def test_the_logging_hook_speaks_every_100_steps(tmp_path, capsys):
+    from dan.legacy.report import CycleReport
+
+    with CycleReport(
+        is_main=True, tensorboard_dir=tmp_path, hooks=("LoggingTensorHook",)
+    ) as report:
+        report.begin("stage1", 0, 400)
+        for step in (47, 94, 104, 141, 199, 203, 210):
+            report.step("stage1", step, 0.5, 1e-3, 9.0)
+    spoken = [line for line in capsys.readouterr().err.splitlines() if "loss = 0.5" in line]
+    assert [line.split(":")[0] for line in spoken] == ["stage1 step 104", "stage1 step 203"]
 
 
 def test_defaults_are_the_old_ones():
@@ -211,6 +233,11 @@ def test_defaults_are_the_old_ones():
         (["-intra", "1"], "intra_op_parallelism_threads", 1),
         (["-df", "channels_first"], "data_format", "channels_first"),
         (["-hk", "ExamplesPerSecondHook"], "hooks", ("ExamplesPerSecondHook",)),
+        (
+            ["-hk", "loggingtensorhook", "ProfilerHook"],
+            "hooks",
+            ("LoggingTensorHook", "ProfilerHook"),
+        ),
         (["--multi_gpu"], "multi_gpu", True),
         (["-synth"], "use_synthetic_data", True),
         (["--precision_mode=allow_mix_precision"], "precision_mode", "allow_mix_precision"),

@@ -54,6 +54,10 @@ def test_overrides_reach_every_kind_of_setting(tmp_path):
         ("training.rate=true", "training.rate: expected a number, got True"),
         ("training.loss=l2", "training.loss: expected one of eye_centres, diagonal, wing"),
         ("training.epochs=3", "training.epochs: expected a list, got 3"),
+        (
+            "training.epochs=[3, 0]",
+            "training.epochs: expected at least 1 for each stage, got [3, 0]",
+        ),
         ("training.epochs=[3]", "training.epochs: expected 2 entries, one a stage"),
         ("training=3", "training: expected a table, got 3"),
         ("training.batch_size", "expected key=value"),

@@ -12,7 +12,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from dan.data.pack import load_pack, save_pack
-from dan.errors import CheckpointError, ConfigError, NonFiniteLossError
+from dan.errors import (
+    CheckpointError,
+    ConfigError,
+    InterruptedTrainingError,
+    NonFiniteLossError,
+)
 from dan.model import load_model
 from dan.training import engine
 from dan.training.config import Augmentation, Recipe
@@ -156,7 +161,7 @@ def test_a_run_folder_of_another_recipe_is_refused(unbroken, drawn_pack, tiny_re
 
 def test_at_a_constant_rate_a_phase_can_be_prolonged(drawn_pack, tmp_path, tiny_recipe):
     short, long = (
-        tiny_recipe(epochs=[epochs, 0], rate_schedule="constant", warm_up_steps=0)
+        tiny_recipe(epochs=[epochs, 1], rate_schedule="constant", warm_up_steps=0)
         for epochs in (1, 3)
     )
     train_stage_one(drawn_pack, short, tmp_path / "a")
@@ -208,7 +213,7 @@ def test_ctrl_c_saves_and_says_where(drawn_pack, tmp_path, monkeypatch, tiny_rec
 
     with monkeypatch.context() as patch:
         patch.setattr(engine._StepFunction, "__call__", call)
-        with pytest.raises(KeyboardInterrupt, match=r"resume\.safetensors"):
+        with pytest.raises(InterruptedTrainingError, match=r"goes on from .*resume\.safetensors"):
             train(drawn_pack, tiny_recipe(), tmp_path, "cpu")
     assert len(read_csv(tmp_path / "stage1" / "losses.csv")) == 3
     train(drawn_pack, tiny_recipe(), tmp_path, "cpu")

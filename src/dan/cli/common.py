@@ -16,8 +16,8 @@ from dan.errors import ConfigError
 if TYPE_CHECKING:
     from dan.model.predictor import TorchPredictor
 
-console = Console(highlight=False, soft_wrap=True)
-error_console = Console(stderr=True, highlight=False, soft_wrap=True)
+console = Console(highlight=False, soft_wrap=True, markup=False)
+error_console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 BoxesOption = Annotated[
     str,

@@ -54,4 +54,4 @@ def info(
     table.add_row("all", f"{sum(cost.parameters):,}", f"{sum(cost.multiplications):,}")
     console.print(table)
     for name, value in training.items():
-        console.print(f"{name}: {json.dumps(value)}", markup=False)
+        console.print(f"{name}: {json.dumps(value)}")

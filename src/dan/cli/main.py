@@ -47,16 +47,12 @@ def main() -> None:
 
 
 def run(command: Callable[[], object]) -> int:
-    """Exit code of a command: 2 after an error of the user's, 130 after Ctrl-C."""
+    """Exit code of a command: 2 after an error of the user's, 130 after Ctrl-C in a training."""
     try:
         command()
     except DanError as error:
-        error_console.print(f"dan: {error}", markup=False)
-        return 2
-    except KeyboardInterrupt as stop:
-        saved = f"; the same command goes on from {stop}" if str(stop) else ""
-        error_console.print(f"dan: stopped{saved}", markup=False)
-        return 130
+        error_console.print(f"dan: {error}")
+        return error.exit_code
     return 0
 
 

@@ -15,6 +15,7 @@ from dan.cli.common import (
     load_predictor,
     progress_bar,
 )
+from dan.errors import DataError
 
 if TYPE_CHECKING:
     from dan.evaluation import Predictions
@@ -37,6 +38,10 @@ def predict(
     from dan.data.annotated import find_annotated
     from dan.evaluation import predict_annotated
 
+    if out.resolve().is_relative_to(data.resolve()):
+        raise DataError(
+            f"{out}: expected a folder outside of {data}, whose files would be mixed up"
+        )
     predictor = load_predictor(model, device)
     images = find_annotated(data)[:limit]
     with progress_bar("predicting", len(images)) as on_face:

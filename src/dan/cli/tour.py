@@ -25,9 +25,10 @@ def tour(
         typer.Argument(help="Folder in the 300-W layout; left out: drawn faces are made."),
     ] = None,
     *,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for everything.")] = Path(
-        "runs/tour"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for everything; default runs/tour-DATA."),
+    ] = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Prepare, train two small stages, evaluate and predict: a few minutes on two cores."""
@@ -42,6 +43,7 @@ def tour(
     from dan.training.config import Recipe
     from dan.training.train import train
 
+    out = out or Path("runs") / f"tour-{data.resolve().name if data else 'drawn'}"
     if data is None:
         data = out / "drawn_faces"
         if not data.exists():

@@ -59,7 +59,8 @@ def test_part(images: Iterable[AnnotatedImage]) -> list[AnnotatedImage]:
 
 
 def _is_test(image: AnnotatedImage) -> bool:
-    return not TEST_FOLDER_NAMES.isdisjoint(image.image_path.parent.parts)
+    # Folders below the data set's root only: the root itself may be called 300W.
+    return not TEST_FOLDER_NAMES.isdisjoint(image.name.split("/")[:-1])
 
 
 def split_parts(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dan.data.annotated import AnnotatedImage
+from dan.errors import DataError
 from dan.files import building_folder
 
 
@@ -16,11 +17,14 @@ def merge_images(
     """Copy images and points to ``out``, as ``afw_NAME.jpg``: the old folders become part of names.
 
     Raises:
-        DataError: if ``out`` is there and not empty; then nothing is written.
+        DataError: if ``out`` is there and not empty, or names collide; then nothing is written.
     """
+    names = [image.name.replace("/", "_") for image in images]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"{out}: expected different names, two images would be called {twice}")
     with building_folder(out) as folder:
-        for image in images:
-            name = image.name.replace("/", "_")
+        for image, name in zip(images, names, strict=True):
             shutil.copyfile(image.image_path, folder / f"{name}{image.image_path.suffix.lower()}")
             shutil.copyfile(image.points_path, folder / f"{name}.pts")
             on_face()

@@ -83,10 +83,12 @@ def predict_annotated(
         on_face: called after each image is read.
 
     Raises:
-        DataError: if an annotation has another number of points than the model, or no image has a
-            box in the file.
+        DataError: if an annotation has another number of points than the model, no image has a
+            box in the file, or file names repeat, so that boxes are not told apart.
     """
     boxes_of = box_source_of(None if boxes_path is None else load_boxes(boxes_path))
+    if boxes_path is not None and len({i.image_path.name for i in images}) < len(images):
+        raise DataError(f"{boxes_path}: expected images of different file names to find boxes by")
     n_landmarks, size = predictor.scheme.n_landmarks, predictor.crop_size
     truth = np.stack([_load_truth(image, n_landmarks) for image in images])
     boxes = {

@@ -65,8 +65,7 @@ def run_legacy(script: str, command: Callable[[], int]) -> int:
         return command()
     except DanError as error:
         print(f"{script}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt as stop:
-        saved = f"; the same command goes on from {stop}" if str(stop) else ""
-        print(f"{script}: stopped{saved}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"{script}: stopped", file=sys.stderr)
         return 130

@@ -5,6 +5,7 @@ MODEL_DIR holds ``stage1``, ``stage2``, … as :mod:`dan.training.run` describes
 
 from __future__ import annotations
 
+import argparse
 import math
 import os
 import subprocess
@@ -40,6 +41,9 @@ PICTURE_SIDE = 448
 THRESHOLD = 0.08
 SYNTHETIC_SAMPLES = 1024
 HOOKS = ("LoggingTensorHook", "ExamplesPerSecondHook")
+SILENT_HOOKS = ("ProfilerHook", "LoggingMetricHook")
+"""Known to TensorFlow's model garden; taken, and without effect here."""
+
 PRECISION_MODES = (
     "must_keep_origin_dtype",
     "allow_mix_precision",
@@ -73,7 +77,8 @@ class Options:
 
     def stage_dir(self, stage: int) -> Path:
         """Where a stage's files lie."""
-        return self.model_dir / f"stage{stage}"
+        root = self.model_dir / "synthetic" if self.use_synthetic_data else self.model_dir
+        return root / f"stage{stage}"
 
     def stage_model(self, stage: int) -> Path:
         """The newest model of a stage.
@@ -371,6 +376,15 @@ def _run_on_all_devices(words: Sequence[str]) -> int:
 # --------------------------------------------------------------------------------------- flags
 
 
+def _hook(name: str) -> str:
+    by_lower_case = {hook.lower(): hook for hook in (*HOOKS, *SILENT_HOOKS)}
+    if name.lower() not in by_lower_case:
+        raise argparse.ArgumentTypeError(
+            f"expected one of {', '.join(by_lower_case.values())}, got {name!r}"
+        )
+    return by_lower_case[name.lower()]
+
+
 def _parse(words: Sequence[str]) -> Options:
     """The options of a command line.
 
@@ -400,7 +414,7 @@ def _parse(words: Sequence[str]) -> Options:
     flag("--intra_op_parallelism_threads", "-intra", type=whole_number(0), default=0)
     formats = ("channels_first", "channels_last")
     flag("--data_format", "-df", choices=formats, default="channels_last")
-    flag("--hooks", "-hk", nargs="+", choices=HOOKS, default=["LoggingTensorHook"])
+    flag("--hooks", "-hk", nargs="+", type=_hook, default=["LoggingTensorHook"])
     flag("--precision_mode", choices=PRECISION_MODES, default="must_keep_origin_dtype")
     values = vars(parser.parse_args(words))
     test = values["data_dir_test"]

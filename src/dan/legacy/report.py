@@ -24,12 +24,19 @@ class CycleReport(TrainingReport):
     def __init__(self, *, is_main: bool, tensorboard_dir: Path, hooks: Sequence[str]) -> None:
         super().__init__(is_main=is_main, tensorboard_dir=tensorboard_dir)
         self.hooks = hooks
+        self.spoken = 0
         self.cycle_started = time.monotonic()
+
+    def begin(self, name: str, done: int, total: int) -> None:
+        """A phase starts, or goes on, at a step."""
+        super().begin(name, done, total)
+        self.spoken = done // HOOK_STEPS
 
     def step(self, name: str, step: int, loss: float, rate: float, images_per_s: float) -> None:
         """Figures after a step."""
         super().step(name, step, loss, rate, images_per_s)
-        if step % HOOK_STEPS == 0:
+        spoken, self.spoken = self.spoken, step // HOOK_STEPS
+        if self.spoken > spoken:  # losses come several steps at a time
             if "LoggingTensorHook" in self.hooks:
                 self.say(f"{name} step {step}: loss = {loss:.6f}, learning rate = {rate:g}")
             if "ExamplesPerSecondHook" in self.hooks:

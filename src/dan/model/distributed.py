@@ -43,7 +43,7 @@ class _GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
         count = x.numel() // x.shape[1] * world()[1]
         total: Tensor = _SumOverProcesses.apply(sums)  # type: ignore[no-untyped-call]
         mean, mean_square = (total / count).unbind(0)
-        variance = mean_square - mean.square()
+        variance = (mean_square - mean.square()).clamp_min(0)
         self._update_running(mean.detach(), variance.detach() * count / max(count - 1, 1))
         shape = [-1 if axis == 1 else 1 for axis in range(x.dim())]
         gain: Tensor = (variance + self.eps).rsqrt() * self.weight

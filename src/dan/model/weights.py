@@ -94,8 +94,20 @@ def fill(module: torch.nn.Module, tensors: Mapping[str, Tensor], path: FilePath)
 def save_tensors(path: FilePath, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
     """Write tensors and a JSON header, whole or not at all."""
     values = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with replacing(path) as temporary:
-        save_file(values, temporary, {HEADER: json.dumps(header)})
+    try:
+        with replacing(path) as temporary:
+            save_file(values, temporary, {HEADER: json.dumps(header)})
+    except SafetensorError as error:
+        raise CheckpointError(f"{path}: cannot be written: {error}") from error
+
+
+def load_header(path: FilePath) -> dict[str, Any]:
+    """The JSON header of what :func:`save_tensors` wrote, without its tensors.
+
+    Raises:
+        CheckpointError: naming the file, if it is missing, damaged or foreign.
+    """
+    return _load(path, with_tensors=False)[1]
 
 
 def load_tensors(path: FilePath) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -104,12 +116,17 @@ def load_tensors(path: FilePath) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         CheckpointError: naming the file, if it is missing, damaged or foreign.
     """
+    return _load(path, with_tensors=True)
+
+
+def _load(path: FilePath, *, with_tensors: bool) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not Path(path).is_file():
         raise CheckpointError(f"{path}: expected a checkpoint file, found none")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = file.keys() if with_tensors else ()
+            tensors = {name: file.get_tensor(name) for name in names}
         header = json.loads(metadata[HEADER])
     except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
         raise CheckpointError(

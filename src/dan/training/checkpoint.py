@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
+from dan.errors import CheckpointError
 from dan.model import DAN
 from dan.model.weights import FORMAT_VERSION, fill, load_tensors, save_tensors
 from dan.training.run import check_fingerprint
@@ -28,6 +29,7 @@ class PhaseState:
         optimiser: of the trained stages.
         scaler: fp16's loss scaler, or None.
         fingerprint: of recipe and data; a state of another one is refused.
+        start: of the earlier phases' weights, likewise.
         step: steps done.
         seconds: time spent on them, over all runs.
         best_error: lowest validation error so far, percent.
@@ -38,6 +40,7 @@ class PhaseState:
     optimiser: Optimizer
     scaler: Any
     fingerprint: str
+    start: str
     step: int = 0
     seconds: float = 0.0
     best_error: float = float("inf")
@@ -58,6 +61,7 @@ class PhaseState:
         header = {
             "format": FORMAT_VERSION,
             "fingerprint": self.fingerprint,
+            "start": self.start,
             "step": self.step,
             "seconds": self.seconds,
             "best_error": self.best_error,
@@ -73,7 +77,12 @@ class PhaseState:
             CheckpointError: if it is damaged, or made with other settings or data.
         """
         tensors, header = load_tensors(path)
-        check_fingerprint(path, header.get("fingerprint"), self.fingerprint)
+        check_fingerprint(path, header, self.fingerprint)
+        if header.get("start") != self.start:
+            raise CheckpointError(
+                f"{path}: began from another model of the stages before; remove {path.parent} to "
+                "train this stage anew"
+            )
         fill(self.model, _with_prefix(tensors, MODEL), path)
         if self.average is not None:
             fill(self.average.module, _with_prefix(tensors, AVERAGE), path)

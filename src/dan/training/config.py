@@ -128,8 +128,12 @@ class TrainingSettings:
                 raise ConfigError(
                     f"training.{name}: expected at least 1, got {getattr(self, name)}"
                 )
-        if not self.epochs or min(self.epochs) < 0 or self.joint_epochs < 0:
-            raise ConfigError(f"training.epochs: expected one count a stage, got {self.epochs}")
+        if not self.epochs or min(self.epochs) < 1 or self.joint_epochs < 0:
+            raise ConfigError(
+                f"training.epochs: expected at least 1 for each stage, got {list(self.epochs)}"
+            )
+        if self.clip_norm < 0:
+            raise ConfigError(f"training.clip_norm: expected 0 or more, got {self.clip_norm}")
         if not 0 <= self.average_decay < 1:
             raise ConfigError(f"training.average_decay: expected 0..1, got {self.average_decay}")
         if self.rate <= 0 or self.joint_rate <= 0:

@@ -17,7 +17,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from dan.errors import NonFiniteLossError
+from dan.errors import InterruptedTrainingError, NonFiniteLossError
 from dan.model import DAN, load_model, save_model
 from dan.model.weights import fill
 from dan.schemes import LandmarkScheme
@@ -42,10 +42,6 @@ FLUSH_STEPS = 10
 """Losses are looked at, logged and, in many processes, brought together every so many steps."""
 
 MEMORY_FORMATS = {"channels_last": "channels_last", "channels_first": "contiguous_format"}
-
-
-class InterruptedTrainingError(KeyboardInterrupt):
-    """Ctrl-C came; the state was saved first."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +140,14 @@ def train_phase(job: PhaseJob, model: DAN) -> None:
     average = build_average(model, settings.average_decay)
     network = torch.compile(model) if settings.compile else model
     network, optimiser = accelerator.prepare(network, optimiser)
-    state = PhaseState(model, average, optimiser, accelerator.scaler, job.fingerprint)
+    state = PhaseState(
+        model,
+        average,
+        optimiser,
+        accelerator.scaler,
+        job.fingerprint,
+        start=hash_of_start(model, job.phase),
+    )
     if job.folder.resume.is_file():
         state.restore(job.folder.resume)
         job.report.say(f"{job.phase.name}: goes on from step {state.step} of {job.n_steps}")
@@ -164,12 +167,29 @@ def train_phase(job: PhaseJob, model: DAN) -> None:
                     model.train_stages(job.phase.trained)
                 logs.save_if_due(state, now=stop or state.step == job.n_steps)
                 if stop:
-                    raise InterruptedTrainingError(str(job.folder.resume))
+                    raise InterruptedTrainingError(_goes_on(job))
+        if stop_wanted.in_any_process(accelerator):  # during the last validation
+            raise InterruptedTrainingError(_goes_on(job))
     accelerator.wait_for_everyone()
     accelerator.unwrap_model(network, keep_fp32_wrapper=False)
     accelerator.free_memory()
     fill(model, state.averaged_model.state_dict(), job.folder.last)
     model.train_stages(())
+
+
+def _goes_on(job: PhaseJob) -> str:
+    return f"stopped; the same command goes on from {job.folder.resume}"
+
+
+def hash_of_start(model: DAN, phase: Phase) -> str:
+    """Changes with the weights that a phase starts from: those of the phases before it."""
+    digest = hashlib.sha256()
+    first = 0 if phase.name == JOINT else min(phase.trained) - 1
+    earlier = [*model.stages[:first], *model.connections[: max(first - 1, 0)]]
+    for part in model.children() if phase.name == JOINT else earlier:
+        for value in part.state_dict().values():
+            digest.update(value.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 class _StepFunction:

@@ -69,9 +69,9 @@ class PhaseFolder:
         return self.path / "validation.csv"
 
 
-def check_fingerprint(path: Path, got: object, expected: str) -> None:
+def check_fingerprint(path: Path, header: Mapping[str, Any], expected: str) -> None:
     """Refuse to go on with a state that other settings or data made."""
-    if got != expected:
+    if header.get("fingerprint") != expected:
         raise CheckpointError(
             f"{path}: made with another recipe or other data; give back that recipe, or choose "
             "a new run folder"

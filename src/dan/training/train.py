@@ -15,13 +15,14 @@ from dan.data.pack import FacePack
 from dan.errors import ConfigError
 from dan.files import replacing
 from dan.model import DAN, DANConfig
+from dan.model.weights import load_header
 from dan.training.augment import Augmenter
 from dan.training.config import Recipe
 from dan.training.devices import build_accelerator
 from dan.training.engine import PhaseJob, TrainingData, load_phase, train_phase
 from dan.training.faces import Faces, faces_of_pack, mean_shape_of_pack
 from dan.training.report import TrainingReport, plot_curves
-from dan.training.run import PhaseFolder, write_json
+from dan.training.run import PhaseFolder, check_fingerprint, write_json
 from dan.training.schedule import derive_seed, phases_of
 from dan.types import FloatArray
 
@@ -59,9 +60,6 @@ def train(pack: FacePack, recipe: Recipe, run_dir: Path, device: str = "auto") -
             f"processes, got {settings.batch_size}"
         )
     data, model = _set_up(pack, recipe, accelerator)
-    if accelerator.is_main_process:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        write_json(run_dir / "recipe.json", recipe.to_dict())
     phases = phases_of(recipe)
     with TrainingReport(
         is_main=accelerator.is_main_process, tensorboard_dir=run_dir / "tensorboard"
@@ -71,10 +69,21 @@ def train(pack: FacePack, recipe: Recipe, run_dir: Path, device: str = "auto") -
             f"{accelerator.device}, {accelerator.mixed_precision}, "
             f"{accelerator.num_processes} process(es)"
         )
-        for phase in phases:
-            folder = PhaseFolder(run_dir / phase.name)
-            train_phase(PhaseJob(phase, recipe, data, folder, accelerator, report), model)
-            load_phase(model, folder.best)
+        jobs = [
+            PhaseJob(phase, recipe, data, PhaseFolder(run_dir / phase.name), accelerator, report)
+            for phase in phases
+        ]
+        for job in jobs:
+            if job.folder.resume.is_file():
+                check_fingerprint(
+                    job.folder.resume, load_header(job.folder.resume), job.fingerprint
+                )
+        if accelerator.is_main_process:
+            run_dir.mkdir(parents=True, exist_ok=True)
+            write_json(run_dir / "recipe.json", recipe.to_dict())
+        for job in jobs:
+            train_phase(job, model)
+            load_phase(model, job.folder.best)
     model_path, curves = run_dir / "model.safetensors", None
     if accelerator.is_main_process:
         with replacing(model_path) as temporary:
