@@ -302,11 +302,11 @@ def _make_samples(
     except DanError as error:
         return str(error).removeprefix(f"{image_path}: ")
     images, shapes = [], []
+    rng = np.random.default_rng([options.seed, *os.fsencode(image_path.stem)])
     digits = max(4, len(str(options.repeat - 1)))
     for index in range(options.repeat):
         if _Worker.is_stopped():
             return "stopped"
-        rng = np.random.default_rng([options.seed, index, *os.fsencode(image_path.stem)])
         sample, sample_points = make_sample(image, points, options, rng)
         name = f"{image_path.stem}@{index:0{digits}d}"
         # Written plainly: the folder as a whole is what appears at once or not at all.
