@@ -78,6 +78,22 @@ def test_predict_writes_points_pictures_and_a_sheet(world, tmp_path):
     assert np.isfinite(load_pts(next(out.glob("*.pts")))).all()
 
 
+def test_predict_never_writes_among_the_data(world, capsys):
+    data = world / "faces/testset"
+    before = {path.name: path.read_bytes() for path in data.iterdir()}
+    assert dan("predict", world / "run/model.safetensors", data, "-o", data) == 2
+    assert "expected a folder outside of" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in data.iterdir()} == before
+
+
+def test_a_refused_run_keeps_its_recipe(world, capsys):
+    before = (world / "run/recipe.json").read_bytes()
+    words = ["--recipe", world / "tiny.toml", "-o", world / "run", "--device", "cpu"]
+    assert dan("train", world / "faces.npz", "training.seed=9", *words) == 2
+    assert "made with another recipe" in capsys.readouterr().err
+    assert (world / "run/recipe.json").read_bytes() == before
+
+
 def test_train_goes_on_and_takes_overrides(world, tmp_path):
     words = ["--recipe", world / "tiny.toml", "-o", tmp_path / "run", "--device", "cpu"]
     assert dan("train", world / "faces.npz", "training.epochs=[1]", "model.n_stages=1", *words) == 0

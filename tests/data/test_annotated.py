@@ -53,6 +53,23 @@ def test_test_folders_are_told_from_training_folders(root):
     ]
 
 
+@pytest.mark.parametrize("name", ["300W", "ibug", "testset"])
+def test_the_name_of_the_root_makes_no_test_faces(root, name):
+    root = root.rename(root.parent / name)
+    assert len(training_part(find_annotated(root))) == 8
+
+
+def test_merge_refuses_names_that_collide(root, tmp_path):
+    for folder, name in (("a/b", "c"), ("a", "b_c")):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        for suffix in (".png", ".pts"):
+            source = root / f"testset/drawn_0004{suffix}"
+            (root / folder / f"{name}{suffix}").write_bytes(source.read_bytes())
+    with pytest.raises(DataError, match="two images would be called a_b_c"):
+        merge_images(find_annotated(root), tmp_path / "flat")
+    assert not (tmp_path / "flat").exists()
+
+
 def test_split_without_test_folders_holds_out_every_fifth(root):
     images = find_annotated(root / "trainset")
     training, test = split_parts(images, 100, 100)

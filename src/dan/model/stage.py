@@ -1,5 +1,7 @@
 """One stage: four convolution blocks, a hidden layer, the offsets of the points."""
 
+from collections import OrderedDict
+
 import torch
 from torch import Tensor, nn
 
@@ -10,17 +12,11 @@ POOLINGS = 4
 
 
 class ConvLayer(nn.Sequential):
-    """3x3 convolution, batch norm, ReLU; the TensorFlow port's order is convolution, ReLU, norm."""
+    """3x3 convolution with batch norm and ReLU, in the variant's order."""
 
     def __init__(self, n_in: int, n_out: int, config: DANConfig) -> None:
         conv = nn.Conv2d(n_in, n_out, 3, padding=1, bias=config.variant == "tensorflow")
-        norm, relu = GlobalBatchNorm2d(n_out), nn.ReLU(inplace=True)
-        parts = {"conv": conv, "norm": norm, "relu": relu}
-        if config.variant == "tensorflow":
-            parts = {"conv": conv, "relu": relu, "norm": norm}
-        super().__init__()
-        for name, part in parts.items():
-            self.add_module(name, part)
+        super().__init__(_in_order("conv", conv, GlobalBatchNorm2d(n_out), config))
 
 
 class HiddenLayer(nn.Sequential):
@@ -28,13 +24,17 @@ class HiddenLayer(nn.Sequential):
 
     def __init__(self, n_in: int, config: DANConfig) -> None:
         dense = nn.Linear(n_in, config.hidden, bias=config.variant == "tensorflow")
-        norm, relu = GlobalBatchNorm1d(config.hidden), nn.ReLU()
-        parts = {"dense": dense, "norm": norm, "relu": relu}
-        if config.variant == "tensorflow":
-            parts = {"dense": dense, "relu": relu, "norm": norm}
-        super().__init__()
-        for name, part in parts.items():
-            self.add_module(name, part)
+        super().__init__(_in_order("dense", dense, GlobalBatchNorm1d(config.hidden), config))
+
+
+def _in_order(
+    name: str, layer: nn.Module, norm: nn.Module, config: DANConfig
+) -> OrderedDict[str, nn.Module]:
+    """The authors' order is layer, norm, ReLU; the TensorFlow port's is layer, ReLU, norm."""
+    after = [("norm", norm), ("relu", nn.ReLU(inplace=True))]
+    if config.variant == "tensorflow":
+        after.reverse()
+    return OrderedDict([(name, layer), *after])
 
 
 class Stage(nn.Module):
