@@ -1,5 +1,7 @@
 """The cascade: what its stages do to points, what freezing freezes, what it costs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -119,6 +121,34 @@ def test_the_papers_arithmetic():
     assert round(sum(cost.multiplications) / 1e9, 2) == 5.13
 
 
+def test_the_strided_trunk_works_at_half_the_resolution():
+    plain, strided = cost_of(half(n_stages=1)), cost_of(replace(half(n_stages=1), trunk="strided"))
+    sides = [56, 56, 28, 28, 14, 14, 7, 7]
+    convolutions = [(1, 32), (32, 32), (32, 64), (64, 64), (64, 128), (128, 128)]
+    convolutions += [(128, 256), (256, 256)]
+    kernels = [9 * n_in * n_out for n_in, n_out in convolutions]
+    kernels[0] = 25 * 32
+    dense = 256 * 7 * 7 * 256 + 256 * 136
+    expected = sum(k * s * s for k, s in zip(kernels, sides, strict=True)) + dense
+    assert strided.multiplications[0] == expected
+    assert plain.multiplications[0] / strided.multiplications[0] == pytest.approx(4, rel=0.05)
+    assert strided.parameters[0] == plain.parameters[0] + 16 * 32  # 5x5 for 3x3
+
+
+@pytest.mark.parametrize("trunk", ["paper", "strided"])
+@pytest.mark.parametrize("number", [2, 3])
+def test_a_stage_that_starts_from_the_last_one_sees_the_image_as_it_did(trunk, number):
+    model = DAN(small(n_stages=3, trunk=trunk)).eval()
+    stage, previous = model.stages[number - 1], model.stages[number - 2]
+    stage.start_from(previous)
+    images = torch.rand(2, 3, 32, 32)
+    seen = images[:, :1] if number == 2 else images
+    stage.input_norm.eps = previous.input_norm.eps = 0.0
+    offsets, hidden = stage(images)
+    torch.testing.assert_close(hidden, previous(seen)[1], atol=1e-5, rtol=1e-4)
+    assert offsets.abs().max() == 0
+
+
 @pytest.mark.parametrize(("preset", "width"), [(paper, 64), (full, 64), (half, 32), (quarter, 16)])
 def test_presets(preset, width):
     config = preset(n_landmarks=98, n_stages=3)
@@ -133,6 +163,7 @@ def test_presets(preset, width):
         ({"n_landmarks": 1}, "n_landmarks: expected at least 2"),
         ({"width": 1.5}, "width: expected a whole number"),
         ({"dropout": 1.0}, "dropout: expected 0 <= p < 1, got 1.0"),
+        ({"trunk": "elephant"}, "trunk: expected one of paper, strided"),
         ({"heat_map": "flames"}, "heat_map: expected one of inverse_distance, gaussians"),
         ({"variant": "ascend"}, "variant: expected one of theano, tensorflow"),
     ],

@@ -249,6 +249,14 @@ def test_both_stages_learn(drawn_pack, tmp_path):
     assert load_model(trained.path).model.config.n_stages == 2
 
 
+def test_a_stage_may_start_from_the_one_before(drawn_pack, tmp_path, tiny_recipe):
+    recipe = tiny_recipe(epochs=[1, 1], rate=1e-9, average_decay=0.0, start_from_previous=True)
+    trained = train(drawn_pack, recipe, tmp_path, "cpu")
+    first, second = load_model(trained.path).model.stages
+    kernel = first.blocks[1].conv.weight
+    torch.testing.assert_close(second.blocks[1].conv.weight, kernel, atol=1e-6, rtol=0)
+
+
 @pytest.mark.parametrize("precision", ["bf16", "fp32"])
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 def test_precisions_and_layouts(drawn_pack, tmp_path, tiny_recipe, precision, data_format):

@@ -1,5 +1,7 @@
 """One stage: four convolution blocks, a hidden layer, the offsets of the points."""
 
+from __future__ import annotations
+
 from collections import OrderedDict
 
 import torch
@@ -8,14 +10,17 @@ from torch import Tensor, nn
 from dan.model.config import DANConfig
 from dan.model.distributed import GlobalBatchNorm1d, GlobalBatchNorm2d, GlobalDropout
 
-POOLINGS = 4
+N_BLOCKS = 4
 
 
 class ConvLayer(nn.Sequential):
-    """3x3 convolution with batch norm and ReLU, in the variant's order."""
+    """Convolution with batch norm and ReLU, in the variant's order; by default 3x3."""
 
-    def __init__(self, n_in: int, n_out: int, config: DANConfig) -> None:
-        conv = nn.Conv2d(n_in, n_out, 3, padding=1, bias=config.variant == "tensorflow")
+    def __init__(
+        self, n_in: int, n_out: int, config: DANConfig, kernel: int = 3, stride: int = 1
+    ) -> None:
+        bias = config.variant == "tensorflow"
+        conv = nn.Conv2d(n_in, n_out, kernel, stride, padding=kernel // 2, bias=bias)
         super().__init__(_in_order("conv", conv, GlobalBatchNorm2d(n_out), config))
 
 
@@ -50,14 +55,8 @@ class Stage(nn.Module):
         super().__init__()
         self.n_landmarks = config.n_landmarks
         self.input_norm = GlobalBatchNorm2d(n_channels) if n_channels > 1 else nn.Identity()
-        layers: list[nn.Module] = []
-        for block in range(POOLINGS):
-            width = config.width * 2**block
-            layers += [ConvLayer(n_channels, width, config), ConvLayer(width, width, config)]
-            layers += [nn.MaxPool2d(2)]
-            n_channels = width
-        self.blocks = nn.Sequential(*layers)
-        n_flat = n_channels * (config.image_size // 2**POOLINGS) ** 2
+        self.blocks = _blocks(n_channels, config)
+        n_flat = config.width * 2 ** (N_BLOCKS - 1) * (config.image_size // 2**N_BLOCKS) ** 2
         self.dropout = GlobalDropout(config.dropout)
         self.hidden = HiddenLayer(n_flat, config)
         self.offsets = nn.Linear(config.hidden, 2 * config.n_landmarks)
@@ -73,6 +72,38 @@ class Stage(nn.Module):
         with torch.autocast(hidden.device.type, enabled=False):
             offsets = self.offsets(hidden.to(self.offsets.weight.dtype))
         return offsets.view(-1, self.n_landmarks, 2), hidden
+
+    def start_from(self, other: Stage) -> None:
+        """Take the trunk of another stage; it then changes nothing, until it is trained.
+
+        Input images that the other stage does not have weigh zero at first, and so do the offsets.
+        """
+        values = other.state_dict()
+        own = self.state_dict()
+        first = next(name for name in values if name.endswith("conv.weight"))
+        kernel = torch.zeros_like(own[first])
+        n_shared = min(kernel.shape[1], values[first].shape[1])
+        kernel[:, :n_shared] = values[first][:, :n_shared]
+        kept = {name: own[name] for name in own if name.startswith("input_norm")}
+        offsets = {name: torch.zeros_like(own[name]) for name in own if name.startswith("offsets")}
+        self.load_state_dict(kept | values | {first: kernel} | offsets)
+
+
+def _blocks(n_channels: int, config: DANConfig) -> nn.Sequential:
+    """The convolution blocks, (B, C, S, S) -> (B, 8·width, S/16, S/16), in the trunk's form."""
+    layers: list[nn.Module] = []
+    is_strided = config.trunk == "strided"
+    for block in range(N_BLOCKS):
+        width = config.width * 2**block
+        if is_strided and block == 0:
+            layers.append(ConvLayer(n_channels, width, config, kernel=5, stride=2))
+        else:
+            layers.append(ConvLayer(n_channels, width, config))
+        layers.append(ConvLayer(width, width, config))
+        if not (is_strided and block == N_BLOCKS - 1):
+            layers.append(nn.MaxPool2d(2))
+        n_channels = width
+    return nn.Sequential(*layers)
 
 
 def glorot_for_relu(module: nn.Module) -> None:

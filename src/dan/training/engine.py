@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
+from typing import cast
 
 import torch
 from accelerate import Accelerator
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 
 from dan.errors import InterruptedTrainingError, NonFiniteLossError
 from dan.model import DAN, load_model, save_model
+from dan.model.stage import Stage
 from dan.model.weights import fill
 from dan.schemes import LandmarkScheme
 from dan.training.augment import Augmenter
@@ -136,6 +138,8 @@ def train_phase(job: PhaseJob, model: DAN) -> None:
     memory_format = getattr(torch, MEMORY_FORMATS[settings.data_format])
     model.to(accelerator.device).in_memory_format(memory_format)
     model.train_stages(job.phase.trained)
+    if settings.start_from_previous and job.phase.name != JOINT:
+        start_from_previous(model, job.phase)
     optimiser = build_optimiser(model, settings.optimiser, job.phase.rate, settings.weight_decay)
     average = build_average(model, settings.average_decay)
     network = torch.compile(model) if settings.compile else model
@@ -179,6 +183,14 @@ def train_phase(job: PhaseJob, model: DAN) -> None:
 
 def _goes_on(job: PhaseJob) -> str:
     return f"stopped; the same command goes on from {job.folder.resume}"
+
+
+def start_from_previous(model: DAN, phase: Phase) -> None:
+    """Give each trained stage after the first the trunk of the stage before it."""
+    for number in phase.trained:
+        if number > 1:
+            stage, previous = model.stages[number - 1], model.stages[number - 2]
+            cast(Stage, stage).start_from(cast(Stage, previous))
 
 
 def hash_of_start(model: DAN, phase: Phase) -> str:
