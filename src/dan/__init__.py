@@ -1,7 +1,44 @@
 """Deep Alignment Network: face landmarks, from training to finding them.
 
-Nothing is imported here, so that ``import dan`` costs nothing; take what you need from the modules,
-such as :mod:`dan.geometry` or :mod:`dan.metrics`.
+    >>> import dan
+    >>> aligner = dan.FaceAligner()          # doctest: +SKIP
+    >>> faces = aligner("portrait.jpg")      # doctest: +SKIP
+    >>> faces.points_xy.shape                # doctest: +SKIP
+    (1, 68, 2)
+
+The names below are loaded when they are first used, so that ``import dan`` costs nothing.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dan.inference.aligner import FaceAligner as FaceAligner
+    from dan.inference.detectors import BoxFit as BoxFit
+    from dan.inference.detectors import Detections as Detections
+    from dan.inference.detectors import Detector as Detector
+    from dan.inference.faces import Faces as Faces
+    from dan.inference.session import LandmarkModel as LandmarkModel
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "FaceAligner": "dan.inference.aligner",
+    "BoxFit": "dan.inference.detectors",
+    "Detections": "dan.inference.detectors",
+    "Detector": "dan.inference.detectors",
+    "Faces": "dan.inference.faces",
+    "LandmarkModel": "dan.inference.session",
+}
+
+__all__ = ["BoxFit", "Detections", "Detector", "FaceAligner", "Faces", "LandmarkModel"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'dan' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

@@ -39,6 +39,14 @@ class CheckpointError(DanError, ValueError):
     """A checkpoint that is missing, damaged or does not match the model."""
 
 
+class BundleError(DanError, ValueError):
+    """A bundle that is missing, damaged, foreign or of another format version."""
+
+
+class ParityError(DanError, ArithmeticError):
+    """An exported graph finds other points than the model that it was made from."""
+
+
 class DeviceError(DanError, RuntimeError):
     """The requested device or precision is not available on this machine."""
 

@@ -6,20 +6,26 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from dan.checks import check_shape
-from dan.errors import DataError, ImageError, ShapeError
+from dan.errors import ConfigError, DataError, ImageError, ShapeError
 from dan.files import write_bytes
 from dan.types import ColourImage, FilePath, GreyImage
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+Picture: TypeAlias = "FilePath | npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | Image"
+"""A path, an array or a PIL image; see :func:`as_rgb`."""
+
+Channels = Literal["rgb", "bgr"]
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
@@ -122,6 +128,55 @@ def _flattened(image: Image) -> Image:
         white = pil.new("RGBA", layered.size, "white")
         return pil.alpha_composite(white, layered).convert("RGB")
     return upright
+
+
+def as_rgb(picture: Picture, channels: Channels = "rgb") -> ColourImage:
+    """Any kind of picture as (H, W, 3) RGB, uint8; an array that is so already is not copied.
+
+    Args:
+        picture: path, PIL image, or array: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), uint8 or
+            uint16 (whose upper eight bits count).
+        channels: order of three or four channels in an array, ``rgb`` or ``bgr``.
+
+    Raises:
+        ImageError: naming the file, if it cannot be read; or the picture, if it is too large.
+        ShapeError: if an array has another shape or type.
+    """
+    if channels not in get_args(Channels):
+        raise ConfigError(f"channels: expected rgb or bgr, got {channels}")
+    if isinstance(picture, str | PathLike):
+        return read_rgb(picture)
+    if not isinstance(picture, np.ndarray):
+        return _rgb_of_pil(picture)
+    has_depth = picture.ndim == 3 and picture.shape[2] in (1, 3, 4)
+    if not (picture.ndim == 2 or has_depth) or 0 in picture.shape:
+        raise ShapeError(
+            f"picture: expected shape (H, W), (H, W, 3) or (H, W, 4), got {picture.shape}"
+        )
+    if picture.dtype not in (np.uint8, np.uint16):
+        raise ShapeError(f"picture: expected uint8 or uint16 levels, got {picture.dtype}")
+    if picture.shape[0] * picture.shape[1] > MAX_PIXELS:
+        raise ImageError(f"picture: expected at most {MAX_PIXELS} pixels, got {picture.shape}")
+    levels = picture if picture.dtype == np.uint8 else (picture >> 8).astype(np.uint8)
+    if levels.ndim == 2 or levels.shape[2] == 1:
+        return np.repeat(levels.reshape(*levels.shape[:2], 1), 3, axis=2)
+    rgb = levels[:, :, :3] if channels == "rgb" else levels[:, :, 2::-1]
+    return np.ascontiguousarray(rgb)
+
+
+def _rgb_of_pil(picture: Image) -> ColourImage:
+    from PIL import Image as pil
+
+    if not isinstance(picture, pil.Image):
+        raise ShapeError(
+            f"picture: expected a path, an array or a PIL image, got {type(picture).__name__}"
+        )
+    if picture.width * picture.height > MAX_PIXELS:
+        raise ImageError(f"picture: expected at most {MAX_PIXELS} pixels, got {picture.size}")
+    try:
+        return np.array(_flattened(picture).convert("RGB"))
+    except (OSError, SyntaxError, ValueError, EOFError) as error:  # decoded only now
+        raise ImageError(f"picture: expected a whole picture: {error}") from error
 
 
 def list_images(folder: FilePath) -> list[Path]:

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from dan.errors import ConfigError
 
 if TYPE_CHECKING:
-    from dan.model.predictor import TorchPredictor
+    from dan.evaluation import CropPredictor
 
 console = Console(highlight=False, soft_wrap=True, markup=False)
 error_console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
@@ -25,6 +25,9 @@ BoxesOption = Annotated[
         help="Initial boxes: 'gt' (the boxes of the .pts landmarks), or a JSON file of boxes "
         "by image file name."
     ),
+]
+ModelArgument = Annotated[
+    str, typer.Argument(help="A bundle, the name of one in the package, or a .safetensors file.")
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, mps or npu.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -44,8 +47,12 @@ def boxes_path(boxes: str) -> Path | None:
     return None if boxes == "gt" else Path(boxes)
 
 
-def load_predictor(model: Path, device: str) -> TorchPredictor:
-    """A checkpoint on a device; asks for the extra ``train`` where torch is missing."""
+def load_predictor(model: str, device: str) -> CropPredictor:
+    """A bundle (by path or name), or a checkpoint on a device; only the latter needs torch."""
+    if not model.endswith(".safetensors"):
+        from dan.inference.session import PROVIDERS, LandmarkModel
+
+        return LandmarkModel(model, provider=device if device in PROVIDERS else "cpu")
     need_torch()
     from dan.model.predictor import TorchPredictor
     from dan.training.devices import build_accelerator

@@ -12,6 +12,7 @@ from dan.cli.common import (
     BoxesOption,
     DeviceOption,
     JsonOption,
+    ModelArgument,
     boxes_path,
     console,
     load_predictor,
@@ -20,7 +21,7 @@ from dan.cli.common import (
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="Model file.")],
+    model: ModelArgument,
     data: Annotated[Path, typer.Argument(help="Folder of images with a .pts file beside each.")],
     *,
     boxes: BoxesOption = "gt",

@@ -10,6 +10,7 @@ import typer
 from dan.cli.common import (
     BoxesOption,
     DeviceOption,
+    ModelArgument,
     boxes_path,
     console,
     load_predictor,
@@ -26,7 +27,7 @@ SHEET_TILE_SIZE = 240
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="Model file.")],
+    model: ModelArgument,
     data: Annotated[Path, typer.Argument(help="Folder of images with a .pts file beside each.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
     *,

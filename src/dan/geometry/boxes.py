@@ -42,3 +42,12 @@ def box_size_wh(box_xyxy: npt.ArrayLike) -> FloatArray:
 def box_diagonal(box_xyxy: npt.ArrayLike) -> float:
     """Length of the diagonal, pixels."""
     return float(np.hypot(*box_size_wh(box_xyxy)))
+
+
+def box_overlap(box_xyxy: npt.ArrayLike, other_xyxy: npt.ArrayLike) -> float:
+    """Intersection over union of two boxes, 0..1."""
+    box, other = (np.asarray(given, dtype=np.float64) for given in (box_xyxy, other_xyxy))
+    inner = np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2])
+    shared = float(np.prod(np.clip(inner, 0, None)))
+    union = float(np.prod(box_size_wh(box)) + np.prod(box_size_wh(other))) - shared
+    return shared / union if union > 0 else 0.0

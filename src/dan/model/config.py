@@ -27,6 +27,7 @@ class DANConfig:
         trunk: ``paper``, four blocks each ended by a pooling, or ``strided``: the first convolution
             is 5x5 and takes every second pixel, and the last block is not pooled. Every block then
             works at half the paper's resolution: a quarter of the multiplications at equal width.
+        confidence: whether a head on the last hidden layer tells how likely the result is good.
         heat_map: ``inverse_distance``, the paper's 1/(1 + d), or ``gaussians``, a sum of separable
             Gaussians, several times cheaper.
         variant: ``theano``, the authors' network (convolution, batch norm, ReLU; nearest
@@ -42,6 +43,7 @@ class DANConfig:
     hidden: int = 256
     dropout: float = 0.5
     trunk: Trunk = "paper"
+    confidence: bool = False
     heat_map: HeatMapKernel = "inverse_distance"
     variant: Variant = "theano"
 

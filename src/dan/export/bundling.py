@@ -1,0 +1,162 @@
+"""From a checkpoint to a bundle: the whole cascade as one ONNX graph, checked against torch."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+from torch import Tensor, nn
+
+import dan
+from dan.errors import ConfigError, ParityError
+from dan.export.graph import halve_weights, trace
+from dan.export.int8 import quantise
+from dan.inference.bundle import Bundle
+from dan.inference.session import LandmarkModel
+from dan.model import DAN
+from dan.model.weights import ModelFile
+
+WeightKind = Literal["fp32", "fp16", "int8"]
+
+TOLERANCE_PX: dict[WeightKind, float] = {"fp32": 0.01, "fp16": 0.1}
+"""Largest distance that a point may lie off torch's, crop pixels; int8 is judged by its scores."""
+
+CHECKED_BATCHES = (1, 2, 7, 64)
+
+LICENCES = {
+    "code": "Apache-2.0",
+    "weights": "research only where trained on 300-W, as its annotations are",
+}
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """How a bundle is made.
+
+    Attributes:
+        name: short name of the model.
+        weights: how weights are stored. ``fp16`` ones are widened when the bundle is loaded.
+        mirrored: run each crop and its mirror image and average both: twice the time.
+        calibration: (K, S, S) uint8 crops like those to come, which ``int8`` needs.
+        card: added to the model card: figures, data, remarks.
+    """
+
+    name: str
+    weights: WeightKind = "fp32"
+    mirrored: bool = False
+    calibration: npt.NDArray[np.uint8] | None = None
+    card: Mapping[str, Any] | None = None
+
+
+class Cascade(nn.Module):
+    """What is exported: (B, S, S) uint8 crops -> points, points of every stage, confidence.
+
+    Args:
+        model: in evaluation mode.
+        mirror: (N,) indices; given, the result is averaged with that of the mirrored crop.
+    """
+
+    def __init__(self, model: DAN, mirror: npt.NDArray[np.integer[Any]] | None) -> None:
+        super().__init__()
+        self.model = model
+        self.mirror = None if mirror is None else torch.from_numpy(np.asarray(mirror, np.int64))
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
+        """(B, S, S) -> (B, N, 2), (n_stages, B, N, 2) and, with that head, (B,)."""
+        images = crops[:, None].float()
+        if self.mirror is not None:
+            images = torch.cat([images, images.flip(-1)])
+        estimates, hidden = self.model.run(images)
+        stages = torch.stack(estimates)  # (n_stages, B or 2B, N, 2)
+        likely = None if self.model.confidence is None else self.model.confidence(hidden)[:, 0]
+        if self.mirror is not None:
+            count, last = crops.shape[0], images.shape[-1] - 1
+            back = stages[:, count:, self.mirror] * torch.tensor([-1.0, 1.0])
+            stages = (stages[:, :count] + back + torch.tensor([float(last), 0.0])) / 2
+            likely = None if likely is None else (likely[:count] + likely[count:]) / 2
+        found = (stages[-1], stages)
+        return found if likely is None else (*found, torch.sigmoid(likely))
+
+
+def export(file: ModelFile, options: ExportOptions) -> Bundle:
+    """Make a bundle and compare what it finds with what torch finds.
+
+    Raises:
+        ConfigError: if the options do not fit the model.
+        ParityError: if ONNX Runtime and torch differ by more than ``TOLERANCE_PX``.
+    """
+    scheme, config = file.scheme, file.model.config
+    if options.mirrored and scheme.mirror is None:
+        raise ConfigError(f"mirrored: expected a scheme with flip partners, got {scheme.name}")
+    cascade = Cascade(file.model.eval(), scheme.mirror if options.mirrored else None).eval()
+    outputs = ["points", "stage_points"] + ["confidence"] * config.confidence
+    proto = trace(cascade, torch.zeros(5, *[config.image_size] * 2, dtype=torch.uint8), outputs)
+    if options.weights == "fp16":
+        halve_weights(proto)
+    elif options.weights == "int8":
+        if options.calibration is None:
+            raise ConfigError("int8: expected crops to calibrate with")
+        proto = quantise(proto, options.calibration)
+    bundle = Bundle(
+        name=options.name,
+        graph=proto.SerializeToString(),
+        scheme=scheme,
+        crop_size=config.image_size,
+        mean_shape=file.model.mean_shape.numpy().copy(),
+        n_stages=config.n_stages,
+        has_confidence=config.confidence,
+        weights=options.weights,
+        card={
+            "model": config.to_dict(),
+            "mirrored": options.mirrored,
+            "training": dict(file.training),
+            "licences": LICENCES,
+            "made": {
+                "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+                "dan": dan.__version__,
+                "torch": torch.__version__,
+                "onnx": onnx.__version__,
+            },
+            **(options.card or {}),
+        },
+    )
+    if options.weights in TOLERANCE_PX:
+        difference = parity_px(cascade, bundle)
+        if not difference <= TOLERANCE_PX[options.weights]:
+            raise ParityError(
+                f"{options.name}: expected at most {TOLERANCE_PX[options.weights]} px between "
+                f"torch and onnxruntime, got {difference:.4f}"
+            )
+        return replace(bundle, card={**bundle.card, "parity_px": round(difference, 6)})
+    return bundle
+
+
+def parity_px(cascade: Cascade, bundle: Bundle) -> float:
+    """Largest distance between torch's and the bundle's points, crop pixels, over all stages."""
+    model = LandmarkModel(bundle)
+    largest = 0.0
+    for size in CHECKED_BATCHES:
+        crops = _plausible_crops(size, bundle)
+        with torch.no_grad():
+            expected = cascade(torch.from_numpy(crops))[1].numpy()
+        distances = np.linalg.norm(model.predict(crops) - expected, axis=-1)
+        largest = max(largest, float(distances.max()))
+    return largest
+
+
+def _plausible_crops(count: int, bundle: Bundle) -> npt.NDArray[np.uint8]:
+    """Smooth random pictures: noise alone would ask less of the warps."""
+    import cv2
+
+    rng = np.random.default_rng(count)
+    size = bundle.crop_size
+    small = rng.integers(0, 256, (count, 9, 9)).astype(np.float32)
+    large = np.stack([cv2.resize(image, (size, size), interpolation=3) for image in small])
+    noisy = large + rng.normal(0, 8, large.shape)
+    return np.asarray(noisy.clip(0, 255), dtype=np.uint8)

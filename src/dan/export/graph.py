@@ -1,0 +1,97 @@
+"""ONNX graphs: traced from torch modules, their weights stored in half the space."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from dan.errors import ConfigError
+
+OPSET = 20
+"""The first with GridSample as torch means it; onnxruntime 1.18 and later run it."""
+
+LEAST_HALVED = 256
+"""Smaller tensors (biases, shapes, sampling lines) stay in fp32: they weigh nothing."""
+
+
+def trace(module: nn.Module, example: Tensor, outputs: Sequence[str]) -> onnx.ModelProto:
+    """The graph of a module in evaluation mode, batch norms folded into their convolutions.
+
+    Args:
+        module: takes one tensor, which the graph calls ``crops``.
+        example: such a tensor; its first length becomes the graph's free batch size, so it should
+            be unlike any other length in the module.
+        outputs: names of what the module returns.
+    """
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), _silent_logs():
+        warnings.simplefilter("ignore")  # the exporter warns of its own parts
+        program = torch.onnx.export(
+            module,
+            (example,),
+            dynamo=True,
+            input_names=["crops"],
+            output_names=list(outputs),
+            dynamic_shapes={"crops": {0: torch.export.Dim("batch", min=1, max=4096)}},
+            opset_version=OPSET,
+            verbose=False,
+        )
+        if program is None:
+            raise ConfigError("torch.onnx.export gave no graph")
+        with tempfile.TemporaryDirectory() as folder:
+            program.save(Path(folder) / "model.onnx")
+            proto = onnx.load(Path(folder) / "model.onnx")
+    _forget_sources(proto)
+    return proto
+
+
+@contextlib.contextmanager
+def _silent_logs() -> Iterator[None]:
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+def _forget_sources(proto: onnx.ModelProto) -> None:
+    """Drop what the exporter notes of the machine's files."""
+    for node in proto.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in (*proto.graph.value_info, *proto.graph.input, *proto.graph.output):
+        del value.metadata_props[:]
+    for tensor in proto.graph.initializer:
+        del tensor.metadata_props[:]
+        tensor.doc_string = ""
+    del proto.graph.metadata_props[:], proto.metadata_props[:]
+    proto.graph.doc_string = proto.doc_string = ""
+
+
+def halve_weights(proto: onnx.ModelProto) -> None:
+    """Store large weights as fp16; a Cast before their use widens them, once, on load."""
+    graph = proto.graph
+    casts = []
+    for tensor in list(graph.initializer):
+        values = numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.size < LEAST_HALVED:
+            continue
+        name = tensor.name
+        limit = float(np.finfo(np.float16).max)
+        half = values.clip(-limit, limit).astype(np.float16)
+        tensor.CopyFrom(numpy_helper.from_array(half, f"{name}_fp16"))
+        casts.append(helper.make_node("Cast", [f"{name}_fp16"], [name], to=TensorProto.FLOAT))
+    nodes = list(graph.node)
+    del graph.node[:]
+    graph.node.extend([*casts, *nodes])

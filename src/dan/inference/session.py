@@ -1,0 +1,153 @@
+"""A bundle at work in ONNX Runtime: crops in, landmarks of the crops out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from dan.checks import check_shape
+from dan.errors import BundleError, ConfigError, DeviceError, ShapeError
+from dan.inference.bundle import Bundle, bundle_path, load_bundle
+from dan.schemes import LandmarkScheme
+from dan.types import FilePath, Points
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "cann": "CANNExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "directml": "DmlExecutionProvider",
+}
+"""Execution providers of ONNX Runtime by the names that our options use."""
+
+MAX_BATCH = 64
+"""More crops go through in several runs, so that memory does not grow with their number."""
+
+
+@dataclass(frozen=True)
+class CropLandmarks:
+    """Landmarks of B crops.
+
+    Attributes:
+        points: (B, N, 2) pixels of each crop.
+        confidence: (B,) how likely each is good, 0..1; NaN where the model does not say.
+    """
+
+    points: npt.NDArray[np.float32]
+    confidence: npt.NDArray[np.float32]
+
+
+class LandmarkModel:
+    """Finds landmarks in canonical crops; implements :class:`dan.evaluation.CropPredictor`.
+
+    Safe to share between threads: nothing in it changes after it was made.
+
+    Args:
+        model: a bundle, its path, or the name of a model that comes with the package.
+        threads: of one run; None: ONNX Runtime's choice, one a core.
+        provider: ``cpu``, ``cuda``, ``cann``, ``coreml`` or ``directml``. One that the installed
+            ONNX Runtime lacks is an error; there is no silent fall-back.
+
+    Raises:
+        BundleError: naming the file, if it is damaged or foreign.
+        DeviceError: if the provider is not there.
+    """
+
+    def __init__(
+        self, model: Bundle | FilePath, *, threads: int | None = None, provider: str = "cpu"
+    ) -> None:
+        if threads is not None and threads < 1:
+            raise ConfigError(f"threads: expected at least 1, got {threads}")
+        name = model.name if isinstance(model, Bundle) else str(model)
+        bundle = model if isinstance(model, Bundle) else load_bundle(bundle_path(model))
+        self.name: str = bundle.name
+        self.scheme: LandmarkScheme = bundle.scheme
+        self.crop_size: int = bundle.crop_size
+        self.mean_shape: Points = bundle.mean_shape
+        self.n_stages: int = bundle.n_stages
+        self.has_confidence: bool = bundle.has_confidence
+        self._session = _start(bundle.graph, name, threads, provider)
+        _check_graph(self._session, bundle, name)
+
+    def find(self, crops: npt.NDArray[np.uint8]) -> CropLandmarks:
+        """Landmarks and confidence of (B, S, S) grey crops, B >= 0."""
+        outputs = ["points", "confidence"] if self.has_confidence else ["points"]
+        runs = self._runs(crops, outputs)
+        points = np.concatenate([np.empty((0, *self.mean_shape.shape), np.float32), *runs[0]])
+        if not self.has_confidence:
+            return CropLandmarks(points, np.full(len(points), np.nan, dtype=np.float32))
+        return CropLandmarks(points, np.concatenate([np.empty(0, np.float32), *runs[1]]))
+
+    def predict(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """(B, S, S) grey crops -> (n_stages, B, N, 2) estimates of every stage, crop pixels."""
+        none = np.empty((self.n_stages, 0, *self.mean_shape.shape), np.float32)
+        return np.concatenate([none, *self._runs(crops, ["stage_points"])[0]], axis=1)
+
+    def _runs(
+        self, crops: npt.NDArray[np.uint8], outputs: list[str]
+    ) -> list[list[npt.NDArray[np.float32]]]:
+        """For each output, its parts in order."""
+        check_shape("crops", crops, ("B", self.crop_size, self.crop_size))
+        if crops.dtype != np.uint8:
+            raise ShapeError(f"crops: expected uint8 grey levels, got {crops.dtype}")
+        starts = range(0, len(crops), MAX_BATCH)
+        parts = [np.ascontiguousarray(crops[start : start + MAX_BATCH]) for start in starts]
+        runs = [self._session.run(outputs, {"crops": part}) for part in parts]
+        return [[run[place] for run in runs] for place in range(len(outputs))]
+
+
+def _start(
+    graph: bytes, name: str, threads: int | None, provider: str
+) -> onnxruntime.InferenceSession:
+    import onnxruntime
+
+    if provider not in PROVIDERS:
+        raise ConfigError(f"provider: expected one of {', '.join(PROVIDERS)}, got {provider}")
+    available = onnxruntime.get_available_providers()
+    if PROVIDERS[provider] not in available:
+        usable = [key for key, value in PROVIDERS.items() if value in available]
+        raise DeviceError(
+            f"provider: expected one that this onnxruntime has ({', '.join(usable)}), "
+            f"got {provider}"
+        )
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors only; they also arrive as exceptions
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    names = list(dict.fromkeys([PROVIDERS[provider], PROVIDERS["cpu"]]))  # the CPU: shape sums
+    try:
+        session = onnxruntime.InferenceSession(graph, options, providers=names)
+    except Exception as error:  # onnxruntime's errors have no common base but Exception
+        raise BundleError(f"{name}: onnxruntime cannot run its graph: {_first(error)}") from error
+    if session.get_providers()[0] != PROVIDERS[provider]:
+        raise DeviceError(f"provider: {provider} did not start on this machine")
+    return session
+
+
+def _first(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _check_graph(session: onnxruntime.InferenceSession, bundle: Bundle, name: str) -> None:
+    """Inputs and outputs must be those that the format promises."""
+    size, n_landmarks = bundle.crop_size, bundle.scheme.n_landmarks
+    wanted = {
+        "crops": [None, size, size],
+        "points": [None, n_landmarks, 2],
+        "stage_points": [bundle.n_stages, None, n_landmarks, 2],
+    }
+    if bundle.has_confidence:
+        wanted["confidence"] = [None]
+    found = {node.name: node.shape for node in [*session.get_inputs(), *session.get_outputs()]}
+    for key, shape in wanted.items():
+        got = found.get(key, [])
+        fits = len(got) == len(shape)
+        if not fits or any(w not in (None, g) for w, g in zip(shape, got, strict=True)):
+            raise BundleError(f"{name}: {key}: expected shape {shape} in the graph, got {got}")
