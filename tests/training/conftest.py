@@ -39,7 +39,13 @@ def tiny_recipe():
             {
                 "model": {"image_size": 32, "width": 2, "hidden": 16, "heat_map": "gaussians"},
                 "data": {"face_size": 22.0, "validation_every": 4},
-                "training": {"epochs": [2, 2], "batch_size": 8, "precision": "fp32", **training},
+                "training": {
+                    "epochs": [2, 2],
+                    "batch_size": 8,
+                    "precision": "fp32",
+                    "confidence_draws": 0,
+                    **training,
+                },
             }
         )
 

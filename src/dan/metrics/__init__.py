@@ -1,5 +1,6 @@
 """Scores of face alignment: normalised mean error, CED, AUC, failure rate."""
 
+from dan.metrics.calibration import Reliability, roc_auc
 from dan.metrics.curves import area_under_ced, ced, failure_rate
 from dan.metrics.nme import NORMALISERS, Normaliser, normalised_errors, normaliser_lengths
 from dan.metrics.results import Score, render_table
@@ -7,6 +8,7 @@ from dan.metrics.results import Score, render_table
 __all__ = [
     "NORMALISERS",
     "Normaliser",
+    "Reliability",
     "Score",
     "area_under_ced",
     "ced",
@@ -14,4 +16,5 @@ __all__ = [
     "normalised_errors",
     "normaliser_lengths",
     "render_table",
+    "roc_auc",
 ]

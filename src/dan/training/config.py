@@ -97,6 +97,8 @@ class TrainingSettings:
         warm_up_steps: linear rise of the rate.
         clip_norm: gradients are scaled down to this norm; 0: never.
         average_decay: of the exponential moving average of the weights; 0: none.
+        confidence_draws: crops of each kind (good, misplaced, background) from each face that the
+            confidence head learns from when the stages are done; 0: no such head.
         validations: how often an epoch is followed by a validation: every so many epochs.
         save_seconds: at least so often the state is saved, to resume from.
         precision: ``auto`` is bf16 where the processor computes it fast, else fp32.
@@ -118,6 +120,7 @@ class TrainingSettings:
     warm_up_steps: int = 100
     clip_norm: float = 1.0
     average_decay: float = 0.998
+    confidence_draws: int = 2
     validations: int = 1
     save_seconds: float = 120.0
     precision: Precision = "auto"

@@ -43,6 +43,16 @@ from dan.training.validation import validate
 FLUSH_STEPS = 10
 """Losses are looked at, logged and, in many processes, brought together every so many steps."""
 
+WITHOUT_EFFECT = (
+    "save_seconds",
+    "validations",
+    "compile",
+    "epochs",
+    "joint_epochs",
+    "confidence_draws",
+)
+"""Settings that do not change what a phase's steps do to the weights (lengths count as steps)."""
+
 MEMORY_FORMATS = {"channels_last": "channels_last", "channels_first": "contiguous_format"}
 
 
@@ -103,7 +113,7 @@ class PhaseJob:
         At a constant rate the number of epochs does not: such a phase may be prolonged.
         """
         values = self.recipe.to_dict()
-        for name in ("save_seconds", "validations", "compile", "epochs", "joint_epochs"):
+        for name in WITHOUT_EFFECT:
             del values["training"][name]
         constant = self.recipe.training.rate_schedule == "constant"
         length = None if constant else self.n_steps

@@ -114,6 +114,11 @@ class TrainingReport:
             self._progress.remove_task(self._task)
         self._task = self._progress.add_task(name, completed=done, total=total, figures="")
 
+    def advance(self) -> None:
+        """One more of what :meth:`begin` announced."""
+        if self._task is not None:
+            self._progress.advance(self._task)
+
     def step(self, name: str, step: int, loss: float, rate: float, images_per_s: float) -> None:
         """Figures after a step."""
         if self._task is not None:

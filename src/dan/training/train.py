@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
-import shutil
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +13,10 @@ from accelerate import Accelerator
 
 from dan.data.pack import FacePack
 from dan.errors import ConfigError
-from dan.files import replacing
-from dan.model import DAN, DANConfig
+from dan.model import DAN, DANConfig, load_model, save_model
 from dan.model.weights import load_header
 from dan.training.augment import Augmenter
+from dan.training.confidence import fit_confidence, n_batches
 from dan.training.config import Recipe
 from dan.training.devices import build_accelerator
 from dan.training.engine import PhaseJob, TrainingData, load_phase, train_phase
@@ -84,13 +84,44 @@ def train(pack: FacePack, recipe: Recipe, run_dir: Path, device: str = "auto") -
         for job in jobs:
             train_phase(job, model)
             load_phase(model, job.folder.best)
-    model_path, curves = run_dir / "model.safetensors", None
-    if accelerator.is_main_process:
-        with replacing(model_path) as temporary:
-            shutil.copyfile(PhaseFolder(run_dir / phases[-1].name).best, temporary)
-        curves = plot_curves(run_dir, [phase.name for phase in phases])
+        model_path, curves = run_dir / "model.safetensors", None
+        if accelerator.is_main_process:
+            _save_finished(model_path, PhaseFolder(run_dir / phases[-1].name).best, data, report)
+            curves = plot_curves(run_dir, [phase.name for phase in phases])
     accelerator.wait_for_everyone()
     return TrainedModel(model_path, curves)
+
+
+def _save_finished(path: Path, best: Path, data: TrainingData, report: TrainingReport) -> None:
+    """The best model of the last phase, with a confidence head where the recipe asks for one."""
+    finished = load_model(best)
+    recipe = Recipe.from_dict(finished.training["recipe"])
+    draws = recipe.training.confidence_draws
+    model, made = finished.model, dict(finished.training)
+    made["date"] = datetime.datetime.now(datetime.UTC).date().isoformat()
+    if draws:
+        report.begin("confidence", 0, n_batches(data.train, data.valid, draws))
+        fitted = fit_confidence(
+            model.to(data.train.images.device).in_memory_format(torch.channels_last),
+            data.train,
+            data.valid,
+            data.scheme,
+            recipe.augmentation,
+            draws=draws,
+            seed=recipe.training.seed,
+            on_batch=report.advance,
+        )
+        if fitted is None:
+            report.say("no confidence head: all results are alike, good or bad")
+        else:
+            model, figures = fitted
+            made["confidence"] = asdict(figures)
+            report.say(
+                f"confidence: ROC-AUC {figures.roc_auc:.4f}, against misplaced crops and "
+                f"backgrounds {figures.roc_auc_negatives:.4f}; calibration error "
+                f"{100 * figures.calibration_error:.1f} %"
+            )
+    save_model(path, model, data.scheme, made)
 
 
 def _set_up(pack: FacePack, recipe: Recipe, accelerator: Accelerator) -> tuple[TrainingData, DAN]:
