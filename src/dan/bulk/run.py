@@ -1,0 +1,130 @@
+"""Goes through many pictures: reading and detecting in threads, the network in batches."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from dan.bulk.sources import Source
+from dan.errors import DanError
+from dan.images import read_rgb
+from dan.inference.aligner import FaceAligner, Start
+from dan.inference.detectors import BoxFit
+from dan.inference.faces import Faces
+from dan.types import Box, ColourImage, FloatArray
+
+AHEAD = 4
+"""Pictures a reader thread may be ahead of the network: memory does not grow with their number."""
+
+BATCH_FACES = 16
+"""Faces that go through the network together."""
+
+BATCH_PICTURES = 8
+"""Pictures after which a batch goes, however few faces they have."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one picture.
+
+    Attributes:
+        source: which.
+        faces: what was found; None where it could not be read.
+        size_wh: of the upright picture, pixels.
+        picture: the picture itself, where it was asked for.
+        error: why it could not be read.
+    """
+
+    source: Source
+    faces: Faces | None
+    size_wh: tuple[int, int] = (0, 0)
+    picture: ColourImage | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class _Read:
+    source: Source
+    start: Start | None
+    size_wh: tuple[int, int] = (0, 0)
+    picture: ColourImage | None = None
+    error: str = ""
+
+
+def align_sources(
+    aligner: FaceAligner,
+    sources: Iterable[Source],
+    *,
+    boxes: Mapping[str, Box] | None = None,
+    box_fit: BoxFit | None = None,
+    keep_pictures: bool = False,
+    readers: int = 2,
+) -> Iterator[Outcome]:
+    """Align picture files; outcomes come in the order of the sources.
+
+    Args:
+        aligner: finds the landmarks.
+        sources: what to read; taken as they are needed.
+        boxes: one face a picture, by file name, instead of detecting; a picture without a box has
+            no face.
+        box_fit: from those boxes to the landmarks'; None: they are tight around these.
+        keep_pictures: hand the pictures out with the outcomes, to draw on.
+        readers: threads that read and detect.
+    """
+
+    def read(source: Source) -> _Read:
+        try:
+            picture = read_rgb(source.path)
+            given = None if boxes is None else _box_of(boxes, source)
+            start = aligner.start(picture, boxes=given, box_fit=box_fit)
+        except DanError as error:
+            reason = str(error).removeprefix(f"{source.path}: ")
+            return _Read(source, None, error=reason)
+        size_wh = picture.shape[1], picture.shape[0]
+        return _Read(source, start, size_wh, picture if keep_pictures else None)
+
+    batch: list[_Read] = []
+    for item in _ahead(read, sources, readers):
+        batch.append(item)
+        faces = sum(len(read.start) for read in batch if read.start is not None)
+        if faces >= BATCH_FACES or len(batch) >= BATCH_PICTURES:
+            yield from _finished(aligner, batch)
+            batch = []
+    yield from _finished(aligner, batch)
+
+
+def _box_of(boxes: Mapping[str, Box], source: Source) -> FloatArray:
+    box = boxes.get(source.path.name)
+    return np.empty((0, 4)) if box is None else np.asarray(box)[None]
+
+
+def _ahead(
+    read: Callable[[Source], _Read], sources: Iterable[Source], readers: int
+) -> Iterator[_Read]:
+    """Results in order, computed by threads that stay a few pictures ahead."""
+    waiting = iter(sources)
+    with ThreadPoolExecutor(readers, thread_name_prefix="dan-reader") as threads:
+        pending: deque[Future[_Read]] = deque(
+            threads.submit(read, source) for source in islice(waiting, AHEAD * readers)
+        )
+        try:
+            while pending:
+                item = pending.popleft().result()
+                pending.extend(threads.submit(read, source) for source in islice(waiting, 1))
+                yield item
+        finally:
+            threads.shutdown(wait=True, cancel_futures=True)
+
+
+def _finished(aligner: FaceAligner, batch: Sequence[_Read]) -> Iterator[Outcome]:
+    found = iter(aligner.finish([read.start for read in batch if read.start is not None]))
+    for read in batch:
+        if read.start is None:
+            yield Outcome(read.source, None, error=read.error)
+        else:
+            yield Outcome(read.source, next(found), read.size_wh, read.picture)

@@ -1,0 +1,44 @@
+"""``dan demo``: the landmarks of a bundled portrait."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dan.cli.align import ModelOption
+from dan.cli.common import console
+
+
+def demo(
+    *,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write.")] = Path(
+        "dan-demo.png"
+    ),
+    model: ModelOption = "dan68",
+    show: Annotated[bool, typer.Option(help="Open it, where there is a display.")] = True,
+) -> None:
+    """Find the landmarks of a bundled portrait, and draw them."""
+    from dan.draw import draw_face
+    from dan.images import read_rgb, write_png
+    from dan.inference.aligner import FaceAligner
+
+    portrait = Path(__file__).resolve().parent.parent / "assets" / "portrait.jpg"
+    picture = read_rgb(portrait)
+    faces = FaceAligner(model)(picture)
+    drawn = picture
+    for face in faces:
+        drawn = draw_face(drawn, face.points_xy[0], faces.scheme, box_xyxy=face.boxes_xyxy[0])
+    write_png(out, drawn)
+    count = f"{len(faces)} face{'s' * (len(faces) != 1)}"
+    console.print(f"{count} of {faces.scheme.n_landmarks} landmarks: {out.resolve()}")
+    if show and _has_display():
+        typer.launch(str(out.resolve()))
+
+
+def _has_display() -> bool:
+    on_desktop = sys.platform in ("darwin", "win32")
+    return on_desktop or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
