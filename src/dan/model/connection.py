@@ -24,6 +24,8 @@ from dan.model.stage import glorot_for_relu
 PATCH_HALF_SIZE = 8
 """The authors' code draws each point's heat within 8 pixels and keeps points 8 off the border."""
 
+LANDMARKS_AT_A_TIME = 17
+
 GAUSSIAN_SIGMAS = (0.015, 0.04, 0.1)
 """Deviations of the separable heat map's Gaussians, as shares of the crop's side."""
 
@@ -52,19 +54,20 @@ class InverseDistanceHeatMap(nn.Module):
 def _inverse_distance_map(points: Tensor, line: Tensor, cut_off: bool) -> Tensor:
     line = line.to(points.dtype)
     if cut_off:
-        points = points.clamp(PATCH_HALF_SIZE, len(line) - 1 - PATCH_HALF_SIZE)
-    far = torch.full((), 4.0 * len(line) ** 2, dtype=points.dtype, device=points.device)
-    nearest = far.expand(len(points), len(line), len(line))  # squared distance, (B, S, S)
-    # One landmark at a time: the running minimum stays in the cache, where the whole
-    # (B, N, S, S) field would not.
-    for point in points.unbind(1):
-        x, y = line - point[:, :1], line - point[:, 1:]  # (B, S) each
+        points = points.clamp(PATCH_HALF_SIZE, line.shape[0] - 1 - PATCH_HALF_SIZE)
+    size = line.shape[0]
+    far = torch.full((), 4.0 * size**2, dtype=points.dtype, device=points.device)
+    nearest = far.expand(points.shape[0], size, size)  # squared distance, (B, S, S)
+    # A few landmarks at a time stay in the cache, where the whole (B, N, S, S) field would not.
+    for block in points.split(LANDMARKS_AT_A_TIME, dim=1):
+        x, y = line - block[..., :1], line - block[..., 1:]  # (B, K, S) each
         square_x, square_y = x.square(), y.square()
         if cut_off:
-            pixel = point.detach().trunc()
-            square_x = torch.where((line - pixel[:, :1]).abs() <= PATCH_HALF_SIZE, square_x, far)
-            square_y = torch.where((line - pixel[:, 1:]).abs() <= PATCH_HALF_SIZE, square_y, far)
-        nearest = torch.minimum(nearest, square_y[:, :, None] + square_x[:, None, :])
+            pixel = block.detach().trunc()
+            square_x = torch.where((line - pixel[..., :1]).abs() <= PATCH_HALF_SIZE, square_x, far)
+            square_y = torch.where((line - pixel[..., 1:]).abs() <= PATCH_HALF_SIZE, square_y, far)
+        squares = square_y[..., :, None] + square_x[..., None, :]  # (B, K, S, S)
+        nearest = torch.minimum(nearest, squares.amin(dim=1))
     heat = 1 / (1 + (nearest + 1e-6).sqrt())  # 1e-6: the root has no slope at zero
     if cut_off:
         heat = torch.where(nearest < far, heat, torch.zeros_like(heat))

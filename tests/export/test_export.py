@@ -1,0 +1,154 @@
+"""A bundle finds what torch finds: in every variant, batch size and storage."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
+pytest.importorskip("onnxscript")
+
+from dan.errors import ConfigError, ParityError
+from dan.export import ExportOptions, bundling, export
+from dan.export.bundling import CHECKED_BATCHES, Cascade, parity_px
+from dan.inference.bundle import load_bundle, save_bundle
+from dan.inference.session import LandmarkModel
+from dan.model import DAN, DANConfig
+from dan.model.weights import ModelFile
+from dan.schemes import FACE68
+
+SIZE = 32
+
+
+def model_file(**changes) -> ModelFile:
+    """Random weights, but points that stay near the mean shape and span an area."""
+    torch.manual_seed(3)
+    settings = {"image_size": SIZE, "width": 2, "hidden": 16, "dropout": 0.0, **changes}
+    model = DAN(DANConfig(n_landmarks=68, **settings)).eval()
+    rng = np.random.default_rng(0)
+    shape = rng.uniform(8, 24, (68, 2))
+    model.set_statistics(shape, np.full((SIZE, SIZE), 120.0), np.full((SIZE, SIZE), 60.0))
+    with torch.no_grad():
+        for stage in model.stages:
+            stage.offsets.weight.mul_(0.3)
+        for module in model.modules():
+            if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+                module.running_mean.uniform_(-0.2, 0.2)
+                module.running_var.uniform_(0.5, 2.0)
+    return ModelFile(model, FACE68, {"date": "2026-11-23"})
+
+
+def some_crops():
+    return np.random.default_rng(1).integers(0, 256, (7, SIZE, SIZE), dtype=np.uint8)
+
+
+@pytest.fixture
+def crops():
+    return some_crops()
+
+
+def points_of(bundle, crops):
+    return LandmarkModel(bundle).find(crops).points
+
+
+def mirrored(points):
+    """Points of a mirrored crop in the crop's own frame."""
+    back = points[:, FACE68.mirror].copy()
+    back[..., 0] = SIZE - 1 - back[..., 0]
+    return back
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"n_stages": 1},
+        {"n_stages": 2, "heat_map": "gaussians"},
+        {"n_stages": 3, "heat_map": "gaussians", "trunk": "strided", "confidence": True},
+        {"n_stages": 2, "variant": "theano"},
+        {"n_stages": 2, "variant": "tensorflow"},
+    ],
+    ids=lambda changes: "-".join(map(str, changes.values())),
+)
+def test_torch_and_onnxruntime_agree_on_every_batch_size(changes):
+    file = model_file(**changes)
+    bundle = export(file, ExportOptions("tiny"))
+    assert CHECKED_BATCHES == (1, 2, 7, 64)
+    assert parity_px(Cascade(file.model, None), bundle) < 0.01
+    assert bundle.card["parity_px"] < 0.01
+    assert bundle.has_confidence == file.model.config.confidence
+
+
+@cache
+def exported(weights="fp32", *, mirrored=False):
+    """Exports take seconds: each is made once."""
+    crops = some_crops()
+    return export(
+        standard_file(),
+        ExportOptions("tiny", weights=weights, mirrored=mirrored, calibration=crops),
+    )
+
+
+@cache
+def standard_file() -> ModelFile:
+    return model_file(n_stages=2, heat_map="gaussians", width=8, confidence=True)
+
+
+def test_points_and_confidence_are_those_of_torch(crops, tmp_path):
+    file = standard_file()
+    save_bundle(tmp_path / "tiny.danbundle", exported())
+    found = LandmarkModel(load_bundle(tmp_path / "tiny.danbundle")).find(crops)
+    with torch.no_grad():
+        output = file.model.run(torch.from_numpy(crops)[:, None].float())
+        sure = torch.sigmoid(file.model.confidence(output.hidden))[:, 0]
+    np.testing.assert_allclose(found.points, output.estimates[-1], atol=0.01)
+    np.testing.assert_allclose(found.confidence, sure, atol=1e-4)
+
+
+def test_half_the_weights_half_the_size(crops):
+    full, half = exported("fp32"), exported("fp16")
+    assert len(half.graph) < 0.62 * len(full.graph)
+    assert half.card["parity_px"] < 0.1
+    distance = np.abs(points_of(full, crops) - points_of(half, crops))
+    assert 0 < distance.max() < 0.1
+
+
+def test_mirrored_results_are_the_mean_of_both_views(crops):
+    flipped = np.ascontiguousarray(crops[:, :, ::-1])
+    expected = (points_of(exported(), crops) + mirrored(points_of(exported(), flipped))) / 2
+    both = exported(mirrored=True)
+    np.testing.assert_allclose(points_of(both, crops), expected, atol=0.01)
+    # The result of a mirrored picture is the mirrored result.
+    np.testing.assert_allclose(mirrored(points_of(both, flipped)), expected, atol=0.01)
+
+
+def test_int8_stays_near(crops):
+    distance = np.linalg.norm(
+        points_of(exported("int8"), crops) - points_of(exported(), crops), axis=-1
+    )
+    assert 0 < distance.mean() < 0.5
+
+
+def test_int8_needs_crops_to_calibrate_with():
+    with pytest.raises(ConfigError, match="expected crops to calibrate with"):
+        export(model_file(n_stages=1), ExportOptions("tiny", weights="int8"))
+
+
+def test_mirroring_needs_flip_partners():
+    file = ModelFile(model_file(n_stages=1).model, replace(FACE68, flip_partner=None), {})
+    with pytest.raises(ConfigError, match="flip partners"):
+        export(file, ExportOptions("tiny", mirrored=True))
+
+
+def test_a_graph_that_differs_is_not_let_go(monkeypatch):
+    monkeypatch.setattr(bundling, "parity_px", lambda *_: 0.2)
+    with pytest.raises(ParityError, match=r"expected at most 0\.01 px .* got 0\.2000"):
+        export(model_file(n_stages=1), ExportOptions("tiny"))
+
+
+def test_nothing_of_the_machine_is_in_the_file():
+    bundle = exported()
+    assert b"/" + b"home" not in bundle.graph
+    assert b"site-packages" not in bundle.graph
+    assert b"bundling.py" not in bundle.graph
