@@ -40,14 +40,15 @@ def draw_predictions(
         path = folder / f"{image.name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_png(path, drawn)
-        tiles.append(_around_face(drawn, truth))
+        tiles.append(around_face(drawn, truth))
         on_face()
     return tiles
 
 
-def _around_face(
+def around_face(
     picture: npt.NDArray[np.uint8], points: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.uint8]:
+    """The part of a picture about (N, 2) points."""
     box = box_of_points(points)
     margin = FACE_MARGIN * float(box_size_wh(box).max())
     x0, y0 = np.maximum(box[:2] - margin, 0).astype(int)

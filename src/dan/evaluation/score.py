@@ -4,6 +4,7 @@ from pathlib import Path
 
 from dan.evaluation.predict import Predictions
 from dan.metrics import NORMALISERS, Normaliser, Score, normalised_errors
+from dan.schemes import LandmarkScheme
 
 
 def score_predictions(
@@ -16,9 +17,7 @@ def score_predictions(
         subset: name of the faces in the table.
         threshold: of AUC and failure rate, a fraction of the normaliser.
     """
-    usable: list[Normaliser] = [
-        name for name in NORMALISERS if predictions.scheme.eyes is not None or name == "diagonal"
-    ]
+    usable = usable_normalisers(predictions.scheme)
     stages = len(predictions.estimates)
     rows = [(stage, usable[0]) for stage in range(stages)]
     rows += [(stages - 1, name) for name in usable[1:]]
@@ -35,3 +34,8 @@ def score_predictions(
         )
         for stage, normaliser in rows
     ]
+
+
+def usable_normalisers(scheme: LandmarkScheme) -> list[Normaliser]:
+    """All normalisers, or the diagonal alone where the scheme does not know its eyes."""
+    return [name for name in NORMALISERS if scheme.eyes is not None or name == "diagonal"]

@@ -59,7 +59,7 @@ def _inverse_distance_map(points: Tensor, line: Tensor, cut_off: bool) -> Tensor
     far = torch.full((), 4.0 * size**2, dtype=points.dtype, device=points.device)
     nearest = far.expand(points.shape[0], size, size)  # squared distance, (B, S, S)
     # A few landmarks at a time stay in the cache, where the whole (B, N, S, S) field would not.
-    for block in points.split(LANDMARKS_AT_A_TIME, dim=1):
+    for block in torch.split(points, LANDMARKS_AT_A_TIME, dim=1):
         x, y = line - block[..., :1], line - block[..., 1:]  # (B, K, S) each
         square_x, square_y = x.square(), y.square()
         if cut_off:

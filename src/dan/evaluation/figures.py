@@ -1,0 +1,74 @@
+"""Pictures of the report: cumulative errors and the worst faces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dan.draw import contact_sheet, draw_face
+from dan.evaluation.errors import errors_of, mean_percent, peer_errors
+from dan.evaluation.pictures import around_face
+from dan.evaluation.protocol import SubsetPredictions
+from dan.evaluation.published import PUBLISHED
+from dan.images import read_rgb, write_png
+from dan.metrics import ced
+
+WORST = 20
+CURVE_END = 0.1
+
+
+def plot_curves(
+    path: Path, parts: Sequence[SubsetPredictions], peers: Mapping[str, Path]
+) -> Path | None:
+    """CED of every part, with published means as marks; None where matplotlib is missing."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return None
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    thresholds = np.linspace(0, CURVE_END, 500)
+    for part in parts:
+        errors = errors_of(part.predictions)
+        label = f"{part.subset}, {part.box_source}: {mean_percent(errors):.2f} %"
+        axes.plot(100 * thresholds, 100 * ced(errors, thresholds), label=label)
+    for name, folder in peers.items():
+        errors = peer_errors(parts[0].predictions, folder)
+        label = f"{name}, {parts[0].subset}: {mean_percent(errors):.2f} %"
+        axes.plot(100 * thresholds, 100 * ced(errors, thresholds), "--", label=label)
+    subsets = {part.subset.split(" ")[0] for part in parts}
+    for other in PUBLISHED[:1]:
+        for subset in sorted(subsets):
+            value = other.of(subset)
+            if value is not None:
+                axes.axvline(value, color="grey", linestyle=":", linewidth=1)
+                axes.text(
+                    value, 2, f" {other.method}, {subset}", rotation=90, fontsize=7, color="grey"
+                )
+    axes.set(xlabel="error, % of the normaliser", ylabel="faces at or below, %", ylim=(0, 100))
+    axes.set_xlim(0, 100 * CURVE_END)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    figure.savefig(path, dpi=120)
+    return path
+
+
+def draw_worst(folder: Path, part: SubsetPredictions) -> Path:
+    """The faces of the largest errors, prediction and truth drawn."""
+    predictions = part.predictions
+    errors = errors_of(predictions)
+    order = np.argsort(-np.where(np.isfinite(errors), errors, np.inf), kind="stable")[:WORST]
+    tiles, labels = [], []
+    for place in order.tolist():
+        points = predictions.estimates[-1][place]
+        found = points if np.isfinite(points).all() else None
+        picture = read_rgb(predictions.images[place].image_path)
+        truth = predictions.truth[place]
+        drawn = draw_face(picture, found, predictions.scheme, truth_xy=truth)
+        tiles.append(around_face(drawn, truth))
+        labels.append(f"{100 * errors[place]:.1f} %" if found is not None else "missed")
+    name = f"worst-{part.subset.split(' ')[0]}-{part.box_source}.png"
+    write_png(folder / name, contact_sheet(tiles, 5, 240, labels))
+    return folder / name

@@ -1,0 +1,121 @@
+"""The 300-W protocol: which folders make which subset, and from which boxes a search starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from dan.data.annotated import find_annotated
+from dan.errors import DataError
+from dan.evaluation.predict import CropPredictor, Predictions, predict_annotated
+
+FOLDERS = {
+    "lfpw/testset": 224,
+    "helen/testset": 330,
+    "ibug": 135,
+    "300W/01_Indoor": 300,
+    "300W/02_Outdoor": 300,
+}
+"""Test folders of the 300-W release (Sagonas et al. 2013), and how many faces each one has."""
+
+SUBSETS = {
+    "common": ("lfpw/testset", "helen/testset"),
+    "challenging": ("ibug",),
+    "full": ("lfpw/testset", "helen/testset", "ibug"),
+    "private": ("300W/01_Indoor", "300W/02_Outdoor"),
+}
+
+BOX_SOURCES = ("gt", "det")
+"""Boxes around the true landmarks, and a detector's as published (``*_boxes.json``)."""
+
+
+@dataclass(frozen=True)
+class SubsetPredictions:
+    """Predictions of one subset from one source of boxes.
+
+    Attributes:
+        subset: its name; with the folders in brackets where some of them are missing.
+        box_source: ``gt`` or ``det``.
+        predictions: of all its faces.
+    """
+
+    subset: str
+    box_source: str
+    predictions: Predictions
+
+
+def predict_protocol(
+    root: Path, predictor: CropPredictor, on_face: Callable[[], None] = lambda: None
+) -> list[SubsetPredictions]:
+    """Predict every test folder that is there once from each source of boxes; join the subsets.
+
+    The boxes of ``helen/testset`` are looked for in ``helen_testset_boxes.json`` beside ``helen``.
+
+    Raises:
+        DataError: if no test folder is there.
+    """
+    present = folders_of(root)
+    found: dict[tuple[str, str], Predictions] = {}
+    for folder in present:
+        images = [
+            replace(image, name=f"{folder}/{image.name}") for image in find_annotated(root / folder)
+        ]
+        boxes = root / f"{folder.replace('/', '_')}_boxes.json"
+        sources = {"gt": None} | ({"det": boxes} if boxes.is_file() else {})
+        for source, path in sources.items():
+            predictions = predict_annotated(images, predictor, path, on_face=on_face)
+            found[folder, source] = replace(predictions, box_source=source)
+    joined = []
+    for subset, folders in SUBSETS.items():
+        for source in BOX_SOURCES:
+            parts = [
+                (folder, found[folder, source]) for folder in folders if (folder, source) in found
+            ]
+            if not parts or _is_repeated(subset, [folder for folder, _ in parts]):
+                continue
+            missing = len(parts) < len(folders)
+            note = f" ({', '.join(folder for folder, _ in parts)} only)" if missing else ""
+            joined.append(
+                SubsetPredictions(subset + note, source, concatenated([p for _, p in parts]))
+            )
+    return joined
+
+
+def folders_of(root: Path) -> list[str]:
+    """The protocol's test folders below ``root``.
+
+    Raises:
+        DataError: if there is none.
+    """
+    present = [folder for folder in FOLDERS if (root / folder).is_dir()]
+    if not present:
+        raise DataError(f"{root}: expected 300-W's test folders ({', '.join(FOLDERS)}), found none")
+    return present
+
+
+def count_faces(root: Path) -> int:
+    """How many faces :func:`predict_protocol` goes through."""
+    total = 0
+    for folder in folders_of(root):
+        has_boxes = (root / f"{folder.replace('/', '_')}_boxes.json").is_file()
+        total += len(find_annotated(root / folder)) * (1 + has_boxes)
+    return total
+
+
+def _is_repeated(subset: str, folders: Sequence[str]) -> bool:
+    """Whether the full set would say again what the common or the challenging set said."""
+    return subset == "full" and ("ibug" not in folders or len(folders) == 1)
+
+
+def concatenated(parts: Sequence[Predictions]) -> Predictions:
+    """Predictions of several folders as one."""
+    return Predictions(
+        images=[image for part in parts for image in part.images],
+        estimates=np.concatenate([part.estimates for part in parts], axis=1),
+        truth=np.concatenate([part.truth for part in parts]),
+        scheme=parts[0].scheme,
+        box_source=parts[0].box_source,
+    )

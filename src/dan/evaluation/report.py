@@ -1,0 +1,210 @@
+"""The evaluation report: tables, error curves and the worst faces, as Markdown and HTML."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dan.evaluation.errors import errors_of, mean_percent, peer_errors
+from dan.evaluation.figures import draw_worst, plot_curves
+from dan.evaluation.predict import Predictions
+from dan.evaluation.protocol import SubsetPredictions
+from dan.evaluation.published import PUBLISHED
+from dan.evaluation.rendering import Table, render_html, render_markdown
+from dan.evaluation.score import usable_normalisers
+from dan.files import make_folder, write_text
+from dan.metrics import Score, normaliser_lengths
+
+REGIONS = {
+    "jaw": ("jaw",),
+    "brows": ("left_brow", "right_brow"),
+    "nose": ("nose_bridge", "nostrils"),
+    "eyes": ("left_eye", "right_eye"),
+    "mouth": ("outer_lips", "inner_lips"),
+}
+"""Regions of the table, as groups of the scheme."""
+
+
+def write_report(
+    folder: Path,
+    parts: Sequence[SubsetPredictions],
+    about: Mapping[str, str],
+    *,
+    threshold: float,
+    peers: Mapping[str, Path],
+) -> list[Path]:
+    """Write ``report.md``, ``report.html``, ``scores.json``, the curves and the worst faces.
+
+    Args:
+        folder: where to; made if it is not there.
+        parts: what was predicted; see :func:`dan.evaluation.protocol.predict_protocol`.
+        about: model, data, date and the like, told on top.
+        threshold: of AUC and failure rate.
+        peers: name -> folder with ``NAME.pts`` of each face of another method, named as ours are.
+
+    Returns:
+        The files.
+    """
+    make_folder(folder)
+    scores = [score for part in parts for score in scores_of(part, threshold)]
+    tables = [
+        _score_table(scores),
+        _stage_table(parts),
+        _region_table(parts),
+        _published_table(parts),
+    ]
+    if peers:
+        tables.append(_peer_table(parts, peers, threshold))
+    pictures = [("Cumulative error", plot_curves(folder / "ced.png", parts, peers))]
+    pictures += [
+        (f"The worst faces, {part.subset}, {part.box_source} boxes", draw_worst(folder, part))
+        for part in parts
+        if not part.subset.startswith("full")
+    ]
+    kept = [(title, path) for title, path in pictures if path is not None]
+    tables = [table for table in tables if table.rows]
+    write_text(folder / "report.md", render_markdown(about, tables, kept))
+    write_text(folder / "report.html", render_html(about, tables, kept))
+    values = {"about": dict(about), "scores": [score.to_dict() for score in scores]}
+    write_text(folder / "scores.json", json.dumps(values, indent=2) + "\n")
+    names = ("report.md", "report.html", "scores.json")
+    return [*(folder / name for name in names), *(path for _, path in kept)]
+
+
+def scores_of(part: SubsetPredictions, threshold: float) -> list[Score]:
+    """Scores of the last stage by every normaliser that the scheme allows."""
+    predictions = part.predictions
+    return [
+        Score.of(
+            errors_of(predictions, normaliser),
+            subset=part.subset,
+            scheme=predictions.scheme.name,
+            box_source=part.box_source,
+            normaliser=normaliser,
+            threshold=threshold,
+        )
+        for normaliser in usable_normalisers(predictions.scheme)
+    ]
+
+
+def _score_table(scores: Sequence[Score]) -> Table:
+    rows = tuple(
+        (
+            f"{score.subset}, {score.box_source}",
+            score.normaliser,
+            str(score.n_images),
+            str(score.n_missed),
+            f"{score.nme_percent:.2f}",
+            f"{score.auc:.4f}",
+            f"{score.failure_percent:.2f}",
+        )
+        for score in scores
+    )
+    at = f"@{scores[0].threshold:g}" if scores else ""
+    columns = ("faces, boxes", "normaliser", "images", "missed", "NME %", f"AUC{at}", f"FR{at} %")
+    return Table("Scores", columns, rows)
+
+
+def _stage_table(parts: Sequence[SubsetPredictions]) -> Table:
+    n_stages = max(len(part.predictions.estimates) for part in parts)
+    rows = tuple(
+        (
+            f"{part.subset}, {part.box_source}",
+            *(f"{mean_percent(errors_of(part.predictions, stage=k)):.2f}" for k in range(n_stages)),
+        )
+        for part in parts
+    )
+    columns = ("faces, boxes", *(f"stage {k + 1}" for k in range(n_stages)))
+    return Table("Error after each stage, NME %", columns, rows)
+
+
+def _region_table(parts: Sequence[SubsetPredictions]) -> Table:
+    scheme = parts[0].predictions.scheme
+    regions = {
+        name: [index for group in groups for index in scheme.groups.get(group, ())]
+        for name, groups in REGIONS.items()
+    }
+    regions = {name: places for name, places in regions.items() if places}
+    rows = tuple(
+        (
+            f"{part.subset}, {part.box_source}",
+            *(f"{_region_error(part.predictions, places):.2f}" for places in regions.values()),
+        )
+        for part in parts
+    )
+    note = "Mean over the region's points, by the whole face's normaliser."
+    return Table(
+        "Error by region, NME %", ("faces, boxes", *regions), rows if regions else (), note
+    )
+
+
+def _region_error(predictions: Predictions, places: Sequence[int]) -> float:
+    kind = usable_normalisers(predictions.scheme)[0]
+    lengths = normaliser_lengths(predictions.truth, predictions.scheme, kind)
+    offsets = predictions.estimates[-1][:, places] - predictions.truth[:, places]
+    return mean_percent(np.linalg.norm(offsets, axis=2).mean(axis=1) / lengths)
+
+
+def _published_table(parts: Sequence[SubsetPredictions]) -> Table:
+    if parts[0].predictions.scheme.name != "face68":
+        return Table("", (), ())
+    subsets = list(dict.fromkeys(part.subset for part in parts))
+    rows = [
+        (f"this model, {source}", *(_own(parts, subset, source) for subset in subsets))
+        for source in dict.fromkeys(part.box_source for part in parts)
+    ]
+    for other in PUBLISHED:
+        values = [other.of(subset) for subset in subsets]
+        if any(value is not None for value in values):
+            shown = ("–" if value is None else f"{value:.2f}" for value in values)
+            rows.append((f"{other.method}, {other.boxes}", *shown))
+    note = (
+        "Published figures are those of whole subsets; where ours says 'only', it is of a part, "
+        "and not to be compared to the second digit."
+    )
+    return Table(
+        "Beside published figures, NME % inter-ocular",
+        ("method, boxes", *subsets),
+        tuple(rows),
+        note,
+    )
+
+
+def _own(parts: Sequence[SubsetPredictions], subset: str, source: str) -> str:
+    for part in parts:
+        if (part.subset, part.box_source) == (subset, source):
+            return f"{mean_percent(errors_of(part.predictions)):.2f}"
+    return "–"
+
+
+def _peer_table(
+    parts: Sequence[SubsetPredictions], peers: Mapping[str, Path], threshold: float
+) -> Table:
+    rows = []
+    for part in parts:
+        if part.box_source != "gt":
+            continue
+        for name, folder in peers.items():
+            score = Score.of(
+                peer_errors(part.predictions, folder),
+                subset=part.subset,
+                scheme=part.predictions.scheme.name,
+                box_source="own",
+                normaliser=usable_normalisers(part.predictions.scheme)[0],
+                threshold=threshold,
+            )
+            rows.append(
+                (
+                    f"{name}, {part.subset}",
+                    str(score.n_images),
+                    str(score.n_missed),
+                    f"{score.nme_percent:.2f}",
+                    f"{score.auc:.4f}",
+                    f"{score.failure_percent:.2f}",
+                )
+            )
+    columns = ("method, faces", "images", "missed", "NME %", "AUC", "FR %")
+    return Table("Other methods on the same faces, their own boxes", columns, tuple(rows))
