@@ -56,7 +56,7 @@ def test_gaussian_map_has_no_denormal_numbers():
 
 
 @pytest.mark.parametrize(
-    ("variant", "row"), [("theano", [1, 1, 3, 3]), ("tensorflow", [1, 1.5, 2.5, 3])]
+    ("variant", "row"), [("theano", [1, 1, 3, 3]), ("tensorflow", [1, 2, 3, 3])]
 )
 def test_feature_image_upscaling(variant, row):
     feature = FeatureImage(DANConfig(image_size=32, width=1, hidden=4, variant=variant))

@@ -32,8 +32,8 @@ class DANConfig:
             Gaussians, several times cheaper.
         variant: ``theano``, the authors' network (convolution, batch norm, ReLU; nearest
             up-scaling; heat map cut off 8 pixels from each point; edges repeated in warps), or
-            ``tensorflow``, its port (convolution with bias, ReLU, batch norm; bilinear up-scaling;
-            uncut heat map; zeros beyond the edges), for imported weights.
+            ``tensorflow``, its port (convolution with bias, ReLU, batch norm; bilinear up-scaling
+            as in TensorFlow 1; uncut heat map; zeros beyond the edges), for imported weights.
     """
 
     n_landmarks: int = 68

@@ -121,10 +121,13 @@ class FeatureImage(nn.Module):
     def forward(self, hidden: Tensor) -> Tensor:
         """(B, hidden) -> (B, 1, S, S)."""
         small = torch.relu(self.dense(hidden)).view(-1, 1, self.side, self.side)
-        if self.bilinear:  # half-pixel centres
-            return functional.interpolate(
-                small, scale_factor=2, mode="bilinear", align_corners=False
+        if self.bilinear:  # TensorFlow 1: pixel x of the result is x/2 of the small image
+            size = 2 * self.side + 1
+            longer = functional.pad(small, (0, 1, 0, 1), mode="replicate")
+            doubled = functional.interpolate(
+                longer, (size, size), mode="bilinear", align_corners=True
             )
+            return doubled[..., :-1, :-1]
         return functional.interpolate(small, scale_factor=2, mode="nearest")
 
 
