@@ -15,6 +15,7 @@ from dan.errors import ConfigError
 
 if TYPE_CHECKING:
     from dan.evaluation import CropPredictor
+    from dan.model import ModelFile
 
 console = Console(highlight=False, soft_wrap=True, markup=False)
 error_console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
@@ -30,6 +31,15 @@ ModelArgument = Annotated[
     str, typer.Argument(help="A bundle, the name of one in the package, or a .safetensors file.")
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, mps or npu.")]
+ImportedOption = Annotated[
+    Path,
+    typer.Option(
+        "--out", "-o", help="The model to write: NAME.safetensors, or a bundle, NAME.danbundle."
+    ),
+]
+StagesOption = Annotated[
+    int | None, typer.Option(min=1, help="Take the first stages only; default all.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -79,6 +89,29 @@ def need_torch(extra: str = "train") -> None:
             f"pip install 'deep-alignment-network[{extras}]'"
         ) from error
     del accelerate, safetensors, torch
+
+
+def check_imported(out: Path) -> None:
+    """Refuse, before the work, a name that is no model's."""
+    if out.suffix not in (".safetensors", ".danbundle"):
+        raise ConfigError(f"{out}: expected a name that ends in .safetensors or .danbundle")
+    need_torch("export" if out.suffix == ".danbundle" else "train")
+
+
+def write_imported(out: Path, file: ModelFile) -> None:
+    """Write an imported model as its suffix says, and tell what it is."""
+    if out.suffix == ".danbundle":
+        from dan.export import ExportOptions, export
+        from dan.inference.bundle import save_bundle
+
+        save_bundle(out, export(file, ExportOptions(name=out.stem)))
+    else:
+        from dan.model import save_model
+
+        save_model(out, file.model, file.scheme, file.training)
+    for name, value in file.training.items():
+        console.print(f"{name.replace('_', ' ')}: {value}")
+    console.print(f"model: {out}, {out.stat().st_size / 1e6:.1f} MB")
 
 
 def tell_skipped(skipped: Sequence[tuple[str, str]]) -> None:

@@ -9,7 +9,19 @@ from typing import Annotated
 import typer
 
 import dan
-from dan.cli import align, demo, evaluate, export, info, merge, predict, prepare, tour, train
+from dan.cli import (
+    align,
+    demo,
+    evaluate,
+    export,
+    import_theano,
+    info,
+    merge,
+    predict,
+    prepare,
+    tour,
+    train,
+)
 from dan.cli.common import error_console
 from dan.errors import DanError
 
@@ -41,6 +53,7 @@ app.command("prepare")(prepare.prepare)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("import-theano")(import_theano.import_theano)
 app.command("info")(info.info)
 
 
