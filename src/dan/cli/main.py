@@ -14,6 +14,7 @@ from dan.cli import (
     demo,
     evaluate,
     export,
+    import_tensorflow,
     import_theano,
     info,
     merge,
@@ -54,6 +55,7 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("import-theano")(import_theano.import_theano)
+app.command("import-tensorflow")(import_tensorflow.import_tensorflow)
 app.command("info")(info.info)
 
 

@@ -1,0 +1,25 @@
+"""``dan import-tensorflow``: a checkpoint of the TensorFlow port -> a model of ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dan.cli.common import ImportedOption, StagesOption, check_imported, write_imported
+
+
+def import_tensorflow(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="Prefix of its files, such as MODEL_DIR/model.ckpt-1000.")
+    ],
+    out: ImportedOption,
+    *,
+    stages: StagesOption = None,
+) -> None:
+    """Read a checkpoint of the TensorFlow port's DAN_V2.py; TensorFlow is not needed."""
+    check_imported(out)
+    from dan.importing import load_tensorflow
+
+    write_imported(out, load_tensorflow(checkpoint, stages))
