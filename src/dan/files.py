@@ -101,6 +101,16 @@ def write_bytes(path: FilePath, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+def write_inside(folder: Path, name: str, data: bytes) -> None:
+    """Write a file of a folder under construction: plainly, in half of ``Path.write_bytes``'s time.
+
+    It is the folder that appears whole or not at all; see :func:`building_folder`.
+    """
+    with open(f"{folder}/{name}", "wb", buffering=0) as file:  # noqa: PTH123 - pathlib is slower
+        while data:
+            data = data[file.write(data) :]
+
+
 def write_text(path: FilePath, text: str) -> None:
     r"""Write a whole UTF-8 file or nothing, with ``\n`` line ends on every system."""
     write_bytes(path, text.encode())
