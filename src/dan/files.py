@@ -24,6 +24,18 @@ def read_text(path: FilePath) -> str:
         raise FormatError(f"{path}: expected text, got bytes that are not UTF-8") from error
 
 
+def read_bytes(path: FilePath) -> bytes:
+    """The content of a file.
+
+    Raises:
+        FormatError: naming the file, if it is missing or unreadable.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise FormatError(f"{path}: {error.strerror}") from error
+
+
 @contextmanager
 def replacing(path: FilePath) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it takes the place of ``path``.
