@@ -52,11 +52,11 @@ def measure(work: Path, n_faces: int, n_landmarks: int, rounds: int) -> None:
                 best[how] = min(best[how], (seconds, memory))
             assert sums["loop"] == sums["dan"], sums  # the same arrays
         slow, (fast, memory) = best["loop"], best["dan"]
-        print(
-            f"{name:>10}, {path.stat().st_size / 1e6:.0f} MB: loop {slow[0]:.1f} s, "
-            f"{slow[1] / GIBIBYTE:.2f} GiB; dan {fast:.2f} s, "
-            f"{memory / GIBIBYTE:.2f} GiB (goal 1.00); {slow[0] / fast:.1f} times as fast (goal 5.0)"
-        )
+        megabytes = path.stat().st_size / 1e6
+        print(f"{name}, {megabytes:.0f} MB")
+        print(f"    loop: {slow[0]:6.2f} s, {slow[1] / GIBIBYTE:.2f} GiB")
+        print(f"    dan:  {fast:6.2f} s, {memory / GIBIBYTE:.2f} GiB  (goal 1.00)")
+        print(f"    loop / dan: {slow[0] / fast:.1f}  (goal 5.0)")
 
 
 def random_faces(n_faces: int, n_landmarks: int) -> AnnotationSet:

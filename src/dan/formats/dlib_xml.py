@@ -202,7 +202,7 @@ class _Reader:
     def result(self, scheme: LandmarkScheme | None) -> AnnotationSet:
         points = self.all_points(scheme)
         place_of = {name: place for place, name in enumerate(self.sizes)}
-        values = np.array(self.boxes, dtype=np.float64).reshape(len(points), -1)
+        values = np.array(self.boxes, dtype=np.float64).reshape(len(points), 4 + len(_NO_FLAGS))
         boxes = values[:, :4].copy()
         boxes[:, 2:] += boxes[:, :2] - 1
         flags = {name: values[:, 5 + place] for place, name in enumerate(_FLAGS)}

@@ -75,12 +75,15 @@ def json_numbers(array: bytes) -> npt.NDArray[np.float64]:
     Raises:
         FormatError: if it is another thing, malformed, or holds anything but numbers.
     """
+    parser = simdjson.Parser()
     try:
-        values = simdjson.Parser().parse(array)
-        # A number or a word has no such method.
-        return np.frombuffer(values.as_buffer(of_type="d"), dtype=np.float64)
-    except (ValueError, TypeError, AttributeError, RuntimeError) as error:
+        values = parser.parse(array)
+        numbers = values.as_buffer(of_type="d") if isinstance(values, simdjson.Array) else None
+    except (ValueError, TypeError, RuntimeError) as error:
         raise FormatError(f"expected an array of numbers: {shown(str(error))}") from error
+    if numbers is None:
+        raise FormatError("expected an array of numbers, got another value")
+    return np.frombuffer(numbers, dtype=np.float64)
 
 
 def number_rows(
@@ -97,7 +100,7 @@ def number_rows(
         FormatError: naming the line, if a word is not a number, or infinite.
     """
     try:
-        values = np.array(rows, dtype=np.float64).reshape(-1, n_columns)
+        values = np.array(rows, dtype=np.float64).reshape(len(rows), n_columns)
     except ValueError:
         values = np.array([_numbers(*row) for row in zip(rows, places, strict=True)])
     infinite = np.isinf(values).any(axis=1)
