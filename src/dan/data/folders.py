@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from dan.errors import ConfigError, DataError
+from dan.errors import ConfigError, DataError, FormatError
 from dan.formats import (
     AnnotationSet,
     load_ljson,
@@ -63,7 +63,7 @@ def load_folder(
     for place, path in enumerate(images):
         for points in _load_points(path.with_suffix(suffix), suffix, first_pixel):
             if faces and points.shape != faces[0].shape:
-                raise DataError(
+                raise FormatError(
                     f"{path.with_suffix(suffix)}: expected {len(faces[0])} points as in the "
                     f"first file, got {len(points)}"
                 )

@@ -111,7 +111,7 @@ class AnnotationSet:
     ) -> AnnotationSet:
         """A set from what is known; see the attributes of the class.
 
-        Without ``visibility``, points are visible where they are not NaN. With it, the
+        Without ``visibility``, points are visible unless both coordinates are NaN. With it, the
         coordinates of unknown points become NaN (in a copy).
         """
         names = tuple(image_names)
@@ -119,7 +119,7 @@ class AnnotationSet:
         check_shape("points", xy, ("F", "N", 2))
         n_faces = len(xy)
         if visibility is None:
-            seen = np.where(np.isnan(xy).any(axis=2), np.uint8(UNKNOWN), np.uint8(VISIBLE))
+            seen = np.where(np.isnan(xy).all(axis=2), np.uint8(UNKNOWN), np.uint8(VISIBLE))
         else:
             seen = _read_only("visibility", visibility, np.uint8)
             check_shape("visibility", seen, xy.shape[:2])
@@ -177,7 +177,8 @@ class AnnotationSet:
 
     def select(self, faces: npt.ArrayLike) -> AnnotationSet:
         """Some faces, by indices or a mask of F; all images stay listed."""
-        chosen = np.arange(len(self))[np.asarray(faces)]
+        wanted = np.asarray(faces)
+        chosen = np.arange(len(self))[wanted if wanted.size else wanted.astype(np.int64)]
         per_face = ("image_index", "points", "visibility", "boxes_xyxy", "ignore")
         changes: dict[str, Any] = {name: getattr(self, name)[chosen] for name in per_face}
         changes["attributes"] = {name: v[chosen] for name, v in self.attributes.items()}

@@ -204,7 +204,7 @@ class _Reader:
         place_of = {name: place for place, name in enumerate(self.sizes)}
         values = np.array(self.boxes, dtype=np.float64).reshape(len(points), 4 + len(_NO_FLAGS))
         boxes = values[:, :4].copy()
-        boxes[:, 2:] += boxes[:, :2] - 1
+        boxes[:, 2:] = boxes[:, :2] + (boxes[:, 2:] - 1)  # in this order 1 + x - 1 is x
         flags = {name: values[:, 5 + place] for place, name in enumerate(_FLAGS)}
         return AnnotationSet.build(
             self.sizes,
