@@ -23,7 +23,6 @@
 import math
 from array import array
 from pathlib import Path
-from typing import Any
 from xml.etree.ElementTree import ParseError
 from xml.sax.saxutils import quoteattr
 
@@ -301,13 +300,14 @@ def render_dlib_xml(annotations: AnnotationSet, *, decimals: int = 0) -> str:
     """
     faces = annotations.by_image()
     boxes = _whole_boxes(faces, decimals)
-    width = max(2, len(str(max(faces.n_landmarks - 1, 0))))
-    heads = [f"      <part name='{place:0{width}d}' x='" for place in range(faces.n_landmarks)]
+    forms = _part_forms(faces.n_landmarks, decimals)
+    points = np.round(faces.points, decimals)
+    flags = _rendered_flags(faces)
     rows: list[list[str]] = [[] for _ in faces.image_names]
     for face, image in enumerate(faces.image_index.tolist()):
         rows[image].append(
-            _render_box(boxes[face], _flags_of(faces, face), decimals)
-            + _render_parts(heads, faces.points[face], decimals)
+            _render_box(boxes[face], flags[face], decimals)
+            + _render_parts(forms, points[face])
             + "    </box>\n"
         )
     images = []
@@ -333,11 +333,16 @@ def _whole_boxes(faces: AnnotationSet, decimals: int) -> FloatArray:
     return boxes
 
 
-def _flags_of(faces: AnnotationSet, face: int) -> str:
-    flags = [name for name in _FLAGS if faces.attributes.get(name, np.zeros(len(faces)))[face] == 1]
-    if faces.ignore[face]:
-        flags.append("ignore")
-    return "".join(f" {name}='1'" for name in flags)
+def _rendered_flags(faces: AnnotationSet) -> list[str]:
+    """What to write of each face into its box element."""
+    nothing = np.zeros(len(faces))
+    columns = {name: faces.attributes.get(name, nothing) == 1 for name in _FLAGS}
+    columns["ignore"] = faces.ignore
+    marks = np.full(len(faces), "", dtype=object)
+    for name, values in columns.items():
+        marks[values] += f" {name}='1'"
+    texts: list[str] = marks.tolist()
+    return texts
 
 
 def _render_box(box_xyxy: FloatArray, flags: str, decimals: int) -> str:
@@ -348,13 +353,21 @@ def _render_box(box_xyxy: FloatArray, flags: str, decimals: int) -> str:
     return f"    <box top='{top}' left='{left}' width='{width}' height='{height}'{flags}>\n"
 
 
-def _render_parts(heads: list[str], points: FloatArray, decimals: int) -> str:
-    rows: list[Any] = np.round(points, decimals).tolist()
-    return "".join(
-        f"{head}{x:.{decimals}f}' y='{y:.{decimals}f}'/>\n"
-        for head, (x, y) in zip(heads, rows, strict=True)
-        if not math.isnan(x)
-    )
+def _part_forms(n_landmarks: int, decimals: int) -> list[str]:
+    """The element of each landmark, with places for x and y."""
+    width = max(2, len(str(max(n_landmarks - 1, 0))))
+    number = f"%.{decimals}f"
+    return [
+        f"      <part name='{place:0{width}d}' x='{number}' y='{number}'/>\n"
+        for place in range(n_landmarks)
+    ]
+
+
+def _render_parts(forms: list[str], points: FloatArray) -> str:
+    known = ~np.isnan(points[:, 0])
+    chosen = forms if known.all() else [forms[place] for place in np.flatnonzero(known)]
+    text: str = "".join(chosen) % tuple(points[known].ravel().tolist())  # one call for all
+    return text
 
 
 def load_dlib_xml(path: FilePath, *, scheme: LandmarkScheme | None = None) -> AnnotationSet:
