@@ -25,7 +25,7 @@ from dan.formats.reading import as_bytes, json_numbers, naming, refusing, shown
 from dan.schemes import LandmarkScheme, scheme_of
 from dan.types import FilePath, FloatArray
 
-_BLOCK = 256
+_BLOCK = 64  # faces whose numbers fit into the processor's cache
 _NO_BOX = [np.nan] * 4
 _Id = int | str
 MAX_ATTRIBUTES = 64
@@ -165,7 +165,7 @@ def _keypoints(
     annotations: list[_Annotation], n_landmarks: int | None
 ) -> tuple[FloatArray, npt.NDArray[np.uint8]]:
     """(F, N, 2) coordinates and (F, N) visibility."""
-    counts = [_count_numbers(bytes(entry.keypoints)) for entry in annotations]
+    counts = _count_numbers(annotations)
     if n_landmarks is None:
         n_landmarks = max(counts, default=0) // 3
     n_numbers = 3 * n_landmarks
@@ -190,12 +190,15 @@ def _keypoints(
     return points, visibility
 
 
-def _count_numbers(keypoints: bytes) -> int:
-    """How many entries an array has; right for every array of numbers, which is checked later."""
-    commas = keypoints.count(b",")
-    if not commas and (keypoints == b"null" or not keypoints.strip(b"[] \t\r\n")):
-        return 0
-    return commas + 1
+def _count_numbers(annotations: list[_Annotation]) -> list[int]:
+    """How many entries each array has; right if all are numbers, which is checked later."""
+    counts = [bytes(entry.keypoints).count(b",") + 1 for entry in annotations]
+    for face, count in enumerate(counts):
+        if count == 1:
+            keypoints = bytes(annotations[face].keypoints)
+            if keypoints == b"null" or not keypoints.strip(b"[] \t\r\n"):
+                counts[face] = 0
+    return counts
 
 
 def _blocks(

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from dan.errors import FormatError
 from dan.formats.reading import json_numbers
 
-_BLOCK = 256
+_BLOCK = 64  # boxes whose letters fit into the processor's cache
 _NUMBER_LETTERS = b"0123456789.-"
 _WHITE = b" \t\r\n"
 # "<part name='07' x='1' y='2'/>" -> " ,107   , 1   , 2 ", after "e='" became ",1", for JSON does
