@@ -25,7 +25,7 @@ def read_text(path: FilePath) -> str:
 
 
 def read_bytes(path: FilePath) -> bytes:
-    """The bytes of a file.
+    """The content of a file.
 
     Raises:
         FormatError: naming the file, if it is missing or unreadable.
