@@ -1,5 +1,6 @@
 """The commands of this repository; standard library only, Python 3.11 or newer.
 
+    python tasks.py demo            landmarks of a bundled portrait; installs no torch
     python tasks.py tour [DATA]     the whole pipeline in miniature on a folder in the 300-W layout
     python tasks.py test [ARGS]     the tests (ARGS go to pytest)
     python tasks.py lint [ARGS]     style, types, layers, spelling (ARGS go to ruff check: --fix)
@@ -30,7 +31,13 @@ STAMP = VENV / "installed.json"
 CONSTRAINTS = ROOT / "constraints.txt"
 
 USE = frozenset({"train", "export", "plot"})
-EXTRAS = {"tour": USE, "test": USE | {"dev"}, "lint": USE | {"dev"}, "docs": frozenset({"docs"})}
+EXTRAS: dict[str, frozenset[str]] = {
+    "demo": frozenset(),
+    "tour": USE,
+    "test": USE | {"dev"},
+    "lint": USE | {"dev"},
+    "docs": frozenset({"docs"}),
+}
 
 
 def main(args: list[str]) -> int:
@@ -40,8 +47,8 @@ def main(args: list[str]) -> int:
         return 0 if args in (["-h"], ["--help"]) else 2
     command, rest = args[0], args[1:]
     install(EXTRAS[command])
-    if command == "tour":
-        return run([BIN / "dan", "tour", *rest], cwd=Path.cwd())  # DATA is relative to the user
+    if command in ("demo", "tour"):
+        return run([BIN / "dan", command, *rest], cwd=Path.cwd())  # paths are the user's
     if command == "test":
         return run([PYTHON, "-m", "pytest", *rest])
     if command == "docs":
@@ -71,7 +78,8 @@ def install(extras: frozenset[str]) -> None:
     pinned = [*pip, "install", "--quiet", "--disable-pip-version-check", "-c", CONSTRAINTS]
     if "train" in extras:
         must([*pinned, "torch"])  # first and pinned: no other requirement gets to choose its build
-    must([*pinned, "-e", f"{ROOT}[{','.join(sorted(extras))}]"])
+    chosen = f"[{','.join(sorted(extras))}]" if extras else ""
+    must([*pinned, "-e", f"{ROOT}{chosen}"])
     STAMP.write_text(json.dumps({"digest": digest, "extras": sorted(extras)}))
 
 

@@ -14,7 +14,9 @@ import pytest
 # two threads than on one, and wait for each other when something else runs.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-SHARED_300W = Path(__file__).resolve().parents[2] / "shared" / "300w"
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+SHARED_300W = SHARED / "300w"
+SHARED_YOUTUBE = SHARED / "youtube_faces"
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -32,3 +34,11 @@ def shared_300w() -> Path:
     if not SHARED_300W.is_dir():
         pytest.skip(f"needs the 300-W faces in {SHARED_300W}")
     return SHARED_300W
+
+
+@pytest.fixture(scope="session")
+def shared_youtube() -> Path:
+    """Folder of video frames with a table of key points beside the repository."""
+    if not SHARED_YOUTUBE.is_dir():
+        pytest.skip(f"needs the video frames in {SHARED_YOUTUBE}")
+    return SHARED_YOUTUBE

@@ -1,7 +1,7 @@
 import pytest
 
 from dan.errors import DataError, FormatError
-from dan.files import building_folder, read_text, replacing, write_bytes, write_text
+from dan.files import building_folder, read_text, replacing, write_bytes, write_inside, write_text
 
 
 def names_in(folder):
@@ -125,3 +125,10 @@ def test_the_current_folder_and_a_link_can_be_filled(tmp_path, monkeypatch):
         (temporary / "b.txt").write_text("b")
     assert names_in(tmp_path / "there") == ["b.txt"]
     assert names_in(tmp_path) == ["here", "link", "there"]
+
+
+def test_a_file_of_a_folder_under_construction(tmp_path):
+    write_inside(tmp_path, "a.bin", b"x" * 100_000)
+    write_inside(tmp_path, "empty", b"")
+    assert (tmp_path / "a.bin").read_bytes() == b"x" * 100_000
+    assert names_in(tmp_path) == ["a.bin", "empty"]

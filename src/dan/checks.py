@@ -40,7 +40,7 @@ def as_points(name: str, points: npt.ArrayLike, n_landmarks: int | None = None) 
     """
     array = np.asarray(points)
     check_shape(name, array, ("N" if n_landmarks is None else n_landmarks, 2))
-    if not np.issubdtype(array.dtype, np.floating):
+    if array.dtype.kind != "f":
         array = array.astype(np.float32)
     return array
 

@@ -5,8 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dan.errors import FormatError
-from dan.formats import load_boxes, parse_boxes
+from dan.errors import FormatError, ShapeError
+from dan.formats import (
+    AnnotationSet,
+    boxes_of,
+    load_boxes,
+    parse_boxes,
+    render_boxes,
+    save_boxes,
+    with_boxes,
+)
 
 boxes_strategy = st.dictionaries(
     st.text(alphabet='aé"_.1 ', min_size=1, max_size=8),
@@ -66,6 +74,29 @@ def test_binary_and_missing_files_are_named(tmp_path):
     path.write_bytes(b"\x80\x04\x95pickle")
     with pytest.raises(FormatError, match=r"boxes\.json: expected text"):
         load_boxes(path)
+
+
+def test_boxes_join_faces_by_the_name_without_folders(tmp_path):
+    faces = AnnotationSet.build(["x/a.jpg", "y\\b.jpg"], [0, 1], np.zeros((2, 1, 2)))
+    boxed = with_boxes(faces, {"a.jpg": np.array([0, 1, 2, 3]), "other.jpg": np.zeros(4)})
+    assert boxed.boxes_xyxy[0].tolist() == [0, 1, 2, 3]
+    assert np.isnan(boxed.boxes_xyxy[1]).all()
+    assert np.isnan(faces.boxes_xyxy).all()
+    save_boxes(tmp_path / "boxes.json", boxes_of(boxed))
+    assert load_boxes(tmp_path / "boxes.json")["x/a.jpg"].tolist() == [0, 1, 2, 3]
+    with pytest.raises(ShapeError, match=r"a: expected x0 < x1"):
+        render_boxes({"a": np.zeros(4)})
+
+
+def test_one_box_for_two_faces_is_refused():
+    faces = AnnotationSet.build(
+        ["a.jpg"], [0, 0], np.zeros((2, 1, 2)), boxes_xyxy=[[0, 0, 1, 1]] * 2
+    )
+    with pytest.raises(FormatError, match="expected one face of that name"):
+        with_boxes(faces, {"a.jpg": np.array([0, 1, 2, 3])})
+    with pytest.raises(FormatError, match="one face with a box, got several"):
+        boxes_of(faces)
+    assert len(with_boxes(faces, {})) == 2
 
 
 def test_real_boxes_lie_on_their_faces(shared_300w):

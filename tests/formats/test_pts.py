@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from dan.errors import FormatError, ShapeError
+from dan.errors import ConfigError, FormatError, ShapeError
 from dan.formats import load_pts, parse_pts, render_pts, save_pts
 
 TWO = "version: 1\nn_points: 2\n{\n1.000 1.000\n11.500 21.250\n}\n"
@@ -15,6 +15,16 @@ def test_one_on_disk_is_zero_in_memory():
     assert points.tolist() == [[0, 0], [10.5, 20.25]]
     assert points.dtype == np.float32
     assert render_pts(points) == TWO
+
+
+def test_files_that_count_from_zero_are_told_apart_by_the_caller(tmp_path):
+    points = parse_pts(TWO, first_pixel=0)
+    assert points.tolist() == [[1, 1], [11.5, 21.25]]
+    assert render_pts(points, first_pixel=0) == TWO
+    save_pts(tmp_path / "a.pts", points, first_pixel=0)
+    assert load_pts(tmp_path / "a.pts", first_pixel=0).tolist() == points.tolist()
+    with pytest.raises(ConfigError, match="first_pixel: expected 0 or 1, got 2"):
+        parse_pts(TWO, first_pixel=2)
 
 
 @settings(deadline=None, max_examples=60)

@@ -1,5 +1,8 @@
 """The 300-W ``.pts`` format: 1-based (MATLAB) coordinates on disk, 0-based in memory.
 
+Files that other tools wrote without that shift count from 0: nothing in them tells, so the caller
+says ``first_pixel=0``. One face a file, three decimals; boxes, visibility and all else are lost.
+
 ::
 
     version: 1
@@ -17,6 +20,7 @@ import numpy as np
 from dan.checks import as_points
 from dan.errors import FormatError
 from dan.files import read_text, write_text
+from dan.formats.reading import check_first_pixel, naming
 from dan.types import FilePath, Points
 
 _HEADER = re.compile(r"\s*version:\s*\S+\s+n_points:\s*(\d{1,9})\s*\{(.*)", re.DOTALL)
@@ -24,10 +28,14 @@ MAX_POINTS = 100_000
 MAX_COORDINATE = float(np.finfo(np.float32).max)
 
 
-def parse_pts(text: str) -> Points:
+def parse_pts(text: str, first_pixel: int = 1) -> Points:
     """Landmarks of a ``.pts`` text.
 
     Windows line ends and commas between the coordinates are taken.
+
+    Args:
+        text: the file's content.
+        first_pixel: the number that the file gives the centre of the first pixel, 1 or 0.
 
     Returns:
         (N, 2) float32, pixels, 0-based.
@@ -36,6 +44,7 @@ def parse_pts(text: str) -> Points:
         FormatError: on a missing header or closing brace, a wrong count, or a coordinate that is
             not a finite number.
     """
+    check_first_pixel(first_pixel)
     header = _HEADER.match(text)
     if header is None:
         raise FormatError("expected 'version: 1', 'n_points: N' and '{', got another header")
@@ -48,7 +57,7 @@ def parse_pts(text: str) -> Points:
     points = parse_rows(inside)
     if len(points) != n_points:
         raise FormatError(f"expected {n_points} points as n_points says, got {len(points)}")
-    return (points - 1.0).astype(np.float32)
+    return (points - float(first_pixel)).astype(np.float32)
 
 
 def parse_rows(text: str) -> Points:
@@ -68,28 +77,28 @@ def parse_rows(text: str) -> Points:
     return points
 
 
-def render_pts(points: Points) -> str:
-    """The ``.pts`` text of (N, 2) points, three decimals.
+def render_pts(points: Points, first_pixel: int = 1) -> str:
+    """The ``.pts`` text of (N, 2) points, three decimals; see :func:`parse_pts`.
 
     Raises:
         FormatError: if there are no points, or one is not finite; such a file could not be read.
     """
+    check_first_pixel(first_pixel)
     points = as_points("points", points)
     if not len(points) or not np.isfinite(points).all():
         raise FormatError("points: expected at least one and finite ones only")
-    rows = "".join(f"{x:.3f} {y:.3f}\n" for x, y in (points.astype(np.float64) + 1.0).tolist())
+    on_disk = points.astype(np.float64) + float(first_pixel)
+    rows = "".join(f"{x:.3f} {y:.3f}\n" for x, y in on_disk.tolist())
     return f"version: 1\nn_points: {len(points)}\n{{\n{rows}}}\n"
 
 
-def load_pts(path: FilePath) -> Points:
+def load_pts(path: FilePath, first_pixel: int = 1) -> Points:
     """Read a ``.pts`` file; see :func:`parse_pts`. Errors name the file."""
     text = read_text(path)
-    try:
-        return parse_pts(text)
-    except FormatError as error:
-        raise FormatError(f"{path}: {error}") from error
+    with naming(path):
+        return parse_pts(text, first_pixel)
 
 
-def save_pts(path: FilePath, points: Points) -> None:
+def save_pts(path: FilePath, points: Points, first_pixel: int = 1) -> None:
     """Write a ``.pts`` file, whole or not at all."""
-    write_text(path, render_pts(points))
+    write_text(path, render_pts(points, first_pixel))

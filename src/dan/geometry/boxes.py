@@ -1,5 +1,7 @@
 """Boxes ``xyxy`` in pixels: (4,) float64 arrays ``x0, y0, x1, y1``."""
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,14 +17,13 @@ def box_of_points(points: Points) -> Box:
         DegenerateShapeError: if the points span no width or no height, or are not finite.
     """
     points = as_points("points", points)
-    if not len(points) or not np.isfinite(points).all():
+    box = [*points.min(axis=0).tolist(), *points.max(axis=0).tolist()] if len(points) else []
+    if not box or not all(map(math.isfinite, box)):  # NaN is the least and the greatest
         raise DegenerateShapeError(f"points: expected finite points, got {points.tolist()}")
-    box = np.concatenate([points.min(axis=0), points.max(axis=0)]).astype(np.float64)
-    if not (box[2] > box[0] and box[3] > box[1]):
-        raise DegenerateShapeError(
-            f"points: expected them to span an area, got the box {box.tolist()}"
-        )
-    return box
+    x0, y0, x1, y1 = box
+    if not (x1 > x0 and y1 > y0):
+        raise DegenerateShapeError(f"points: expected them to span an area, got the box {box}")
+    return np.array(box)
 
 
 def box_centre(box_xyxy: npt.ArrayLike) -> FloatArray:

@@ -87,8 +87,9 @@ class Similarity:
         """Move (N, 2) points; the result keeps the floating type of the input."""
         points = as_points("points", points)
         linear = self.matrix.T
-        moved: Points = (points.astype(np.float64) @ linear[:2] + linear[2]).astype(points.dtype)
-        return moved
+        moved = np.asarray(points, np.float64) @ linear[:2]
+        moved += linear[2]
+        return moved.astype(points.dtype, copy=False)
 
     def inverse(self) -> Similarity:
         """The transform that undoes this one.

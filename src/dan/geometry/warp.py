@@ -39,7 +39,7 @@ def warp_image(
     if image.ndim not in (2, 3) or 0 in image.shape:
         raise ShapeError(f"image: expected shape (H, W) or (H, W, C), got {image.shape}")
     reduction = max(1, int(1.0 / max(out_from_image.scale, 1e-9)))
-    part, x, y = _visible_part(image, out_from_image, size_wh, margin=reduction + 2)
+    part, x, y = _visible_part(image, out_from_image, size_wh, reduction)
     small_from_image = Similarity(1.0, 0.0, -x, -y)
     if reduction > 1:
         part = _shrunk(part, reduction)
@@ -61,7 +61,7 @@ def _shrunk(part: npt.NDArray[np.uint8], reduction: int) -> npt.NDArray[np.uint8
     """Means of ``reduction`` x ``reduction`` cells, edges repeated to fill the last ones."""
     height, width = part.shape[:2]
     padding = 0, -height % reduction, 0, -width % reduction
-    whole = cv2.copyMakeBorder(part, *padding, cv2.BORDER_REPLICATE)
+    whole = cv2.copyMakeBorder(part, *padding, cv2.BORDER_REPLICATE) if any(padding) else part
     small_wh = whole.shape[1] // reduction, whole.shape[0] // reduction
     return np.asarray(cv2.resize(whole, small_wh, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
@@ -70,25 +70,30 @@ def _visible_part(
     image: npt.NDArray[np.uint8],
     out_from_image: Similarity,
     size_wh: tuple[int, int],
-    margin: int,
+    reduction: int,
 ) -> tuple[npt.NDArray[np.uint8], int, int]:
-    """The slice of the image that the output can see, at least one pixel, and its first x and y."""
+    """The slice of the image that the output can see, at least one pixel, and its first x and y.
+
+    Its sides are whole multiples of ``reduction`` where the image does not end before.
+    """
     back = out_from_image.inverse()
     (width, height), (rows, columns) = size_wh, image.shape[:2]
     # The output's corners, seen from the image: each axis is a sum of what x and y contribute.
     spans_x = sorted((0.0, back.a * width)), sorted((0.0, -back.b * height))
     spans_y = sorted((0.0, back.b * width)), sorted((0.0, back.a * height))
-    x0, x1 = _clipped(back.tx, spans_x, margin, columns)
-    y0, y1 = _clipped(back.ty, spans_y, margin, rows)
+    x0, x1 = _clipped(back.tx, spans_x, reduction, columns)
+    y0, y1 = _clipped(back.ty, spans_y, reduction, rows)
     return image[y0:y1, x0:x1], x0, y0
 
 
 def _clipped(
-    start: float, spans: tuple[list[float], list[float]], margin: int, length: int
+    start: float, spans: tuple[list[float], list[float]], reduction: int, length: int
 ) -> tuple[int, int]:
+    margin = reduction + 2
     first = math.floor(start + spans[0][0] + spans[1][0]) - margin
     last = math.ceil(start + spans[0][1] + spans[1][1]) + margin + 1
     first = min(max(first, 0), length - 1)
+    last += (first - last) % reduction
     return first, min(max(last, first + 1), length)
 
 

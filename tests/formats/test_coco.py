@@ -1,0 +1,155 @@
+import json
+
+import numpy as np
+import pytest
+
+from dan.errors import FormatError
+from dan.formats import (
+    HIDDEN,
+    UNKNOWN,
+    VISIBLE,
+    AnnotationSet,
+    load_coco,
+    parse_coco,
+    render_coco,
+    save_coco,
+)
+from dan.schemes import FACE68, LandmarkScheme
+
+
+def file_of(**changes) -> dict:
+    content = {
+        "images": [{"id": 7, "file_name": "a.jpg", "width": 640, "height": 480}],
+        "annotations": [
+            {"image_id": 7, "category_id": 3, "keypoints": [1, 2.5, 2, 3, 4, 1, 9, 9, 0],
+             "bbox": [1, 2, 3, 4], "iscrowd": 0}
+        ],
+        "categories": [
+            {"id": 3, "name": "face", "keypoints": ["l", "r", "n"], "skeleton": [[1, 3], [3, 2]]}
+        ],
+    }  # fmt: skip
+    return {**content, **changes}
+
+
+def annotation(**changes) -> dict:
+    return file_of(annotations=[{**file_of()["annotations"][0], **changes}])
+
+
+def test_what_is_read():
+    faces = parse_coco(json.dumps(file_of()))
+    assert faces.image_names == ("a.jpg",)
+    assert faces.image_sizes_wh.tolist() == [[640, 480]]
+    assert faces.points[0, :2].tolist() == [[1, 2.5], [3, 4]]
+    assert faces.visibility.tolist() == [[VISIBLE, HIDDEN, UNKNOWN]]
+    assert faces.boxes_xyxy.tolist() == [[1, 2, 4, 6]]
+    assert faces.scheme == LandmarkScheme("face", ("l", "r", "n"), edges=((0, 2), (2, 1)))
+
+
+@pytest.mark.parametrize(
+    ("change", "n_known"),
+    [
+        pytest.param({"keypoints": [[1, 2, 2], [3, 4, 1], [5, 6, 1]]}, 3, id="rows"),
+        pytest.param({"keypoints": []}, 0, id="no keypoints"),
+        pytest.param({"keypoints": None}, 0, id="null"),
+        pytest.param({"bbox": None, "ignore": True}, 2, id="no box"),
+        pytest.param({"bbox": []}, 2, id="empty box"),
+        pytest.param({"attributes": {"blur": 1, "name": "Ann", "deep": [[]]}}, 2, id="attributes"),
+    ],
+)
+def test_variants_in_the_wild(change, n_known):
+    faces = parse_coco(json.dumps(annotation(**change), indent=2))
+    assert np.count_nonzero(faces.known) == n_known
+    assert faces.ignore[0] == ("ignore" in change)
+    assert np.isnan(faces.boxes_xyxy).all() == ("bbox" in change)
+    assert list(faces.attributes) == (["blur"] if "attributes" in change else [])
+
+
+def test_without_categories_the_first_annotation_says_how_many_points():
+    assert parse_coco(json.dumps(file_of(categories=[]))).n_landmarks == 3
+    assert parse_coco(json.dumps({"images": [], "annotations": []})).points.shape == (0, 0, 2)
+
+
+def test_the_category_that_is_meant():
+    person = {"id": 1, "name": "person", "keypoints": ["head"]}
+    content = file_of(categories=[person, *file_of()["categories"]])
+    with pytest.raises(FormatError, match="expected one with keypoints, or to be told which"):
+        parse_coco(json.dumps(content))
+    assert len(parse_coco(json.dumps(content), category="face")) == 1
+    assert len(parse_coco(json.dumps(content), category="person")) == 0
+    with pytest.raises(FormatError, match="expected 'cat' once, got"):
+        parse_coco(json.dumps(content), category="cat")
+
+
+def test_our_scheme_comes_back():
+    faces = AnnotationSet.build(["a"], [0], np.zeros((1, 68, 2)), scheme=FACE68)
+    content = json.loads(render_coco(faces))
+    assert content["categories"][0]["keypoints"] == list(FACE68.point_names)
+    assert parse_coco(render_coco(faces)).scheme is FACE68
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param("", "expected COCO keypoints: ", id="empty"),
+        pytest.param("[]", "Expected `object`, got `array`", id="a list"),
+        pytest.param(json.dumps(file_of())[:-9], "expected COCO keypoints: ", id="cut off"),
+        pytest.param("[" * 100_000, "expected COCO keypoints", id="nested without end"),
+        pytest.param('{"images":[],"annotations":[],"x":' + "[" * 10**6, "deep", id="deep inside"),
+        pytest.param({"images": []}, "missing required field `annotations`", id="no annotations"),
+        pytest.param(annotation(image_id=8), "id of a listed image as image_id, got 8", id="image"),
+        pytest.param(annotation(image_id=None), r"image_id", id="null id"),
+        pytest.param(annotation(keypoints=[1, 2]), "annotation 0: expected 9 numbers.*got 2",
+                     id="too few"),
+        pytest.param(annotation(keypoints=[1, 2, "x"] * 3), "annotation 0: expected 9 numbers",
+                     id="a word"),
+        pytest.param(annotation(keypoints=[1, 2, []] * 3), "annotation 0: expected 9 numbers",
+                     id="a hole"),
+        pytest.param(annotation(keypoints={"a": 1}), "annotation 0: expected", id="an object"),
+        pytest.param(annotation(keypoints=[1, 2, 3] * 3), "0, 1 or 2 as visibility of point 0, got",
+                     id="visibility"),
+        pytest.param(annotation(keypoints=[1e12, 2, 2] * 3), "point 0: expected finite", id="far"),
+        pytest.param(annotation(keypoints=[10**30, 2, 2] * 3), "expected 9 numbers", id="bigint"),
+        pytest.param(annotation(bbox=[1, 2, 3]), "annotation 0: expected 4 numbers as", id="bbox"),
+        pytest.param(annotation(bbox=[1, 2, -3, 1]), "face 0.*x0 <= x1", id="negative width"),
+        pytest.param(annotation(attributes={str(i): i for i in range(99)}), "at most 64",
+                     id="many"),
+        pytest.param(file_of(images=[{"id": 7, "file_name": "a", "width": -1}]), "a size",
+                     id="size"),
+        pytest.param(file_of(images=[{"id": 7, "file_name": 5}]), "Expected `str`", id="name"),
+        pytest.param(json.dumps(file_of()).replace("2.5", "NaN"), "expected COCO", id="NaN"),
+        pytest.param(b'{"images": "\xff"}', "expected COCO", id="not UTF-8"),
+        pytest.param(
+            file_of(categories=[{"id": 3, "name": "f", "keypoints": ["l", "l", "n"]}]),
+            "unique point names", id="double names",
+        ),
+        pytest.param(
+            file_of(categories=[{"id": 3, "keypoints": ["l", "r", "n"], "skeleton": [[1, 9]]}]),
+            r"indices 0\.\.2", id="skeleton",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_refused(content, message):
+    data = content if isinstance(content, str | bytes) else json.dumps(content)
+    with pytest.raises(FormatError, match=message) as caught:
+        parse_coco(data)
+    assert "\n" not in str(caught.value)
+
+
+def test_lengths_that_make_up_for_each_other_are_noticed():
+    content = file_of()
+    short, long = ({**content["annotations"][0], "keypoints": [1, 2, 2] * n} for n in (2, 4))
+    with pytest.raises(FormatError, match=r"annotation 0: expected 9 numbers.*got 6"):
+        parse_coco(json.dumps(file_of(annotations=[short, long])))
+
+
+def test_writing_and_reading_a_file(tmp_path):
+    path = tmp_path / "faces.json"
+    faces = AnnotationSet.build(["a"], [0], [[[1.23456, 2.0], [3.0, 4.0]]])
+    save_coco(path, faces)
+    assert load_coco(path).points.tolist() == [[[1.235, 2], [3, 4]]]
+    save_coco(path, faces, decimals=5)
+    assert load_coco(path).points.tolist() == [[[1.23456, 2], [3, 4]]]
+    path.write_text("{}")
+    with pytest.raises(FormatError) as caught:
+        load_coco(path)
+    assert str(caught.value).startswith(f"{path}: expected COCO keypoints: ")
