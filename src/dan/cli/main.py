@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import dan
-from dan.cli import align, demo, evaluate, export, info, merge, predict, prepare, tour, train
+from dan.cli import align, demo, evaluate, export, info, merge, predict, prepare, tour, track, train
 from dan.cli.common import error_console
 from dan.errors import DanError
 
@@ -34,6 +34,7 @@ def options(
 
 app.command("demo")(demo.demo)
 app.command("align")(align.align)
+app.command("track")(track.track)
 app.command("export")(export.export)
 app.command("tour")(tour.tour)
 app.command("merge")(merge.merge)
