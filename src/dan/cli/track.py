@@ -49,27 +49,34 @@ def track(
     provider: ProviderOption = "cpu",
 ) -> None:
     """Follow the faces of a video. Ctrl-C ends it early; what was written so far can be played."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # our own line says what is wrong
-    from dan.inference.aligner import FaceAligner
-    from dan.video.reader import VideoReader
-    from dan.video.tracker import FaceTracker
+    with _ctrl_c() as is_stopped:  # before the imports: an interrupted one is a traceback
+        _silence_opencv()
+        from dan.inference.aligner import FaceAligner
+        from dan.video.reader import VideoReader
+        from dan.video.tracker import FaceTracker
 
-    _check_outputs(video, out, points)
-    with VideoReader(_source_of(video)) as reader:
-        tracker = FaceTracker(
-            FaceAligner(model, detector, threads=threads, provider=provider),
-            detect_every=detect_every,
-            smoothing=smoothing,
-            max_faces=max_faces,
-        )
-        with _outputs(reader, tracker, out, points) as put, _ctrl_c() as is_stopped:
-            started = time.perf_counter()
-            _follow(reader, tracker, put, is_stopped, min_confidence)
-            seconds = time.perf_counter() - started
+        _check_outputs(video, out, points)
+        with VideoReader(_source_of(video)) as reader:
+            tracker = FaceTracker(
+                FaceAligner(model, detector, threads=threads, provider=provider),
+                detect_every=detect_every,
+                smoothing=smoothing,
+                max_faces=max_faces,
+            )
+            with _outputs(reader, tracker, out, points) as put:
+                seconds = _follow(reader, tracker, put, is_stopped, min_confidence)
         _tell(reader, tracker, seconds, [path for path in (out, points) if path is not None])
         if is_stopped():
             raise typer.Exit(130)
         _tell_missing(reader)
+
+
+def _silence_opencv() -> None:
+    """Our own line says what is wrong."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    import cv2
+
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def _source_of(video: str) -> str | int:
@@ -96,14 +103,17 @@ def _follow(
     put: Callable[[Frame, TrackedFaces], bool],
     is_stopped: Callable[[], bool],
     min_confidence: float,
-) -> None:
-    """Frame by frame, until the end, Ctrl-C, or the window is closed."""
+) -> float:
+    """Frame by frame, until the end, Ctrl-C, or the window is closed; the seconds it took."""
+    started = time.perf_counter()
     with progress_bar("tracking", reader.n_promised) as on_frame:
         for frame in reader:
             faces = tracker.update(frame.rgb, frame.time_s)
-            if not put(frame, faces[~(faces.confidence < min_confidence)]) or is_stopped():
-                return
+            go_on = put(frame, faces[~(faces.confidence < min_confidence)])
             on_frame()
+            if not go_on or is_stopped():
+                break
+    return time.perf_counter() - started
 
 
 @contextmanager
@@ -169,7 +179,7 @@ def _tell(reader: VideoReader, tracker: FaceTracker, seconds: float, written: li
         )
     n_frames, n_ids = tracker.n_frames, tracker.n_ids
     error_console.print(
-        f"{n_frames} frames, {n_ids} face{'s' * (n_ids != 1)}, "
+        f"{n_frames} frame{'s' * (n_frames != 1)}, {n_ids} face{'s' * (n_ids != 1)}, "
         f"{n_frames / max(seconds, 1e-9):.1f} frames/s, "
         f"{100 * tracker.n_detections / n_frames:.1f} detector calls per 100 frames"
     )
