@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from dan.inference.detectors import Detector as Detector
     from dan.inference.faces import Faces as Faces
     from dan.inference.session import LandmarkModel as LandmarkModel
+    from dan.video.faces import TrackedFaces as TrackedFaces
+    from dan.video.reader import VideoReader as VideoReader
+    from dan.video.smoothing import Smoothing as Smoothing
+    from dan.video.tracker import FaceTracker as FaceTracker
+    from dan.video.writer import VideoWriter as VideoWriter
 
 __version__ = "0.1.0"
 
@@ -30,10 +35,27 @@ _HOMES = {
     "Detections": "dan.inference.detectors",
     "Detector": "dan.inference.detectors",
     "Faces": "dan.inference.faces",
+    "FaceTracker": "dan.video.tracker",
     "LandmarkModel": "dan.inference.session",
+    "Smoothing": "dan.video.smoothing",
+    "TrackedFaces": "dan.video.faces",
+    "VideoReader": "dan.video.reader",
+    "VideoWriter": "dan.video.writer",
 }
 
-__all__ = ["BoxFit", "Detections", "Detector", "FaceAligner", "Faces", "LandmarkModel"]
+__all__ = [
+    "BoxFit",
+    "Detections",
+    "Detector",
+    "FaceAligner",
+    "FaceTracker",
+    "Faces",
+    "LandmarkModel",
+    "Smoothing",
+    "TrackedFaces",
+    "VideoReader",
+    "VideoWriter",
+]
 
 
 def __getattr__(name: str) -> object:

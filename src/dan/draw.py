@@ -69,6 +69,7 @@ def draw_face(
     box_xyxy: npt.ArrayLike | None = None,
     label: str | None = None,
     min_side: int = 0,
+    colour: Colour = PREDICTED_RGB,
 ) -> ColourImage:
     """Paint one face on a copy of the image; call again on the result for a second face.
 
@@ -83,6 +84,7 @@ def draw_face(
         label: one short line, above the box or in the top left corner.
         min_side: the picture is first enlarged by the smallest whole factor that makes its longer
             side at least this many pixels; 0 keeps the size. 400 suits a crop of 112 pixels.
+        colour: RGB of the predicted points and edges, to tell faces apart.
 
     Returns:
         (s·H, s·W, 3) RGB uint8 with the whole factor ``s`` >= 1. Pixel centres are kept: an image
@@ -110,8 +112,8 @@ def draw_face(
         _paint_edges(canvas, truth, edges, TRUTH_RGB, pen)
         _paint_rings(canvas, truth, TRUTH_RGB, pen)
     if points is not None:
-        _paint_edges(canvas, points, edges, PREDICTED_RGB, pen)
-        _paint_dots(canvas, points, PREDICTED_RGB, pen)
+        _paint_edges(canvas, points, edges, colour, pen)
+        _paint_dots(canvas, points, colour, pen)
     if label:
         _paint_label(canvas, label, box)
     return canvas

@@ -44,8 +44,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 
 @contextmanager
-def progress_bar(title: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar on standard error; the value is called after each item."""
+def progress_bar(title: str, total: int | None) -> Iterator[Callable[[], None]]:
+    """A bar on standard error; the value is called after each item. None: nobody knows the end."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=error_console) as progress:
         task = progress.add_task(title, total=total)

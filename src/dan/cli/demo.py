@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +23,7 @@ def demo(
     from dan.draw import draw_face
     from dan.images import read_rgb, write_png
     from dan.inference.aligner import FaceAligner
+    from dan.video.window import has_display
 
     portrait = Path(__file__).resolve().parent.parent / "assets" / "portrait.jpg"
     picture = read_rgb(portrait)
@@ -35,10 +34,5 @@ def demo(
     write_png(out, drawn)
     count = f"{len(faces)} face{'s' * (len(faces) != 1)}"
     console.print(f"{count} of {faces.scheme.n_landmarks} landmarks: {out.resolve()}")
-    if show and _has_display():
+    if show and has_display():
         typer.launch(str(out.resolve()))
-
-
-def _has_display() -> bool:
-    on_desktop = sys.platform in ("darwin", "win32")
-    return on_desktop or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -21,6 +21,7 @@ from dan.cli import (
     predict,
     prepare,
     tour,
+    track,
     train,
 )
 from dan.cli.common import error_console
@@ -47,6 +48,7 @@ def options(
 
 app.command("demo")(demo.demo)
 app.command("align")(align.align)
+app.command("track")(track.track)
 app.command("export")(export.export)
 app.command("tour")(tour.tour)
 app.command("merge")(merge.merge)

@@ -60,20 +60,25 @@ class Faces:
 
     def __getitem__(self, index: int | slice | npt.ArrayLike) -> Faces:
         """Some of the faces; one index gives a result with one face."""
+        places = self._places(index)
+        return Faces(
+            self.points_xy[places],
+            self.boxes_xyxy[places],
+            self.scores[places],
+            self.confidence[places],
+            self.scheme,
+        )
+
+    def _places(self, index: int | slice | npt.ArrayLike) -> slice | npt.NDArray[Any]:
+        """The index as one that keeps the axis of the faces."""
+        if isinstance(index, slice):
+            return index
         if isinstance(index, int | np.integer):
             if not -len(self) <= index < len(self):
                 raise IndexError(f"face {index} of {len(self)}")
             index = [int(index)]
-        if not isinstance(index, slice):
-            index = np.asarray(index)
-            index = index.astype(np.int64) if not index.size else index
-        return Faces(
-            self.points_xy[index],
-            self.boxes_xyxy[index],
-            self.scores[index],
-            self.confidence[index],
-            self.scheme,
-        )
+        places = np.asarray(index)
+        return places if places.size else places.astype(np.int64)
 
     def __iter__(self) -> Iterator[Faces]:
         """One face after the other, each a result with one face."""

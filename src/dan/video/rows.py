@@ -1,0 +1,117 @@
+"""Tracked faces as CSV or JSON lines, one a face and frame, on disk as soon as they are known."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from dan.errors import ConfigError, DataError
+from dan.schemes import LandmarkScheme
+from dan.types import FilePath
+from dan.video.faces import TrackedFaces
+
+HEAD = ("frame", "time_s", "id", "score", "confidence", "box_x0", "box_y0", "box_x1", "box_y1")
+
+SUFFIXES = (".csv", ".jsonl")
+
+
+class RowWriter:
+    """Writes the faces of each frame into a file that others may read meanwhile.
+
+    A context manager. CSV: the columns of :data:`HEAD`, then ``x0, y0, x1, …``; an unknown
+    confidence is left empty. JSON lines: ``{"frame", "time_s", "id", "score", "confidence",
+    "box_xyxy", "points_xy"}``; an unknown confidence is null. Pixels to a thousandth.
+
+    Args:
+        path: ends in ``.csv`` or ``.jsonl``; a file that is there is replaced.
+        scheme: of the landmarks.
+
+    Raises:
+        ConfigError: if the suffix is another.
+        DataError: naming the path, if it cannot be written.
+    """
+
+    def __init__(self, path: FilePath, scheme: LandmarkScheme) -> None:
+        self.path = Path(path)
+        check_rows_path(self.path)
+        self._as_csv = self.path.suffix.lower() == ".csv"
+        try:
+            self._file = self.path.open("w", encoding="utf-8", newline="")
+        except OSError as error:
+            raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+        if self._as_csv:
+            points = [f"{axis}{place}" for place in range(scheme.n_landmarks) for axis in "xy"]
+            self._put(_csv_line([*HEAD, *points]))
+
+    def write(self, frame: int, time_s: float, faces: TrackedFaces) -> None:
+        """Add the faces of a frame.
+
+        Raises:
+            DataError: if the disk takes no more.
+        """
+        render = render_csv if self._as_csv else render_jsonl
+        self._put(render(frame, time_s, faces))
+
+    def _put(self, text: str) -> None:
+        try:
+            self._file.write(text)
+            self._file.flush()
+        except OSError as error:
+            raise DataError(f"{self.path}: cannot be written: {error.strerror}") from error
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the file; whole rows stay, whatever happened."""
+        self._file.close()
+
+
+def check_rows_path(path: Path) -> None:
+    """Refuse, before any work is done, what could not be written.
+
+    Raises:
+        ConfigError: if the suffix is not known.
+        DataError: if there is no such folder, or ``path`` is one.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise ConfigError(f"{path}: expected a name that ends in one of {', '.join(SUFFIXES)}")
+    if path.is_dir() or not path.parent.is_dir():
+        raise DataError(f"{path}: expected a file in a folder that exists")
+
+
+def render_csv(frame: int, time_s: float, faces: TrackedFaces) -> str:
+    """One line a face, without the head."""
+    lines = []
+    for face in faces.to_dict()["faces"]:
+        sure = "" if face["confidence"] is None else face["confidence"]
+        points = [value for point in face["points_xy"] for value in point]
+        head = [frame, round(time_s, 6), face["id"], face["score"], sure]
+        lines.append(_csv_line([*head, *face["box_xyxy"], *points]))
+    return "".join(lines)
+
+
+def render_jsonl(frame: int, time_s: float, faces: TrackedFaces) -> str:
+    """One JSON object a line and face."""
+    names = ("id", "score", "confidence", "box_xyxy", "points_xy")
+    lines = []
+    for face in faces.to_dict()["faces"]:
+        row = {"frame": frame, "time_s": round(time_s, 6)} | {name: face[name] for name in names}
+        lines.append(json.dumps(row) + "\n")
+    return "".join(lines)
+
+
+def _csv_line(values: list[object]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerow(values)
+    return buffer.getvalue()

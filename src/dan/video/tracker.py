@@ -1,0 +1,251 @@
+"""Faces followed from frame to frame: detection now and then, the last points in between."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from dan.errors import ConfigError
+from dan.geometry import box_of_points
+from dan.images import as_rgb
+from dan.inference.aligner import FaceAligner
+from dan.types import Box, ColourImage, FloatArray, Points
+from dan.video.faces import TrackedFaces
+from dan.video.judging import why_not_a_face
+from dan.video.roll import TrackRoll
+from dan.video.smoothing import Smoothing
+from dan.video.tracks import Track, match_boxes
+
+DETECT_EVERY = 15
+"""Frames between two detections while all is well: half a second of common video."""
+
+LOST_BELOW = 0.1
+"""Confidence below which a face is lost: the reference implementation's."""
+
+SURE = 0.5
+"""Confidence from which a face needs no detector to confirm it."""
+
+MAX_MISSES = 5
+"""Detections in a row that may miss a face that is not sure; they come frame by frame then."""
+
+SAME_FACE = 0.2
+"""Overlap of a track and a detection of the same face. On the clips it is 0.7 or more."""
+
+SLID_OFF = 0.4
+"""Overlap with its detection below which a track starts again from the detection."""
+
+SEARCH_S = 0.5
+"""After a loss, every frame is searched for so long."""
+
+
+class FaceTracker:
+    """Follows the faces of one video; the frames come one by one, in order.
+
+    The detector runs on the first frame, after a loss, and every ``detect_every`` frames for new
+    faces. Between, the search starts from each face's last points (Kowalski et al. 2017), moved on
+    by its velocity.
+
+    Args:
+        aligner: finds the landmarks; its ``min_confidence`` must be 0, its ``max_faces`` is not
+            used.
+        detect_every: frames from one detection to the next.
+        lost_below: a face is lost below this confidence, 0..1. Models without confidence lose
+            faces by their geometry, and by detections that do not confirm them, alone.
+        smoothing: True for the default filter, parameters of one's own, or False for the points
+            as they are found. The search never starts from smoothed points.
+        max_faces: at most so many at a time; the first ones seen stay. None: all.
+
+    Attributes:
+        n_frames: frames so far.
+        n_detections: calls of the detector so far.
+
+    Raises:
+        ConfigError: if an option is out of range.
+    """
+
+    def __init__(
+        self,
+        aligner: FaceAligner,
+        *,
+        detect_every: int = DETECT_EVERY,
+        lost_below: float = LOST_BELOW,
+        smoothing: Smoothing | bool = True,
+        max_faces: int | None = None,
+    ) -> None:
+        if detect_every < 1 or (max_faces is not None and max_faces < 1):
+            raise ConfigError(
+                "tracker: expected detect_every and max_faces of at least 1, "
+                f"got {detect_every} and {max_faces}"
+            )
+        if not 0 <= lost_below <= 1 or aligner.min_confidence:
+            raise ConfigError(
+                "tracker: expected lost_below of 0..1 and an aligner whose min_confidence is 0, "
+                f"got {lost_below} and {aligner.min_confidence}"
+            )
+        self.aligner, self.detect_every, self.lost_below = aligner, detect_every, lost_below
+        self.max_faces = max_faces
+        self.smoothing = smoothing if isinstance(smoothing, Smoothing) else None
+        if smoothing is True:
+            self.smoothing = Smoothing()
+        self.n_frames = self.n_detections = 0
+        self._roll = TrackRoll()
+        self._time_s = -math.inf
+        self._frame_wh = (0, 0)
+        self._detected_at = 0  # number of the frame of the last detection
+
+    @property
+    def n_ids(self) -> int:
+        """Different faces so far."""
+        return self._roll.n_ids
+
+    def update(self, frame_rgb: ColourImage, time_s: float) -> TrackedFaces:
+        """The faces of the next frame.
+
+        Args:
+            frame_rgb: (H, W, 3) RGB uint8. It is not changed. Where its size differs from that of
+                the last frame, the picture is taken to be scaled; in other proportions it is taken
+                for another picture.
+            time_s: when it was shown, later than the one before.
+
+        Raises:
+            ConfigError: if the time does not advance.
+            ShapeError: if the frame is no picture.
+        """
+        frame = as_rgb(frame_rgb)
+        if not math.isfinite(time_s) or time_s <= self._time_s:
+            raise ConfigError(f"time_s: expected more than {self._time_s}, got {time_s}")
+        self._time_s = time_s
+        self._fit_frame((frame.shape[1], frame.shape[0]))
+        self._roll.forget(time_s)
+        self._follow(frame)
+        if self._is_search_due():
+            self._search(frame)
+        self._roll.part_converged()
+        self.n_frames += 1
+        return self._result()
+
+    def _fit_frame(self, frame_wh: tuple[int, int]) -> None:
+        """Bring what is known to another size of the frames."""
+        before, self._frame_wh = self._frame_wh, frame_wh
+        if not self.n_frames or before == frame_wh:
+            return
+        factor_x, factor_y = frame_wh[0] / before[0], frame_wh[1] / before[1]
+        if abs(factor_x / factor_y - 1) > 0.02:
+            self._roll.clear()
+        for track in [*self._roll.present, *self._roll.lost]:
+            track.rescale((factor_x + factor_y) / 2)
+
+    def _follow(self, frame: ColourImage) -> None:
+        """Look for each face where it should be now."""
+        tracks = list(self._roll.present)
+        if not tracks:
+            return
+        starts = np.stack([track.predicted(self._time_s) for track in tracks])
+        found = self.aligner(frame, points=starts)
+        for track, points, sure in zip(
+            tracks, found.points_xy, found.confidence.tolist(), strict=True
+        ):
+            if not self._is_face(points, sure, before=track.points):
+                self._roll.lose(track)
+                continue
+            track.move(points, sure, self._time_s)
+            if sure >= SURE:
+                track.confirm()
+
+    def _is_face(self, points: Points, confidence: float, before: Points | None = None) -> bool:
+        return not why_not_a_face(
+            points,
+            confidence,
+            frame_wh=self._frame_wh,
+            mean_shape=self.aligner.model.mean_shape,
+            lost_below=self.lost_below,
+            before=before,
+        )
+
+    def _is_search_due(self) -> bool:
+        roll, waited = self._roll, self.n_frames - self._detected_at
+        just_lost = any(self._time_s - track.time_s <= SEARCH_S for track in roll.lost)
+        doubted = any(track.misses for track in roll.present)
+        return not roll.present or just_lost or doubted or waited >= self.detect_every
+
+    def _search(self, frame: ColourImage) -> None:
+        """Detect; confirm or correct the tracks, and begin new ones."""
+        self._detected_at = self.n_frames
+        self.n_detections += 1
+        detections = self.aligner.detector.detect(frame)
+        boxes = self.aligner.detector.box_fit.apply(detections.boxes_xyxy)
+        scores = detections.scores
+        tracks = list(self._roll.present)
+        pairs = match_boxes([track.box for track in tracks], boxes, SAME_FACE)
+        for place, other, overlap in pairs:
+            track = tracks[place]
+            track.score = float(scores[other])
+            if overlap < SLID_OFF:
+                self._correct(frame, track, boxes[other])
+            track.confirm()
+        found = {place for place, _, _ in pairs}
+        for place in set(range(len(tracks))) - found:
+            self._doubt(tracks[place])
+        taken = {other for _, other, _ in pairs}
+        new = [place for place in range(len(boxes)) if place not in taken]
+        self._begin(frame, boxes[new], scores[new].tolist())
+
+    def _doubt(self, track: Track) -> None:
+        """A detection missed this face: hands or a turn may hide a real one for a while."""
+        if track.confidence >= SURE:
+            return
+        track.misses += 1
+        if track.misses >= MAX_MISSES:
+            self._roll.lose(track)
+
+    def _correct(self, frame: ColourImage, track: Track, box: Box) -> None:
+        """Start a track again from its detection, and keep the better of the two."""
+        for _, points, sure in self._look(frame, box[None]):
+            if not sure < track.confidence:
+                track.correct(points, sure)
+
+    def _begin(self, frame: ColourImage, boxes: FloatArray, scores: Sequence[float]) -> None:
+        """Follow new faces, and faces that have come back."""
+        if self.max_faces is not None:
+            boxes = boxes[: self.max_faces - len(self._roll.present)]
+        for place, points, sure in self._look(frame, boxes):
+            if not self._roll.has_face_at(points):
+                self._roll.begin(
+                    points,
+                    sure,
+                    score=scores[place],
+                    time_s=self._time_s,
+                    smoothing=self.smoothing,
+                )
+
+    def _look(self, frame: ColourImage, boxes: FloatArray) -> Iterator[tuple[int, Points, float]]:
+        """Faces in (F, 4) boxes: place of the box, landmarks, confidence.
+
+        A second pass starts from the face upright, as it will in the frames to come.
+        """
+        if not len(boxes):
+            return
+        first = self.aligner(frame, boxes=boxes).points_xy
+        places = [place for place, points in enumerate(first) if self._is_face(points, math.nan)]
+        found = self.aligner(frame, points=first[places])
+        for place, points, sure in zip(
+            places, found.points_xy, found.confidence.tolist(), strict=True
+        ):
+            if self._is_face(points, sure):
+                yield place, points, sure
+
+    def _result(self) -> TrackedFaces:
+        tracks = sorted(self._roll.present, key=lambda track: track.id)
+        scheme = self.aligner.model.scheme
+        if not tracks:
+            return TrackedFaces.empty(scheme)
+        return TrackedFaces(
+            np.stack([track.shown for track in tracks]),
+            np.stack([box_of_points(track.shown) for track in tracks]),
+            np.array([track.score for track in tracks]),
+            np.array([track.confidence for track in tracks]),
+            scheme,
+            np.array([track.id for track in tracks]),
+        )
