@@ -2,7 +2,7 @@
 
 import sys
 
-from dan.legacy.preprocessing import main
-
 if __name__ == "__main__":
+    from dan.legacy.preprocessing import main  # here, as worker processes read this file too
+
     sys.exit(main())

@@ -1,9 +1,6 @@
 """Sample folders: exact geometry, exact statistics, whole or not at all."""
 
 import os
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -29,8 +26,8 @@ def dotted(points: np.ndarray, size: int = 120) -> np.ndarray:
     return image
 
 
-class Deadly:
-    """Whoever unpickles it dies."""
+class Deadly(int):
+    """A number; whoever unpickles it dies."""
 
     def __reduce__(self):
         return os._exit, (9,)
@@ -133,6 +130,35 @@ def test_samples_do_not_depend_on_the_number_of_processes(options, tmp_path):
     assert written(options.output_dir) == written(tmp_path / "two")
 
 
+def test_samples_do_not_depend_on_how_many_are_made_at_once(options, tmp_path, monkeypatch):
+    options = replace(options, is_train=True, repeat=5, scheme=SCHEME)
+    prepare_samples(options)
+    monkeypatch.setattr(samples, "SAMPLES_AT_ONCE", 2)
+    prepare_samples(replace(options, output_dir=tmp_path / "twos"))
+    assert written(options.output_dir) == written(tmp_path / "twos")
+
+
+def test_sums_do_not_depend_on_the_order():
+    rng = np.random.default_rng(0)
+    made = [
+        (rng.integers(0, 256, (8, 8), np.uint8), rng.normal(4, 3, (5, 2)).astype(np.float32))
+        for _ in range(50)
+    ]
+    sums = [samples._Sums(8, 5) for _ in range(3)]
+    for order, total in zip((made, made[::-1]), sums, strict=False):
+        for image, points in order:
+            total.add_sample(image, points)
+    for image, points in made[:20]:
+        sums[2].add_sample(image, points)
+    rest = samples._Sums(8, 5)
+    for image, points in made[20:]:
+        rest.add_sample(image, points)
+    sums[2].add(rest)
+    for total in sums[1:]:
+        for name in ("count", "levels", "squares", "points"):
+            assert np.array_equal(getattr(total, name), getattr(sums[0], name))
+
+
 def test_another_seed_gives_other_samples(options, tmp_path):
     options = replace(options, is_train=True)
     prepare_samples(options)
@@ -227,26 +253,6 @@ def test_a_stopped_run_leaves_nothing_behind(options, monkeypatch, error):
         prepare_samples(options)
     assert len(calls) == 3
     assert [path.name for path in options.output_dir.parent.iterdir()] == ["images"]
-
-
-def test_ctrl_c_is_held_back_and_not_lost():
-    reached = []
-    with pytest.raises(KeyboardInterrupt), samples._interrupt_held_back():  # noqa: PT012 - two steps
-        signal.raise_signal(signal.SIGINT)
-        reached.append("the end")
-    assert reached == ["the end"]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows has no signal masks")
-def test_processes_started_meanwhile_never_see_ctrl_c():
-    program = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
-    with samples._interrupt_held_back():
-        done = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, check=True
-        )
-    assert done.stdout.strip() == "True"
-    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 @pytest.mark.slow

@@ -6,18 +6,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
-from multiprocessing.synchronize import Event
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -25,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dan.errors import DanError, DataError
-from dan.files import building_folder
+from dan.files import building_folder, write_inside
 from dan.formats import load_pts, load_ptv, render_ptv, save_ptv
 from dan.geometry import (
     Similarity,
@@ -37,6 +31,7 @@ from dan.geometry import (
     warp_image,
 )
 from dan.images import encode_png, list_images, read_grey
+from dan.processes import spread, usable_cores
 from dan.schemes import LandmarkScheme
 from dan.types import FilePath, FloatArray, GreyImage, Points
 
@@ -48,6 +43,8 @@ ROTATION_DEG, SCALE_DEVIATION, SHIFT_DEVIATION, FLIP_PROBABILITY = 20.0, 0.05, 0
 
 LEAST_SHARE = 0.4
 """Half the usual share: N(0.8, 0.05) never gets there, but a scale must not reach zero."""
+
+SAMPLES_AT_ONCE = 16
 
 MEAN_SHAPE, MEAN_IMAGE, STD_IMAGE = "mean_shape.ptv", "imgs_mean.ptv", "imgs_std.ptv"
 
@@ -93,25 +90,23 @@ class SampleReport:
     skipped: tuple[tuple[str, str], ...]
 
 
-@dataclass
 class _Sums:
     """Exact sums over samples: whole numbers, so the order of adding does not matter."""
 
-    count: int
-    levels: npt.NDArray[np.uint64]
-    squares: npt.NDArray[np.uint64]
-    points: npt.NDArray[np.float64]
+    POINT_UNIT = 2.0**-30
+    """Of the points' sums, pixels: finer than float32 except within 1/128 of zero."""
 
-    @classmethod
-    def of(cls, images: Sequence[GreyImage], shapes: Sequence[Points]) -> _Sums:
-        stack = np.stack(images)
-        squares = np.square(stack, dtype=np.uint16)  # 255² is less than 2¹⁶
-        return cls(
-            len(stack),
-            stack.sum(axis=0, dtype=np.uint64),
-            squares.sum(axis=0, dtype=np.uint64),
-            np.sum(np.stack(shapes).astype(np.float64), axis=0),
-        )
+    def __init__(self, size: int, n_landmarks: int) -> None:
+        self.count = 0
+        self.levels = np.zeros((size, size))  # float64 is exact up to 2⁵³
+        self.squares = np.zeros((size, size))
+        self.points = np.zeros((n_landmarks, 2), dtype=np.int64)
+
+    def add_sample(self, image: GreyImage, points: Points) -> None:
+        self.count += 1
+        cv2.accumulate(image, self.levels)
+        cv2.accumulateSquare(image, self.squares)
+        self.points += np.rint(points / self.POINT_UNIT).astype(np.int64)
 
     def add(self, other: _Sums) -> None:
         self.count += other.count
@@ -124,7 +119,7 @@ class _Sums:
         variance = np.maximum(self.squares / self.count - np.square(mean), 0.0)
         save_ptv(folder / MEAN_IMAGE, mean)
         save_ptv(folder / STD_IMAGE, np.sqrt(variance))
-        save_ptv(folder / MEAN_SHAPE, self.points / self.count)
+        save_ptv(folder / MEAN_SHAPE, self.points * self.POINT_UNIT / self.count)
 
 
 # ------------------------------------------------------------------------------------- writing
@@ -146,26 +141,25 @@ def prepare_samples(
             worker process was killed.
     """
     sources, skipped = _pair_up(options)
-    sums: _Sums | None = None
+    workers = options.workers or usable_cores()
     n_images = 0
     with building_folder(options.output_dir) as folder:
-        for image_path, outcome in _results(options, sources, folder):
-            if isinstance(outcome, _Sums):
-                n_images += 1
-                if sums is None:
-                    sums = outcome
+        maker = _SampleMaker(options, expected_points(options, sources), folder)
+        with closing(spread(maker, sources, workers)) as outcomes:
+            for path, fault in outcomes:
+                if fault is None:
+                    n_images += 1
                 else:
-                    sums.add(outcome)
-            else:
-                skipped.append((str(image_path), outcome))
-            on_image()
-        if sums is None:
+                    skipped.append((str(path), fault))
+                on_image()
+        skipped.sort()
+        if not n_images:
             raise DataError(
                 f"{options.input_dir}: expected at least one good image, got none; "
                 f"{skipped[0][0]}: {skipped[0][1]}"
             )
-        sums.save(folder)
-        return SampleReport(n_images, sums.count, tuple(sorted(skipped)))
+        maker.sums.save(folder)
+        return SampleReport(n_images, maker.sums.count, tuple(skipped))
 
 
 def _pair_up(options: SampleOptions) -> tuple[list[Path], list[tuple[str, str]]]:
@@ -193,92 +187,6 @@ def expected_points(options: SampleOptions, sources: Sequence[Path]) -> int | No
     return max(counts, key=lambda count: counts[count], default=None)
 
 
-def _results(
-    options: SampleOptions, sources: Sequence[Path], folder: Path
-) -> Iterator[tuple[Path, _Sums | str]]:
-    """Outcome of each image in order: its sums, or why it was left out."""
-    work = partial(_make_samples, options, expected_points(options, sources), folder)
-    workers = min(options.workers or usable_cores(), len(sources))
-    if workers == 1:
-        with _one_opencv_thread():
-            yield from ((path, work(path)) for path in sources)
-        return
-    context = multiprocessing.get_context("spawn")
-    stop = context.Event()
-    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(stop,)) as pool:
-
-        def submit(path: Path) -> tuple[Path, Future[_Sums | str]]:
-            with _interrupt_held_back():  # this may start a worker, which inherits it
-                return path, pool.submit(work, path)
-
-        # A few images ahead of the one that is waited for: memory does not grow with the set.
-        waiting = iter(sources)
-        try:
-            pending = [submit(path) for path in islice(waiting, 8 * workers)]
-            while pending:
-                path, future = pending.pop(0)
-                pending += [submit(next_) for next_ in islice(waiting, 1)]
-                yield path, future.result()
-        except BrokenProcessPool as error:
-            raise DataError(
-                "a worker process was killed; if memory is short, use fewer workers"
-            ) from error
-        except BaseException:
-            stop.set()
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-class _Worker:
-    """State of a worker process; in the main process nothing asks it to stop."""
-
-    stop: Event | None = None
-
-    @classmethod
-    def is_stopped(cls) -> bool:
-        return cls.stop is not None and cls.stop.is_set()
-
-
-def _start_worker(stop: Event) -> None:
-    """Leave Ctrl-C to the main process, which sets ``stop``, and cores to the other workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _Worker.stop = stop
-    cv2.setNumThreads(1)
-
-
-@contextmanager
-def _interrupt_held_back() -> Iterator[None]:
-    """Ctrl-C takes effect afterwards; processes started meanwhile never see it.
-
-    Without this, workers interrupted while they import would each print a traceback, and a worker
-    could be started that the pool has not noted.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # Ctrl-C goes to the main thread
-        return
-    caught = []
-    # The mask is inherited by workers; the handler is for signals that another thread receives.
-    handler = signal.signal(signal.SIGINT, lambda *_: caught.append(True))
-    masks = hasattr(signal, "pthread_sigmask")  # not on Windows
-    if masks:
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        if masks:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        signal.signal(signal.SIGINT, handler)
-    if caught:
-        signal.raise_signal(signal.SIGINT)
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 @contextmanager
 def _one_opencv_thread() -> Iterator[None]:
     threads = cv2.getNumThreads()
@@ -289,32 +197,52 @@ def _one_opencv_thread() -> Iterator[None]:
         cv2.setNumThreads(threads)
 
 
-def _make_samples(
-    options: SampleOptions, n_landmarks: int | None, folder: Path, image_path: Path
-) -> _Sums | str:
-    """Write all samples of one image; the reason instead if it is bad."""
-    try:
-        points = load_pts(image_path.with_suffix(".pts"))
-        if len(points) != n_landmarks:
-            raise DataError(f"expected {n_landmarks} points, got {len(points)}")
-        box_of_points(points)
-        image = read_grey(image_path)
-    except DanError as error:
-        return str(error).removeprefix(f"{image_path}: ")
-    images, shapes = [], []
-    rng = np.random.default_rng([options.seed, *os.fsencode(image_path.stem)])
-    digits = max(4, len(str(options.repeat - 1)))
-    for index in range(options.repeat):
-        if _Worker.is_stopped():
-            return "stopped"
-        sample, sample_points = make_sample(image, points, options, rng)
-        name = f"{image_path.stem}@{index:0{digits}d}"
-        # Written plainly: the folder as a whole is what appears at once or not at all.
-        (folder / f"{name}.png").write_bytes(encode_png(sample))
-        (folder / f"{name}.ptv").write_bytes(render_ptv(sample_points).encode())
-        images.append(sample)
-        shapes.append(sample_points)
-    return _Sums.of(images, shapes)
+class _SampleMaker:
+    """Writes the samples of one image after another and keeps their sums."""
+
+    def __init__(self, options: SampleOptions, n_landmarks: int | None, folder: Path) -> None:
+        self.options = options
+        self.n_landmarks = n_landmarks
+        self.folder = folder
+
+    @cached_property
+    def sums(self) -> _Sums:
+        """Over all samples of this process; made when the first is, so that none travels there."""
+        return _Sums(self.options.img_size, self.n_landmarks or 0)
+
+    def __call__(self, image_path: Path) -> str | None:
+        """Write all samples of one image; what is wrong with it, if it is bad."""
+        try:
+            points = load_pts(image_path.with_suffix(".pts"))
+            if len(points) != self.n_landmarks:
+                raise DataError(f"expected {self.n_landmarks} points, got {len(points)}")
+            box_of_points(points)
+            image = read_grey(image_path)
+        except DanError as error:
+            return str(error).removeprefix(f"{image_path}: ")
+        with _one_opencv_thread():
+            self._write_samples(image_path.stem, image, points)
+        return None
+
+    def _write_samples(self, stem: str, image: GreyImage, points: Points) -> None:
+        repeat = self.options.repeat
+        rng = np.random.default_rng([self.options.seed, *os.fsencode(stem)])
+        digits = max(4, len(str(repeat - 1)))
+        # One kind of work at a time keeps its code in the processor's caches: 5 % of the time.
+        for first in range(0, repeat, SAMPLES_AT_ONCE):
+            indices = range(first, min(first + SAMPLES_AT_ONCE, repeat))
+            names = [f"{stem}@{index:0{digits}d}" for index in indices]
+            made = [make_sample(image, points, self.options, rng) for _ in indices]
+            for name, (sample, _) in zip(names, made, strict=True):
+                write_inside(self.folder, f"{name}.png", encode_png(sample))
+            for name, (_, sample_points) in zip(names, made, strict=True):
+                write_inside(self.folder, f"{name}.ptv", render_ptv(sample_points).encode())
+            for sample, sample_points in made:
+                self.sums.add_sample(sample, sample_points)
+
+    def absorb(self, other: _SampleMaker) -> None:
+        """Add the sums of another process."""
+        self.sums.add(other.sums)
 
 
 def make_sample(
