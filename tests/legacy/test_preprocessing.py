@@ -14,7 +14,7 @@ from dan.data.samples import SampleFolder
 from dan.data.synthetic import draw_synthetic_face
 from dan.formats import save_pts
 from dan.images import write_png
-from dan.legacy.preprocessing import main
+from dan.legacy.preprocessing import main, trainable_size
 from dan.schemes import FACE68, render_mirror
 
 ROOT = Path(__file__).parents[2]
@@ -107,6 +107,28 @@ def test_skipped_images_are_named_and_change_the_exit_code(faces, tmp_path, caps
     assert f"skipped {faces / 'face1.png'}: " in printed.err
     assert "expected a closing '}'" in printed.err
     assert len(SampleFolder.open(tmp_path / "out").names) == 2
+
+
+@pytest.mark.parametrize(("size", "told"), [(112, False), (32, False), (16, True), (100, True)])
+def test_a_size_that_training_refuses_is_told(faces, tmp_path, capsys, size, told):
+    assert main(flags(faces, tmp_path / "out", f"--img_size={size}")) == 0
+    notice = f"preprocessing.py: --img_size={size}: DAN_V2.py will refuse these samples"
+    assert (notice in capsys.readouterr().err) is told
+    assert SampleFolder.open(tmp_path / "out").mean_image.shape == (size, size)
+
+
+@pytest.mark.torch
+def test_the_sizes_that_training_takes_are_those_of_the_network():
+    pytest.importorskip("torch")
+    from dan.errors import ConfigError
+    from dan.model import DANConfig
+
+    for size in range(8, 130):
+        if trainable_size(size):
+            DANConfig(image_size=size)
+        else:
+            with pytest.raises(ConfigError, match="image_size"):
+                DANConfig(image_size=size)
 
 
 @pytest.mark.parametrize("count", [5, 98])

@@ -13,6 +13,8 @@ from dan.legacy.arguments import Parser, boolean, run_legacy, whole_number
 from dan.schemes import load_mirror
 
 LEAST_SIZE = 8
+LEAST_TRAINABLE_SIZE, SIZE_STEP = 32, 16
+"""Of the network's pictures (four poolings); other tools may want samples of other sizes."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,6 +24,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     options, skip_bad = _parse(arguments)
+    if not trainable_size(options.img_size):
+        print(
+            f"preprocessing.py: --img_size={options.img_size}: DAN_V2.py will refuse these "
+            f"samples, it takes multiples of {SIZE_STEP} from {LEAST_TRAINABLE_SIZE} on",
+            file=sys.stderr,
+        )
     with progress_bar("making samples", len(list_images(options.input_dir))) as on_image:
         report = prepare_samples(options, on_image)
     for path, reason in report.skipped:
@@ -32,6 +40,11 @@ def _run(arguments: Sequence[str] | None) -> int:
         f"imgs_mean.ptv, imgs_std.ptv in {options.output_dir}"
     )
     return 1 if report.skipped and not skip_bad else 0
+
+
+def trainable_size(size: int) -> bool:
+    """Whether DAN_V2.py takes samples of this side; the rule is DANConfig's, which needs torch."""
+    return size >= LEAST_TRAINABLE_SIZE and size % SIZE_STEP == 0
 
 
 def _parse(arguments: Sequence[str] | None) -> tuple[SampleOptions, bool]:
