@@ -86,7 +86,7 @@ def mutations(draw, data: bytes):
 
 
 @pytest.mark.parametrize("name", SEEDS)
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(data=st.data())
 def test_damage_is_read_or_refused(name, data):
     parse, good = SEEDS[name]
@@ -133,7 +133,7 @@ def test_harmless_variants(name, change):
     assert faces.image_names == expected.image_names
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=40)
 @given(st.binary(max_size=300))
 @pytest.mark.parametrize("name", SEEDS)
 def test_junk(name, junk):

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from dan.errors import FormatError
 from dan.files import read_bytes, write_text
-from dan.formats.annotations import AnnotationSet, number_names
+from dan.formats.annotations import HIDDEN, UNKNOWN, VISIBLE, AnnotationSet, number_names
 from dan.formats.reading import as_bytes, json_numbers, naming, refusing, shown
 from dan.schemes import LandmarkScheme, scheme_of
 from dan.types import FilePath, FloatArray
@@ -178,15 +178,18 @@ def _keypoints(
     points = np.full((len(annotations), n_landmarks, 2), np.nan)
     visibility = np.zeros((len(annotations), n_landmarks), dtype=np.uint8)
     for faces, values in _blocks(annotations, counts, n_numbers):
-        stated = values[..., 2]
-        if not np.isin(stated, (0, 1, 2)).all():
-            face, point = np.argwhere(~np.isin(stated, (0, 1, 2)))[0].tolist()
+        stated = values[..., 2].copy()
+        right = (stated == UNKNOWN) | (stated == HIDDEN) | (stated == VISIBLE)
+        if not right.all():
+            face, point = np.argwhere(~right)[0].tolist()
             raise FormatError(
                 f"annotation {faces[face]}: expected 0, 1 or 2 as visibility of point {point}, "
                 f"got {stated[face, point]:g}"
             )
-        points[faces] = values[..., :2]
-        visibility[faces] = stated
+        first, end = faces[0], faces[-1] + 1
+        places = slice(first, end) if end - first == len(faces) else faces
+        points[places] = values[..., :2]
+        visibility[places] = stated
     return points, visibility
 
 
