@@ -1,0 +1,63 @@
+"""The bundles that come with the package, on real faces."""
+
+import numpy as np
+import pytest
+
+from dan.data.annotated import find_annotated
+from dan.evaluation import predict_annotated
+from dan.formats import load_pts
+from dan.geometry import box_of_points, box_overlap
+from dan.inference.aligner import FaceAligner
+from dan.inference.bundle import bundle_path, load_bundle, models_folder
+from dan.inference.session import LandmarkModel
+from dan.metrics import normalised_errors
+
+MODELS = ("dan68", "dan68-fast")
+
+
+@pytest.fixture(scope="module")
+def faces(shared_300w):
+    """Every eighth face of HELEN test."""
+    return find_annotated(shared_300w / "helen" / "testset")[::8]
+
+
+def test_they_are_named_in_the_readme_and_weigh_little():
+    assert {path.stem for path in models_folder().glob("*.danbundle")} == set(MODELS)
+    assert sum(bundle_path(name).stat().st_size for name in MODELS) < 60e6
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_their_cards_say_where_they_come_from(name):
+    card = load_bundle(bundle_path(name)).card
+    assert "300-W" in card["licences"]["weights"]
+    assert card["training"]["recipe"]["model"]["width"] > 0
+    assert card["training"]["confidence"]["roc_auc"] > 0.95
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_each_stage_lowers_the_error_on_real_faces(name, faces):
+    found = predict_annotated(faces, LandmarkModel(name))
+    errors = [
+        float(normalised_errors(stage, found.truth, found.scheme, "inter_ocular").mean())
+        for stage in found.estimates
+    ]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 0.042
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_detectors_boxes_cost_little(name, faces):
+    aligner = FaceAligner(name)
+    errors, sure = [], []
+    for image in faces:
+        truth = load_pts(image.points_path)
+        result = aligner(image.image_path)
+        overlaps = [
+            box_overlap(box_of_points(points), box_of_points(truth)) for points in result.points_xy
+        ]
+        best = int(np.argmax(overlaps))
+        points = result.points_xy[best][None]
+        errors += normalised_errors(points, truth[None], result.scheme, "inter_ocular").tolist()
+        sure.append(result.confidence[best])
+    assert np.mean(errors) < 0.042
+    assert np.mean(sure) > 0.9
