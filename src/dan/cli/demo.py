@@ -9,6 +9,7 @@ import typer
 
 from dan.cli.align import ModelOption
 from dan.cli.common import console
+from dan.errors import ConfigError
 
 
 def demo(
@@ -25,6 +26,8 @@ def demo(
     from dan.inference.aligner import FaceAligner
     from dan.video.window import has_display
 
+    if out.suffix.lower() != ".png":
+        raise ConfigError(f"{out}: expected a name that ends in .png")
     portrait = Path(__file__).resolve().parent.parent / "assets" / "portrait.jpg"
     picture = read_rgb(portrait)
     faces = FaceAligner(model)(picture)
