@@ -28,3 +28,25 @@ def clip(tmp_path_factory):
         for number in range(40):
             writer.write(_SCENE.walking_frame(number))
     return path
+
+
+@pytest.fixture
+def dan(scene, monkeypatch):
+    """Exit code of a command line, with an aligner that knows the walking face."""
+    from dan.cli.main import app, run
+
+    fake = scene.SceneAligner(scene.walking_truth)
+    monkeypatch.setattr("dan.inference.aligner.FaceAligner", lambda *_, **__: fake)
+    monkeypatch.setattr("dan.FaceAligner", lambda *_, **__: fake)
+
+    def call(*words):
+        def command():
+            try:
+                app([str(word) for word in words])
+            except SystemExit as stop:
+                codes.append(stop.code or 0)
+
+        codes = []
+        return run(command) or max(codes, default=0)
+
+    return call

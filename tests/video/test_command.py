@@ -13,31 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dan.cli.main import app, run
-from dan.inference import aligner as aligner_module
 from dan.video.reader import VideoReader
 from dan.video.writer import VideoWriter
 
 SCRIPT = Path(__file__).with_name("scene.py")
-
-
-@pytest.fixture
-def dan(scene, monkeypatch):
-    """Exit code of a command line."""
-    fake = scene.SceneAligner(scene.walking_truth)
-    monkeypatch.setattr(aligner_module, "FaceAligner", lambda *_, **__: fake)
-
-    def call(*words):
-        def command():
-            try:
-                app([str(word) for word in words])
-            except SystemExit as stop:
-                codes.append(stop.code or 0)
-
-        codes = []
-        return run(command) or max(codes, default=0)
-
-    return call
 
 
 def test_video_and_rows(dan, scene, clip, tmp_path, capsys):
