@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from dan.geometry import box_of_points, box_overlap
+from dan.schemes import LandmarkScheme
 from dan.types import Points
+from dan.video.faces import TrackedFaces
 from dan.video.smoothing import Smoothing
 from dan.video.tracks import Track
 
@@ -22,6 +26,9 @@ SAME_PLACE = 0.2
 
 MEMORY_S = 2.0
 """A face that comes back to its place within this time has its old id."""
+
+MAX_STRETCH = 0.02
+"""Sizes are whole pixels, so the two factors of a scaled picture may differ a little."""
 
 
 class TrackRoll:
@@ -42,9 +49,12 @@ class TrackRoll:
         """Drop those whose time to come back is over."""
         self.lost = [track for track in self.lost if time_s - track.time_s <= MEMORY_S]
 
-    def clear(self) -> None:
-        """Forget all faces: the next ones have new ids."""
-        self.present, self.lost = [], []
+    def rescale(self, factor_x: float, factor_y: float) -> None:
+        """Follow a picture that changes its size; in other proportions it is another picture."""
+        if abs(factor_x / factor_y - 1) > MAX_STRETCH:
+            self.present, self.lost = [], []
+        for track in [*self.present, *self.lost]:
+            track.rescale((factor_x + factor_y) / 2)
 
     def lose(self, track: Track) -> None:
         """Stop following a face; it may come back."""
@@ -77,6 +87,20 @@ class TrackRoll:
                     hopped = older.surprise > younger.surprise + HOPPED
                     self.lose(older if hopped else younger)
                     break
+
+    def faces(self, scheme: LandmarkScheme) -> TrackedFaces:
+        """The faces that are followed, as they are shown, oldest first."""
+        tracks = sorted(self.present, key=lambda track: track.id)
+        if not tracks:
+            return TrackedFaces.empty(scheme)
+        return TrackedFaces(
+            np.stack([track.shown for track in tracks]),
+            np.stack([box_of_points(track.shown) for track in tracks]),
+            np.array([track.score for track in tracks]),
+            np.array([track.confidence for track in tracks]),
+            scheme,
+            np.array([track.id for track in tracks]),
+        )
 
     def _id_for(self, points: Points, time_s: float) -> int:
         box = box_of_points(points)

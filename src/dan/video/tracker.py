@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from dan.errors import ConfigError
-from dan.geometry import box_of_points
 from dan.images import as_rgb
 from dan.inference.aligner import FaceAligner
 from dan.types import Box, ColourImage, FloatArray, Points
@@ -124,18 +123,14 @@ class FaceTracker:
             self._search(frame)
         self._roll.part_converged()
         self.n_frames += 1
-        return self._result()
+        return self._roll.faces(self.aligner.model.scheme)
 
     def _fit_frame(self, frame_wh: tuple[int, int]) -> None:
         """Bring what is known to another size of the frames."""
         before, self._frame_wh = self._frame_wh, frame_wh
         if not self.n_frames or before == frame_wh:
             return
-        factor_x, factor_y = frame_wh[0] / before[0], frame_wh[1] / before[1]
-        if abs(factor_x / factor_y - 1) > 0.02:
-            self._roll.clear()
-        for track in [*self._roll.present, *self._roll.lost]:
-            track.rescale((factor_x + factor_y) / 2)
+        self._roll.rescale(frame_wh[0] / before[0], frame_wh[1] / before[1])
 
     def _follow(self, frame: ColourImage) -> None:
         """Look for each face where it should be now."""
@@ -236,17 +231,3 @@ class FaceTracker:
         ):
             if self._is_face(points, sure):
                 yield place, points, sure
-
-    def _result(self) -> TrackedFaces:
-        tracks = sorted(self._roll.present, key=lambda track: track.id)
-        scheme = self.aligner.model.scheme
-        if not tracks:
-            return TrackedFaces.empty(scheme)
-        return TrackedFaces(
-            np.stack([track.shown for track in tracks]),
-            np.stack([box_of_points(track.shown) for track in tracks]),
-            np.array([track.score for track in tracks]),
-            np.array([track.confidence for track in tracks]),
-            scheme,
-            np.array([track.id for track in tracks]),
-        )
