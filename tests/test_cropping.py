@@ -38,8 +38,8 @@ def test_the_picture_moves_with_the_points(shape):
     x, y = np.rint(face[7]).astype(int)
     image[y - 4 : y + 5, x - 4 : x + 5] = 255
     crop = extract_crop(image, crop_from_points(face, MEAN_SHAPE), 112)
-    assert crop.shape == (112, 112, *shape[2:])
-    rows, columns = np.nonzero((crop if crop.ndim == 2 else crop[:, :, 0]) > 127)
+    assert crop.shape == (112, 112)  # grey, whatever the image is
+    rows, columns = np.nonzero(crop > 127)
     expected = crop_from_points(face, MEAN_SHAPE).apply(np.array([[x, y]], dtype=np.float64))[0]
     np.testing.assert_allclose([columns.mean(), rows.mean()], expected, atol=0.3)
     np.testing.assert_allclose(expected, MEAN_SHAPE[7], atol=0.5)
