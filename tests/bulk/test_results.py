@@ -76,6 +76,8 @@ def test_csv():
         ("in/a.jpg", "1"), ("in/a.jpg", "2"), ("in/d.jpg", "1")
     ]  # fmt: skip
     assert [row["confidence"] for row in rows] == ["0.75", "", "0.75"]
+    box = [float(rows[0][f"box_{name}"]) for name in ("x0", "y0", "x1", "y1")]
+    assert np.allclose(box, faces(2).boxes_xyxy[0], atol=1e-3)
     points = [[float(rows[0][f"{axis}{index}"]) for axis in "xy"] for index in range(68)]
     assert np.allclose(points, faces(2).points_xy[0], atol=1e-3)
 

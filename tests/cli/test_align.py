@@ -83,7 +83,7 @@ def test_results_of_a_folder(dan, world):
         points = np.array(found[name]["faces"][0]["points_xy"])
         assert points.shape == (FACE68.n_landmarks, 2)
         assert np.abs(load_pts(out / f"{name}.pts") - points).max() < 2e-3
-        assert float(rows[f"in/{name}.png"]["x0"]) < float(rows[f"in/{name}.png"]["x1"])
+        assert float(rows[f"in/{name}.png"]["box_x0"]) < float(rows[f"in/{name}.png"]["box_x1"])
         drawn, picture = read_rgb(out / f"{name}.png"), read_rgb(world / f"in/{name}.png")
         assert drawn.shape == picture.shape
         assert 0.02 < (drawn != picture).any(axis=2).mean() < 0.6

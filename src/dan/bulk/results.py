@@ -25,7 +25,7 @@ from dan.schemes import LandmarkScheme
 
 LINES, OPTIONS = "faces.jsonl", "run.json"
 
-BOX_COLUMNS = ("x0", "y0", "x1", "y1")
+BOX_COLUMNS = ("box_x0", "box_y0", "box_x1", "box_y1")
 
 Record = Mapping[str, Any]
 
