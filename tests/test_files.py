@@ -1,7 +1,15 @@
 import pytest
 
 from dan.errors import DataError, FormatError
-from dan.files import building_folder, read_text, replacing, write_bytes, write_inside, write_text
+from dan.files import (
+    building_folder,
+    is_file,
+    read_text,
+    replacing,
+    write_bytes,
+    write_inside,
+    write_text,
+)
 
 
 def names_in(folder):
@@ -132,3 +140,13 @@ def test_a_file_of_a_folder_under_construction(tmp_path):
     write_inside(tmp_path, "empty", b"")
     assert (tmp_path / "a.bin").read_bytes() == b"x" * 100_000
     assert names_in(tmp_path) == ["a.bin", "empty"]
+
+
+def test_a_name_as_long_as_it_may_be(tmp_path):
+    write_text(tmp_path / ("n" * 255), "whole")
+    assert (tmp_path / ("n" * 255)).read_text() == "whole"
+
+
+@pytest.mark.parametrize("name", ["none", "n" * 300, "nul\0", ""])
+def test_what_cannot_be_a_path_is_no_file(name):
+    assert not is_file(name)

@@ -28,7 +28,14 @@ def crop_from_points(points: Points, mean_shape_crop: Points) -> Similarity:
 
 
 def extract_crop(
-    image: GreyImage | ColourImage, crop_from_image: Similarity, crop_size: int
-) -> GreyImage:
-    """The (crop_size, crop_size) grey crop of an (H, W) grey or (H, W, 3) RGB image."""
-    return warp_image(image, crop_from_image, (crop_size, crop_size), to_grey=True)
+    image: GreyImage | ColourImage,
+    crop_from_image: Similarity,
+    crop_size: int,
+    *,
+    to_grey: bool = False,
+) -> GreyImage | ColourImage:
+    """The (crop_size, crop_size) crop of an (H, W) grey or (H, W, 3) RGB image.
+
+    With ``to_grey`` only the part of a colour image that the crop sees is turned into grey levels.
+    """
+    return warp_image(image, crop_from_image, (crop_size, crop_size), to_grey=to_grey)

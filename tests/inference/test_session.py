@@ -21,7 +21,7 @@ def crops(portrait, model):
     rng = np.random.default_rng(0)
     boxes = np.array([179.0, 90.0, 269.0, 175.0]) + rng.uniform(-8, 8, (65, 4))
     moves = [crop_from_box(box, model.mean_shape) for box in boxes]
-    return np.stack([extract_crop(portrait, move, model.crop_size) for move in moves])
+    return np.stack([extract_crop(portrait, move, model.crop_size, to_grey=True) for move in moves])
 
 
 def test_it_is_what_evaluation_takes(model):

@@ -257,7 +257,7 @@ class FaceAligner:
         self, rgb: ColourImage, crop_from_image: Sequence[Similarity]
     ) -> npt.NDArray[np.uint8]:
         size = self.model.crop_size
-        crops = [extract_crop(rgb, transform, size) for transform in crop_from_image]
+        crops = [extract_crop(rgb, move, size, to_grey=True) for move in crop_from_image]
         return np.array(crops, dtype=np.uint8).reshape(-1, size, size)
 
     def _look(
