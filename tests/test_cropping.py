@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -58,3 +59,12 @@ def test_real_faces_land_near_the_mean_shape(shared_300w):
         landed = np.stack([place(face).apply(face) for face in faces])
         np.testing.assert_allclose(landed.mean(axis=(0, 1)), mean_shape.mean(axis=0), atol=2)
         assert np.linalg.norm(landed - mean_shape, axis=2).mean() < near
+
+
+def test_a_grey_crop_of_a_colour_image_is_that_of_the_grey_image():
+    image = np.random.default_rng(0).integers(0, 256, (600, 800, 3), dtype=np.uint8)
+    move = crop_from_box([100, 100, 400, 420], MEAN_SHAPE)
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    crop = extract_crop(image, move, 112, to_grey=True)
+    assert np.array_equal(crop, extract_crop(grey, move, 112))
+    assert np.array_equal(crop, extract_crop(grey, move, 112, to_grey=True))

@@ -1,7 +1,7 @@
 import pytest
 
 from dan.errors import DataError, FormatError
-from dan.files import building_folder, read_text, replacing, write_bytes, write_text
+from dan.files import building_folder, is_file, read_text, replacing, write_bytes, write_text
 
 
 def names_in(folder):
@@ -125,3 +125,13 @@ def test_the_current_folder_and_a_link_can_be_filled(tmp_path, monkeypatch):
         (temporary / "b.txt").write_text("b")
     assert names_in(tmp_path / "there") == ["b.txt"]
     assert names_in(tmp_path) == ["here", "link", "there"]
+
+
+def test_a_name_as_long_as_it_may_be(tmp_path):
+    write_text(tmp_path / ("n" * 255), "whole")
+    assert (tmp_path / ("n" * 255)).read_text() == "whole"
+
+
+@pytest.mark.parametrize("name", ["none", "n" * 300, "nul\0", ""])
+def test_what_cannot_be_a_path_is_no_file(name):
+    assert not is_file(name)

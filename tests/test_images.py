@@ -1,5 +1,7 @@
 """Every kind of picture file that people have, good and bad."""
 
+import contextlib
+import io
 import struct
 import warnings
 import zlib
@@ -180,3 +182,37 @@ def test_list_images_says_what_is_missing(tmp_path):
         list_images(tmp_path)
     with pytest.raises(DataError, match="expected a folder of images"):
         list_images(tmp_path / "none")
+
+
+def test_large_pictures_are_taken_out_in_strips(tmp_path, monkeypatch):
+    write_png(tmp_path / "a.png", RGB)
+    for pixels in (1, 100, 32 * 24):
+        monkeypatch.setattr(images, "_STRIP_PIXELS", pixels)
+        assert np.array_equal(read_rgb(tmp_path / "a.png"), RGB)
+
+
+def test_no_program_is_started_for_a_postscript_file(tmp_path):
+    Image.fromarray(RGB).save(tmp_path / "a.jpg", format="EPS")
+    with pytest.raises(ImageError, match=r"a\.jpg: expected a picture"):
+        read_rgb(tmp_path / "a.jpg")
+
+
+FORMATS = ["JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000", "AVIF"]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_damage_of_any_kind_is_told_as_such(tmp_path, kind):
+    """Random damage: whatever the decoders raise arrives as one error, or a picture does."""
+    buffer = io.BytesIO()
+    try:
+        Image.fromarray(RGB).save(buffer, kind)
+    except (KeyError, OSError):
+        pytest.skip("this Pillow cannot write it")
+    whole, rng, path = buffer.getvalue(), np.random.default_rng(0), tmp_path / "a"
+    for turn in range(60):
+        data = bytearray(whole[: rng.integers(1, len(whole)) if turn % 3 == 0 else None])
+        for place in rng.integers(0, min(len(data), 300), turn % 4):
+            data[place] = rng.choice([0, 255, rng.integers(256)])
+        path.write_bytes(data)
+        with contextlib.suppress(ImageError):
+            assert read_rgb(path).ndim == 3

@@ -33,6 +33,14 @@ def check_shape(name: str, array: npt.ArrayLike, expected: Sequence[int | str]) 
         raise ShapeError(f"{name}: expected shape ({form}), got {shape}")
 
 
+def as_floats(name: str, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Return the values as a float64 array, or raise ShapeError where they are not numbers."""
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ShapeError(f"{name}: expected an array of numbers: {error}") from error
+
+
 def as_points(name: str, points: npt.ArrayLike, n_landmarks: int | None = None) -> Points:
     """Return ``points`` as a floating (N, 2) array, or raise ShapeError.
 

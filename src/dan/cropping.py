@@ -9,7 +9,7 @@ import numpy.typing as npt
 from dan.geometry.similarity import Similarity, estimate_similarity
 from dan.geometry.warp import warp_image
 from dan.shapes import box_from_shape
-from dan.types import GreyImage, Points
+from dan.types import ColourImage, GreyImage, Points
 
 
 def crop_from_box(box_xyxy: npt.ArrayLike, mean_shape_crop: Points) -> Similarity:
@@ -27,6 +27,15 @@ def crop_from_points(points: Points, mean_shape_crop: Points) -> Similarity:
     return estimate_similarity(points, mean_shape_crop)
 
 
-def extract_crop(image: GreyImage, crop_from_image: Similarity, crop_size: int) -> GreyImage:
-    """The (crop_size, crop_size) crop of an (H, W) image."""
-    return warp_image(image, crop_from_image, (crop_size, crop_size))
+def extract_crop(
+    image: GreyImage | ColourImage,
+    crop_from_image: Similarity,
+    crop_size: int,
+    *,
+    to_grey: bool = False,
+) -> GreyImage | ColourImage:
+    """The (crop_size, crop_size) crop of an (H, W) grey or (H, W, 3) RGB image.
+
+    With ``to_grey`` only the part of a colour image that the crop sees is turned into grey levels.
+    """
+    return warp_image(image, crop_from_image, (crop_size, crop_size), to_grey=to_grey)

@@ -36,6 +36,14 @@ def read_bytes(path: FilePath) -> bytes:
         raise FormatError(f"{path}: {error.strerror}") from error
 
 
+def is_file(path: FilePath) -> bool:
+    """Whether there is such a file; what cannot be a path (too long, a NUL in it) is none."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def make_folder(path: FilePath) -> None:
     """Make a folder and those above it; one that is there stays as it is.
 
@@ -58,7 +66,8 @@ def replacing(path: FilePath) -> Iterator[Path]:
         DataError: naming ``path``, if it cannot be written (no such folder, no space, no right).
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    # The name is cut short: with the rest it must not be longer than a file's name may be.
+    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.part")
     try:
         yield temporary
         temporary.replace(path)

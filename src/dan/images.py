@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
@@ -34,6 +38,19 @@ MAX_PIXELS = 178_956_970
 
 This is where Pillow itself refuses: a third of 2 GiB of RGB, twice the size that it warns of.
 """
+
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "DIB", "JPEG2000", "AVIF")
+"""What is opened, whatever a file is called. Pillow knows more, some of it little tested, and it
+would start Ghostscript for a PostScript file."""
+
+DECODING_ERRORS = (
+    *(SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError, OverflowError),
+    *(RuntimeError, MemoryError, ArithmeticError, struct.error, zlib.error),
+)
+"""What Pillow raises, beside OSError, while it decodes a damaged file."""
+
+_ORIENTATION = 0x0112  # of EXIF
+_STRIP_PIXELS = 1 << 20
 
 _SIXTEEN_BIT_MODES = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N", "F"})
 
@@ -86,7 +103,7 @@ def read_grey(path: FilePath) -> GreyImage:
 def read_rgb(path: FilePath) -> ColourImage:
     """The (H, W, 3) RGB levels of a picture file; see :func:`read_grey`."""
     with _opened(path) as image:
-        return np.array(_flattened(image).convert("RGB"))
+        return _levels(image)
 
 
 @contextmanager
@@ -95,7 +112,7 @@ def _opened(path: FilePath) -> Iterator[Image]:
 
     try:
         # The warnings are of damaged metadata, and of sizes: checked below.
-        with _quiet, Image.open(path) as image:
+        with _quiet, Image.open(path, formats=_formats()) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise ImageError(
@@ -108,18 +125,39 @@ def _opened(path: FilePath) -> Iterator[Image]:
         raise ImageError(f"{path}: expected at most {MAX_PIXELS} pixels: {error}") from error
     except OSError as error:
         raise ImageError(f"{path}: {error.strerror or error}") from error
-    except (SyntaxError, ValueError, EOFError, KeyError, IndexError) as error:
+    except DECODING_ERRORS as error:
         if isinstance(error, ImageError):
             raise
         raise ImageError(f"{path}: expected a whole picture: {error}") from error
 
 
+@cache
+def _formats() -> list[str]:
+    """Those of ``FORMATS`` that this Pillow has; AVIF came late."""
+    has_avif = find_spec("PIL.AvifImagePlugin") is not None
+    return [name for name in FORMATS if name != "AVIF" or has_avif]
+
+
+def _levels(image: Image) -> ColourImage:
+    """(H, W, 3) RGB; in strips, as Pillow would hold a large picture three times on the way."""
+    flat = _flattened(image)
+    flat = flat if flat.mode == "RGB" else flat.convert("RGB")
+    width, height = flat.size
+    levels = np.empty((height, width, 3), dtype=np.uint8)
+    rows = max(1, _STRIP_PIXELS // width)
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        levels[top:bottom] = np.asarray(flat.crop((0, top, width, bottom)))
+    return levels
+
+
 def _flattened(image: Image) -> Image:
-    """Upright, 8 bits, no transparency."""
+    """Upright, 8 bits, no transparency; an image that is so already is not copied."""
     from PIL import Image as pil
     from PIL import ImageOps
 
-    upright = ImageOps.exif_transpose(image)
+    turned = image.getexif().get(_ORIENTATION, 1) != 1
+    upright = ImageOps.exif_transpose(image) if turned else image
     if upright.mode in _SIXTEEN_BIT_MODES:
         levels = np.nan_to_num(np.asarray(upright)).clip(0, 65535).astype(np.uint16)
         return pil.fromarray((levels >> 8).astype(np.uint8))
@@ -174,8 +212,8 @@ def _rgb_of_pil(picture: Image) -> ColourImage:
     if picture.width * picture.height > MAX_PIXELS:
         raise ImageError(f"picture: expected at most {MAX_PIXELS} pixels, got {picture.size}")
     try:
-        return np.array(_flattened(picture).convert("RGB"))
-    except (OSError, SyntaxError, ValueError, EOFError) as error:  # decoded only now
+        return _levels(picture)
+    except (OSError, *DECODING_ERRORS) as error:  # decoded only now
         raise ImageError(f"picture: expected a whole picture: {error}") from error
 
 

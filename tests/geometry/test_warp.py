@@ -185,3 +185,9 @@ def test_flipped_picture_and_flipped_points_agree(shape):
 def test_mirror_of_another_length_is_refused():
     with pytest.raises(ShapeError, match="mirror"):
         flip_points(np.zeros((5, 2)), 10, FACE68.mirror)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1e-6, 1e-9])
+def test_an_image_that_becomes_a_dot_costs_no_memory(scale):
+    picture = np.full((90, 120), 60, np.uint8)
+    assert np.unique(warp_image(picture, Similarity(scale, 0, 5, 5), (12, 12))).tolist() == [60]

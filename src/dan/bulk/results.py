@@ -10,27 +10,18 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dan.bulk.result_format import ResultFormat
 from dan.bulk.sources import Source
 from dan.errors import DataError
 from dan.files import make_folder, read_text, write_text
 from dan.formats import save_pts
 from dan.inference.faces import Faces
 from dan.schemes import LandmarkScheme
-
-
-class ResultFormat(StrEnum):
-    """What can be written beside ``faces.jsonl``."""
-
-    PTS = "pts"
-    CSV = "csv"
-    COCO = "coco"
-
 
 LINES, OPTIONS = "faces.jsonl", "run.json"
 
@@ -57,6 +48,9 @@ class ResultFolder:
         path: new, empty, or left by a run with the same options.
         options: all that decides what the results are.
 
+    Attributes:
+        done: name of each picture that was read before -> its file, as it was given.
+
     Raises:
         DataError: if the folder holds something else, or results of other options.
     """
@@ -71,21 +65,48 @@ class ResultFolder:
                     f"{path}: holds results of other options (see {OPTIONS}); "
                     "choose another folder, or remove it"
                 )
-        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+        elif not _is_free(path):
             raise DataError(f"{path}: expected a new or empty folder, or one to go on with")
         else:
             make_folder(path)
             write_text(noted, wanted)
+        for part in path.rglob(".*.part"):  # of a run that was killed while it wrote
+            part.unlink(missing_ok=True)
         # Whole lines of pictures that were read; the others are tried again.
         records = [record for record in self._read() if "error" not in record]
-        write_text(self.lines, "".join(_line(record) for record in records))
-        self.done = {record["name"] for record in records}
+        write_text(self.lines, "".join(map(line_of, records)))
+        self.done: dict[str, str] = {record["name"]: record["file"] for record in records}
+
+    def left(self, sources: Sequence[Source]) -> list[Source]:
+        """The sources that no earlier run has read.
+
+        Raises:
+            DataError: if the earlier run has read another picture under the name of one of them.
+        """
+        for source in sources:
+            before = self.done.get(source.name)
+            if before is not None and Path(before).resolve() != source.path.resolve():
+                raise DataError(
+                    f"{self.path}: holds results of another {source.name}, of {before}; "
+                    "choose another folder, or remove it"
+                )
+        return [source for source in sources if source.name not in self.done]
 
     def _read(self) -> Iterator[Record]:
+        """The whole lines; a torn last one is no line."""
         if not self.lines.is_file():
             return
-        for line in read_text(self.lines).rpartition("\n")[0].splitlines():
-            yield json.loads(line)
+        lines = read_text(self.lines).split("\n")[:-1]  # splitlines() parts at other signs, too
+        for number, line in enumerate(lines, start=1):
+            try:
+                record = json.loads(line)
+                record["name"], record["file"]
+            except (ValueError, RecursionError, TypeError, KeyError) as error:
+                raise DataError(
+                    f"{self.lines}: line {number}: expected the result of a picture; "
+                    "choose another folder, or remove it"
+                ) from error
+            yield record
 
     def add(self, record: Record, formats: Sequence[ResultFormat]) -> None:
         """Take the result of one picture; it is on disk when this returns."""
@@ -96,8 +117,12 @@ class ResultFolder:
                 target = self.path / f"{record['name']}{number}.pts"
                 make_folder(target.parent)
                 save_pts(target, np.array(face["points_xy"]))
-        with self.lines.open("a", encoding="utf-8") as file:
-            file.write(_line(record))
+        try:
+            with self.lines.open("ab", buffering=0) as file:  # one write: a line is whole or absent
+                file.write(line_of(record).encode())
+        except OSError as error:
+            reason = error.strerror or error
+            raise DataError(f"{self.lines}: cannot be written: {reason}") from error
 
     def finish(self, formats: Sequence[ResultFormat], scheme: LandmarkScheme) -> list[Path]:
         """Write the formats that need all results; returns the files."""
@@ -111,8 +136,25 @@ class ResultFolder:
         return written
 
 
-def _line(record: Record) -> str:
-    return json.dumps(record, ensure_ascii=False) + "\n"
+def _is_free(path: Path) -> bool:
+    """Whether there is nothing, or an empty folder; what a killed run began counts as nothing."""
+    if not path.is_dir():
+        return not path.exists()
+    return all(file.name.startswith(".") and file.suffix == ".part" for file in path.iterdir())
+
+
+def line_of(record: Record) -> str:
+    """One line of JSON; in ASCII where a file's name is no proper text."""
+    return _json(record) + "\n"
+
+
+def _json(values: Mapping[str, object]) -> str:
+    text = json.dumps(values, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(values)
+    return text
 
 
 def render_csv(records: Sequence[Record], scheme: LandmarkScheme) -> str:
@@ -125,7 +167,8 @@ def render_csv(records: Sequence[Record], scheme: LandmarkScheme) -> str:
         for place, face in enumerate(record.get("faces", []), start=1):
             flat = [value for point in face["points_xy"] for value in point]
             sure = "" if face["confidence"] is None else face["confidence"]
-            writer.writerow([record["file"], place, face["score"], sure, *face["box_xyxy"], *flat])
+            file = record["file"].encode(errors="backslashreplace").decode()
+            writer.writerow([file, place, face["score"], sure, *face["box_xyxy"], *flat])
     return buffer.getvalue()
 
 
@@ -169,4 +212,4 @@ def render_coco(records: Sequence[Record], scheme: LandmarkScheme) -> str:
         "skeleton": [[first + 1, second + 1] for first, second in scheme.edges],
     }
     values = {"images": images, "annotations": annotations, "categories": [category]}
-    return json.dumps(values, ensure_ascii=False) + "\n"
+    return _json(values) + "\n"

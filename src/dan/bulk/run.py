@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -11,21 +11,15 @@ from itertools import islice
 import numpy as np
 
 from dan.bulk.sources import Source
-from dan.errors import DanError
+from dan.errors import DanError, DataError
 from dan.images import read_rgb
-from dan.inference.aligner import FaceAligner, Start
+from dan.inference.aligner import FaceAligner, Start, is_full
 from dan.inference.detectors import BoxFit
 from dan.inference.faces import Faces
-from dan.types import Box, ColourImage, FloatArray
+from dan.types import Box, FloatArray
 
 AHEAD = 4
 """Pictures a reader thread may be ahead of the network: memory does not grow with their number."""
-
-BATCH_FACES = 16
-"""Faces that go through the network together."""
-
-BATCH_PICTURES = 8
-"""Pictures after which a batch goes, however few faces they have."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +30,12 @@ class Outcome:
         source: which.
         faces: what was found; None where it could not be read.
         size_wh: of the upright picture, pixels.
-        picture: the picture itself, where it was asked for.
         error: why it could not be read.
     """
 
     source: Source
     faces: Faces | None
     size_wh: tuple[int, int] = (0, 0)
-    picture: ColourImage | None = None
     error: str = ""
 
 
@@ -52,8 +44,17 @@ class _Read:
     source: Source
     start: Start | None
     size_wh: tuple[int, int] = (0, 0)
-    picture: ColourImage | None = None
     error: str = ""
+
+
+def check_boxes(boxes: Mapping[str, Box], sources: Sequence[Source]) -> None:
+    """Raise DataError where boxes by file name cannot belong to these pictures."""
+    often = Counter(source.path.name for source in sources)
+    name, times = often.most_common(1)[0]
+    if times > 1:
+        raise DataError(f"expected pictures of different names, got {times} called {name}")
+    if not boxes.keys() & often.keys():
+        raise DataError(f"expected boxes by file name, such as {name}, found none of these names")
 
 
 def align_sources(
@@ -62,9 +63,8 @@ def align_sources(
     *,
     boxes: Mapping[str, Box] | None = None,
     box_fit: BoxFit | None = None,
-    keep_pictures: bool = False,
     readers: int = 2,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Align picture files; outcomes come in the order of the sources.
 
     Args:
@@ -73,7 +73,6 @@ def align_sources(
         boxes: one face a picture, by file name, instead of detecting; a picture without a box has
             no face.
         box_fit: from those boxes to the landmarks'; None: they are tight around these.
-        keep_pictures: hand the pictures out with the outcomes, to draw on.
         readers: threads that read and detect.
     """
 
@@ -85,14 +84,12 @@ def align_sources(
         except DanError as error:
             reason = str(error).removeprefix(f"{source.path}: ")
             return _Read(source, None, error=reason)
-        size_wh = picture.shape[1], picture.shape[0]
-        return _Read(source, start, size_wh, picture if keep_pictures else None)
+        return _Read(source, start, (picture.shape[1], picture.shape[0]))
 
     batch: list[_Read] = []
     for item in _ahead(read, sources, readers):
         batch.append(item)
-        faces = sum(len(read.start) for read in batch if read.start is not None)
-        if faces >= BATCH_FACES or len(batch) >= BATCH_PICTURES:
+        if is_full(_starts(batch)):
             yield from _finished(aligner, batch)
             batch = []
     yield from _finished(aligner, batch)
@@ -122,9 +119,13 @@ def _ahead(
 
 
 def _finished(aligner: FaceAligner, batch: Sequence[_Read]) -> Iterator[Outcome]:
-    found = iter(aligner.finish([read.start for read in batch if read.start is not None]))
+    found = iter(aligner.finish(_starts(batch)))
     for read in batch:
         if read.start is None:
             yield Outcome(read.source, None, error=read.error)
         else:
-            yield Outcome(read.source, next(found), read.size_wh, read.picture)
+            yield Outcome(read.source, next(found), read.size_wh)
+
+
+def _starts(batch: Sequence[_Read]) -> list[Start]:
+    return [read.start for read in batch if read.start is not None]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +16,15 @@ VIDEO_SUFFIXES = frozenset(
     {".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"}
 )
 
+_SECOND_FACE = re.compile(r"(.+)_(?:[2-9]|[1-9]\d+)")  # as ResultFolder names their files
+
 
 @dataclass(frozen=True)
 class Source:
     """One picture file.
 
     Attributes:
-        path: the file.
+        path: the file, as it was given or found.
         name: unique among the sources, with ``/`` between folders and without suffix unless two
             files differ in nothing else; results are named by it.
     """
@@ -30,56 +33,99 @@ class Source:
     name: str
 
 
-def find_sources(inputs: Iterable[str]) -> list[Source]:
+def find_sources(inputs: Iterable[str], leave_out: Path | None = None) -> list[Source]:
     """Picture files, folders of them (at any depth) and patterns such as ``'trip/*.jpg'``.
 
     Files given by name come in the given order, those of a folder or pattern by name. A file that
     is given twice counts once.
 
+    Args:
+        inputs: paths and patterns, at least one.
+        leave_out: folder whose pictures are not taken where they are found in another.
+
     Raises:
-        DataError: naming the input that is missing, or holds no pictures.
+        DataError: naming the input that is missing, holds no pictures, or is a video.
     """
-    found: dict[Path, Path] = {}  # the file -> its path below the folder that was given
+    found: dict[Path, tuple[Path, Path]] = {}  # the file -> as given, below the folder given
     for given in inputs:
-        for path, below in _files_of(given):
-            found.setdefault(path.resolve(), below)
-    paths = [Path(path) for path in found]
-    stems = [below.with_suffix("").as_posix() for below in found.values()]
-    names = _told_apart(stems, [below.as_posix() for below in found.values()])
+        try:
+            for path, below in _files_of(given, leave_out):
+                found.setdefault(path.resolve(), (path, below))
+        except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, a loop of links
+            if isinstance(error, DataError):
+                raise
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise DataError(f"{given}: cannot be looked up: {reason}") from error
+    if not found:
+        raise DataError("expected pictures to read, got no input at all")
+    paths = [path for path, _ in found.values()]
+    with_suffix = [short.as_posix() for _, short in found.values()]
+    stems = [short.with_suffix("").as_posix() for _, short in found.values()]
+    names = _told_apart(stems, with_suffix)
     return [Source(path, name) for path, name in zip(paths, names, strict=True)]
 
 
-def _files_of(given: str) -> Sequence[tuple[Path, Path]]:
+def _files_of(given: str, leave_out: Path | None) -> Sequence[tuple[Path, Path]]:
+    """Files and their paths below the folder that was given."""
+    if not given:  # pathlib would take it for the current folder
+        raise DataError("expected pictures to read, got an empty name")
     path = Path(given)
     if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+        files = [(file, file.relative_to(path)) for file in _pictures_in(path, leave_out)]
         if not files:
             raise DataError(f"{given}: expected pictures in the folder, found none")
-        return [(file, file.relative_to(path)) for file in files]
-    if path.exists():
+        return files
+    if path.is_file():
+        if path.suffix.lower() in VIDEO_SUFFIXES:
+            raise DataError(f"{given}: expected a picture, got a video; see dan track")
         return [(path, Path(path.name))]
     matches = sorted(glob.glob(given, recursive=True)) if glob.has_magic(given) else []  # noqa: PTH207  absolute patterns too
-    if not matches:
+    files = [pair for match in matches for pair in _files_of_match(Path(match), leave_out)]
+    if not files:
         raise DataError(f"{given}: expected a picture, a folder or a pattern, found none")
-    return [pair for match in matches for pair in _files_of_match(Path(match))]
+    return files
 
 
-def _files_of_match(path: Path) -> Sequence[tuple[Path, Path]]:
+def _files_of_match(path: Path, leave_out: Path | None) -> Sequence[tuple[Path, Path]]:
     if path.is_dir():
-        return [] if not any(path.rglob("*")) else _files_of(str(path))
-    return [(path, Path(path.name))] if path.suffix.lower() in IMAGE_SUFFIXES else []
+        return [(file, file.relative_to(path)) for file in _pictures_in(path, leave_out)]
+    return [(path, Path(path.name))] if _is_picture(path) else []
+
+
+def _pictures_in(folder: Path, leave_out: Path | None) -> Iterator[Path]:
+    """Picture files at any depth, by path."""
+    for path in sorted(folder.rglob("*")):
+        if _is_picture(path) and (leave_out is None or leave_out not in path.resolve().parents):
+            yield path
+
+
+def _is_picture(path: Path) -> bool:
+    """By its name; and no folder, pipe or device, which may be called so, too."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
 
 
 def _told_apart(stems: Sequence[str], with_suffix: Sequence[str]) -> list[str]:
-    """Stems; where two are alike, with their suffix; where those are alike too, numbered."""
+    """Stems; where two are alike, with their suffix; where those are alike too, numbered.
+
+    ``a_2`` beside ``a`` counts as alike, since the results of a second face are named so.
+    """
     often = Counter(stem.casefold() for stem in stems)
     names = [
-        full if often[stem.casefold()] > 1 else stem
+        full if often[stem.casefold()] > 1 or _is_second_face(stem, often) else stem
         for stem, full in zip(stems, with_suffix, strict=True)
     ]
-    seen: Counter[str] = Counter()
-    for place, name in enumerate(names):
-        seen[name.casefold()] += 1
-        if seen[name.casefold()] > 1:
-            names[place] = f"{name}-{seen[name.casefold()]}"
+    often = Counter(name.casefold() for name in names)
+    taken: set[str] = set()
+    for place, first in enumerate(names):
+        name, copy = first, 1
+        while name.casefold() in taken or (copy > 1 and name.casefold() in often):
+            copy += 1
+            name = f"{first}-{copy}"
+        taken.add(name.casefold())
+        names[place] = name
     return names
+
+
+def _is_second_face(stem: str, stems: Container[str]) -> bool:
+    numbered = _SECOND_FACE.fullmatch(stem.casefold())
+    return numbered is not None and numbered[1] in stems

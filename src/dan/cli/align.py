@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import math
+import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dan.bulk.results import ResultFolder, ResultFormat, error_record, record_of
+from dan.bulk.result_format import ResultFormat
 from dan.cli.common import console, error_console, progress_bar
 from dan.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from dan.bulk.results import ResultFolder
     from dan.bulk.run import Outcome
     from dan.bulk.sources import Source
     from dan.inference.faces import Faces
     from dan.schemes import LandmarkScheme
-    from dan.types import ColourImage
 
 ModelOption = Annotated[
     str, typer.Option(help="A bundle's path, or the name of one that comes with the package.")
@@ -65,7 +66,7 @@ def align(
     provider: ProviderOption = "cpu",
 ) -> None:
     """Find faces and their landmarks; an interrupted run into -o goes on where it was."""
-    from dan.bulk.run import align_sources
+    from dan.bulk.run import align_sources, check_boxes
     from dan.bulk.sources import find_sources
     from dan.formats import load_boxes
     from dan.inference.aligner import FaceAligner
@@ -73,9 +74,12 @@ def align(
 
     if (draw or formats) and out is None:
         raise ConfigError("--draw and --format: expected a folder for them, -o OUT")
-    sources = find_sources(_with_standard_input(inputs))
-    given = None if boxes is None else load_boxes(boxes)
     fit = box_fit_of(box_kind)
+    sources = find_sources(_with_standard_input(inputs), leave_out=_results_before(out))
+    given = None if boxes is None else load_boxes(boxes)
+    if given is not None:
+        with _naming(str(boxes)):
+            check_boxes(given, sources)
     aligner = FaceAligner(
         model,
         WholeImage() if given is not None else detector,  # then no detector has to be installed
@@ -85,8 +89,10 @@ def align(
         threads=threads,
         provider=provider,
     )
+    _ = aligner.detector  # one that cannot work is told now, not once a picture
     options = {
         "model": aligner.model.name,
+        "graph_sha256": aligner.model.graph_sha256,
         "faces": detector if boxes is None else f"{boxes} ({box_kind})",
         "passes": passes,
         "min_confidence": min_confidence,
@@ -95,10 +101,11 @@ def align(
     }
     results = _Results(out, formats or [], options, as_json=as_json)
     sources = results.still_to_do(sources)
-    with progress_bar("aligning", len(sources)) as on_picture:
-        for outcome in align_sources(
-            aligner, sources, boxes=given, box_fit=fit, keep_pictures=draw
-        ):
+    with (
+        progress_bar("aligning", len(sources)) as on_picture,
+        closing(align_sources(aligner, sources, boxes=given, box_fit=fit)) as outcomes,
+    ):
+        for outcome in outcomes:
             results.take(outcome)
             on_picture()
     results.finish(aligner.model.scheme)
@@ -125,6 +132,8 @@ class _Results:
 
     def still_to_do(self, sources: list[Source]) -> list[Source]:
         """Open the folder; the sources that no earlier run has finished."""
+        from dan.bulk.results import ResultFolder
+
         if self.out is None:
             return sources
         target = self.out.resolve()
@@ -134,31 +143,32 @@ class _Results:
                     f"{self.out}: expected a folder without inputs in it, found {source.path}"
                 )
         self.folder = ResultFolder(self.out, self.options)
-        left = [source for source in sources if source.name not in self.folder.done]
+        left = self.folder.left(sources)
         if len(left) < len(sources):
             error_console.print(f"{len(sources) - len(left)} pictures were done before")
         return left
 
     def take(self, outcome: Outcome) -> None:
         """Write, print and count one outcome."""
+        from dan.bulk.results import error_record, line_of, record_of
+
+        source, faces = outcome.source, outcome.faces
         self.n_pictures += 1
-        if outcome.faces is None:
+        if faces is None:
             self.n_bad += 1
-            error_console.print(f"skipped {outcome.source.path}: {outcome.error}")
-            record = error_record(outcome.source, outcome.error)
+            error_console.print(f"skipped {source.path}: {outcome.error}")
+            record = error_record(source, outcome.error)
         else:
-            self.n_faces += len(outcome.faces)
-            record = record_of(outcome.source, outcome.size_wh, outcome.faces)
+            self.n_faces += len(faces)
+            record = record_of(source, outcome.size_wh, faces)
         if self.folder is not None:
-            if outcome.picture is not None and outcome.faces is not None:
-                _draw(
-                    outcome.picture, outcome.faces, self.folder.path / f"{outcome.source.name}.png"
-                )
+            if self.options["draw"] and faces is not None:
+                _draw(source.path, faces, self.folder.path / f"{source.name}.png")
             self.folder.add(record, self.formats)
         if self.as_json:
-            print(json.dumps(record, ensure_ascii=False))
-        elif self.folder is None and outcome.faces is not None:
-            _print_faces(outcome.source.path, outcome.faces)
+            print(line_of(record), end="", flush=True)
+        elif self.folder is None and faces is not None:
+            _print_faces(source.path, faces)
 
     def finish(self, scheme: LandmarkScheme) -> None:
         """Write what needs all results; say what was done."""
@@ -173,18 +183,40 @@ class _Results:
 
 
 def _with_standard_input(inputs: list[str]) -> list[str]:
-    """The inputs, ``-`` replaced by the lines of standard input."""
+    """The inputs, ``-`` replaced by the lines of standard input, or its parts between NULs."""
     words: list[str] = []
     for given in inputs:
-        words += [line.strip() for line in sys.stdin if line.strip()] if given == "-" else [given]
+        if given != "-":
+            words.append(given)
+            continue
+        data = sys.stdin.buffer.read()  # names of files are bytes, and may not be text
+        lines = data.split(b"\0") if b"\0" in data else data.replace(b"\r\n", b"\n").split(b"\n")
+        words += [os.fsdecode(line) for line in lines if line.strip()]
     return words
 
 
-def _draw(picture: ColourImage, faces: Faces, path: Path) -> None:
+def _results_before(out: Path | None) -> Path | None:
+    """The folder of an earlier run's results: its pictures are no inputs."""
+    from dan.bulk.results import OPTIONS
+
+    return out.resolve() if out is not None and (out / OPTIONS).is_file() else None
+
+
+@contextmanager
+def _naming(path: str) -> Iterator[None]:
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def _draw(picture_path: Path, faces: Faces, path: Path) -> None:
+    """Read the picture again: keeping many of them would take any amount of memory."""
     from dan.draw import draw_face
     from dan.files import make_folder
-    from dan.images import write_png
+    from dan.images import read_rgb, write_png
 
+    picture = read_rgb(picture_path)
     for face in faces:
         known = not math.isnan(face.confidence[0])
         sure = face.confidence[0] if known else face.scores[0]

@@ -11,6 +11,7 @@ import typer
 
 from dan.cli.align import ModelOption
 from dan.cli.common import console
+from dan.errors import ConfigError
 
 
 def demo(
@@ -26,6 +27,8 @@ def demo(
     from dan.images import read_rgb, write_png
     from dan.inference.aligner import FaceAligner
 
+    if out.suffix.lower() != ".png":
+        raise ConfigError(f"{out}: expected a name that ends in .png")
     portrait = Path(__file__).resolve().parent.parent / "assets" / "portrait.jpg"
     picture = read_rgb(portrait)
     faces = FaceAligner(model)(picture)

