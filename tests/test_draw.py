@@ -318,3 +318,27 @@ def test_captions_lie_beneath_their_tiles():
 def test_sheet_refusals(arguments, error, message):
     with pytest.raises(error, match=message):
         contact_sheet(*arguments)
+
+
+def test_a_label_lies_above_the_points_and_is_no_larger_than_suits_the_face():
+    image = np.full((1000, 1000), 90, dtype=np.uint8)
+    points = face68((500, 500), 90.0)
+    box = [460.0, 480.0, 540.0, 545.0]  # the points reach above it
+    plain = draw_face(image, points, box_xyxy=box)
+    labelled = draw_face(image, points, box_xyxy=box, label="98%")
+    rows, columns = np.nonzero((plain != labelled).any(axis=2))
+    assert rows.max() < points[:, 1].min()
+    assert np.ptp(rows) < 30
+    assert np.ptp(columns) < 60
+    alone = np.nonzero((draw_face(image, None, label="98%") != image[:, :, None]).any(axis=2))[0]
+    assert np.ptp(alone) > np.ptp(rows)
+
+
+def test_points_of_a_tiny_face_stay_apart():
+    image = np.full((180, 180), 90, dtype=np.uint8)
+    grid = np.stack(np.meshgrid([20.0, 30.0, 40.0], [20.0, 30.0, 40.0]), axis=-1).reshape(-1, 2)
+    tiny, larger = (
+        np.abs(draw_face(image[:side, :side], grid * side / 60).astype(int) - 90).sum()
+        for side in (30, 180)
+    )
+    assert tiny < 0.8 * larger

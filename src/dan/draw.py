@@ -55,7 +55,7 @@ class _Pen:
             line=line,
             line_rim=max(1, round(0.7 * line)),
             line_opacity=0.75 * float(np.clip(face_size / 200, 0.4, 1.0)),
-            radius=max(0.9, face_size / 130),
+            radius=max(float(np.clip(face_size / 60, 0.55, 0.9)), face_size / 130),
             rim=max(0.5, face_size / 300),
         )
 
@@ -81,7 +81,7 @@ def draw_face(
         scheme: joins the points by its edges; None paints points only.
         truth_xy: (N, 2) true landmarks, pixels of ``image``, painted beneath in the other colour.
         box_xyxy: (4,) box, pixels of ``image``.
-        label: one short line, above the box or in the top left corner.
+        label: one short line, above the box and the points, or in the top left corner.
         min_side: the picture is first enlarged by the smallest whole factor that makes its longer
             side at least this many pixels; 0 keeps the size. 400 suits a crop of 112 pixels.
         colour: RGB of the predicted points and edges, to tell faces apart.
@@ -115,7 +115,7 @@ def draw_face(
         _paint_edges(canvas, points, edges, colour, pen)
         _paint_dots(canvas, points, colour, pen)
     if label:
-        _paint_label(canvas, label, box)
+        _paint_label(canvas, label, None if box is None else _box_around(box, points))
     return canvas
 
 
@@ -318,10 +318,22 @@ def _paint_text(
     _paint(canvas, BOX_RGB, 1.0, draw)
 
 
+def _box_around(box_xyxy: FloatArray, points: FloatArray | None) -> FloatArray:
+    """The box, higher where finite points lie above it."""
+    tops = [] if points is None else points[np.isfinite(points).all(axis=1), 1].tolist()
+    x0, y0, x1, y1 = box_xyxy.tolist()
+    return np.array([x0, min([y0, *tops]), x1, y1])
+
+
 def _paint_label(canvas: ColourImage, label: str, box_xyxy: FloatArray | None) -> None:
-    """White text on a dark plate, above the box where there is room, always inside the picture."""
+    """White text on a dark plate, above the box where there is room, always inside the picture.
+
+    Above a face it is no larger than suits the face: there may be others beside.
+    """
     height, width = canvas.shape[:2]
     letter = float(np.clip(min(height, width) / 32, 7, 40))
+    if box_xyxy is not None:
+        letter = min(letter, max(7.0, float(np.max(box_xyxy[2:] - box_xyxy[:2])) / 9))
     margin = max(2, round(letter / 3))
     text, scale, bold = _fitted_text(label, letter, width - 2 * margin)
     (text_width, text_height), below = cv2.getTextSize(text, _FONT, scale, bold)
