@@ -14,6 +14,7 @@ from dan.data.synthetic import write_synthetic_faces
 from dan.formats import load_pts
 from dan.images import read_rgb
 from dan.model import load_model
+from dan.model.weights import load_header
 
 TINY = "[model]\nimage_size = 32\nwidth = 2\nhidden = 8\nheat_map = 'gaussians'\n"
 TINY += "[data]\nface_size = 22\n[training]\nepochs = [1, 1]\nbatch_size = 8\n"
@@ -101,6 +102,16 @@ def test_train_goes_on_and_takes_overrides(world, tmp_path):
     assert dan("train", world / "faces.npz", "training.epochs=[2]", "model.n_stages=1", *words) == 2
 
 
+def test_train_stops_after_a_time_and_goes_on(world, tmp_path, capsys):
+    words = ["train", world / "faces.npz", "--recipe", world / "tiny.toml", "-o", tmp_path / "run"]
+    words += ["training.epochs=[1000]", "model.n_stages=1", "--device", "cpu"]
+    assert dan(*words, "--stop-after", "0.02") == 130
+    assert "the same command goes on" in capsys.readouterr().err
+    first = load_header(tmp_path / "run/stage1/resume.safetensors")["step"]
+    assert dan(*words, "--stop-after", "0.02") == 130
+    assert load_header(tmp_path / "run/stage1/resume.safetensors")["step"] > first > 0
+
+
 def test_merge_takes_training_or_test_folders(world, tmp_path):
     assert dan("merge", world / "faces", "-o", tmp_path / "train") == 0
     assert dan("merge", world / "faces", "--test", "-o", tmp_path / "test") == 0
@@ -125,6 +136,15 @@ def test_info_of_presets_and_models(world, capsys):
     assert "23,095,382" in capsys.readouterr().out
     assert dan("info", world / "run/model.safetensors") == 0
     assert "validation" in capsys.readouterr().out
+
+
+def test_info_of_a_bundle_is_its_card(capsys):
+    assert dan("info", "dan68") == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("# dan68\n")
+    assert "research only" in printed
+    assert dan("info", "dan68", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "dan68"
 
 
 @pytest.mark.slow
@@ -155,7 +175,7 @@ def test_real_faces_from_prepare_to_pictures(shared_300w, world, tmp_path):
     [
         (["evaluate", "none.safetensors", "."], "none.safetensors: expected a checkpoint file"),
         (["prepare", "/nowhere"], "/nowhere: expected a folder of images, found none"),
-        (["info", "huge"], "expected a model file or one of paper, full, half, quarter, got huge"),
+        (["info", "huge"], "huge: expected a bundle's path or a model's name (dan68"),
         (["train", "x.npz", "--recipe", "no.toml", "-o", "r"], "no.toml: No such file"),
         (["merge", "/nowhere", "-o", "x"], "/nowhere: expected a folder of images"),
         (["tour", "/nowhere"], "/nowhere: expected a folder of images"),

@@ -60,14 +60,16 @@ def test_each_change_changes_something(faces, change):
     value = {"rotation_deg": 20.0}.get(change, 0.9)
     plain = augmenter(faces).batch(ALL, seed=1)
     changed = augmenter(faces, **{change: value}, **sizes).batch(ALL, seed=1)
-    geometric = change in {"rotation_deg", "scale", "shift", "flip"}
+    geometric = change in {"rotation_deg", "scale", "shift", "stretch", "shear", "flip"}
     assert torch.equal(plain.points, changed.points) is not geometric
     assert not torch.equal(plain.crops, changed.crops)
     assert changed.crops.min() >= 0
     assert changed.crops.max() <= 255
 
 
-@pytest.mark.parametrize("change", ["rotation_deg", "scale", "shift", "flip"])
+@pytest.mark.parametrize(
+    "change", ["rotation_deg", "scale", "shift", "stretch", "shear", "flip", "all"]
+)
 def test_points_stay_on_what_they_mark(change):
     """A bright dot at each landmark is found where the landmark went."""
     rng = np.random.default_rng(0)
@@ -81,8 +83,18 @@ def test_points_stay_on_what_they_mark(change):
         torch.from_numpy(points).repeat(8, 1, 1),
         torch.tensor([[[1.0, 0.0, -24.0], [0.0, 1.0, -24.0]]]).repeat(8, 1, 1),
     )
-    value = {"rotation_deg": 15.0, "scale": 0.1, "shift": 0.05, "flip": 0.5}[change]
-    batch = augmenter(faces, **{change: value}).batch(ALL, seed=3)
+    values = {
+        "rotation_deg": 15.0,
+        "scale": 0.1,
+        "shift": 0.05,
+        "stretch": 0.1,
+        "shear": 0.1,
+        "flip": 0.5,
+    }
+    # All in small amounts: shrunk twice, a dot falls between two pixels.
+    thirds = {name: value / 3 for name, value in values.items()}
+    changes = thirds if change == "all" else {change: values[change]}
+    batch = augmenter(faces, **changes).batch(ALL, seed=3)
     brightness = []
     for crop, moved in zip(batch.crops[:, 0], batch.points, strict=True):
         inside = moved[((moved >= 0) & (moved <= 47)).all(dim=1)].round().long()

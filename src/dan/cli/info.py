@@ -1,10 +1,10 @@
-"""``dan info``: what a network costs and what a model file holds."""
+"""``dan info``: what a model is, what it costs, how it was made and what it is worth."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -12,29 +12,45 @@ from rich.table import Table
 from dan.cli.common import JsonOption, console, need_torch
 from dan.errors import ConfigError
 
+if TYPE_CHECKING:
+    from dan.model import DANConfig
+
 PRESETS = ("paper", "full", "half", "quarter")
 
 
 def info(
     model: Annotated[
-        str, typer.Argument(help=f"A model file, or a preset: {', '.join(PRESETS)}.")
-    ] = "paper",
+        str,
+        typer.Argument(
+            help="A bundle or the name of one in the package, a .safetensors file, or a preset: "
+            f"{', '.join(PRESETS)}."
+        ),
+    ] = "dan68",
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Print parameters and multiplications of each stage, and how a model was made."""
-    need_torch()
-    from dan import model as models
-
-    training: dict[str, object] = {}
+    """Print what a model is: its card, or parameters and multiplications of each stage."""
     if model in PRESETS:
-        config = getattr(models, model)()
-    elif Path(model).exists():
-        loaded = models.load_model(model)
-        config, training = loaded.model.config, dict(loaded.training)
+        need_torch()
+        from dan import model as presets
+
+        _tell_network(model, getattr(presets, model)(), {}, as_json=as_json)
+    elif model.endswith(".safetensors"):
+        need_torch()
+        from dan.model import load_model
+
+        loaded = load_model(model)
+        _tell_network(model, loaded.model.config, loaded.training, as_json=as_json)
     else:
-        raise ConfigError(f"expected a model file or one of {', '.join(PRESETS)}, got {model}")
-    cost = models.cost_of(config)
+        _tell_bundle(model, as_json=as_json)
+
+
+def _tell_network(
+    name: str, config: DANConfig, training: Mapping[str, object], *, as_json: bool
+) -> None:
+    from dan.model import cost_of
+
+    cost = cost_of(config)
     if as_json:
         stages = [
             {"parameters": parameters, "multiplications": multiplications}
@@ -42,10 +58,12 @@ def info(
                 cost.parameters, cost.multiplications, strict=True
             )
         ]
-        print(json.dumps({"config": config.to_dict(), "stages": stages, "training": training}))
+        print(
+            json.dumps({"config": config.to_dict(), "stages": stages, "training": dict(training)})
+        )
         return
     settings = ", ".join(f"{name} {value}" for name, value in config.to_dict().items())
-    console.print(f"{model}: {settings}")
+    console.print(f"{name}: {settings}")
     table = Table("stage", "parameters", "multiplications a face")
     rows = [*zip(cost.parameters, cost.multiplications, strict=True)]
     for number, (parameters, multiplications) in enumerate(rows, start=1):
@@ -53,5 +71,21 @@ def info(
     table.add_section()
     table.add_row("all", f"{sum(cost.parameters):,}", f"{sum(cost.multiplications):,}")
     console.print(table)
-    for name, value in training.items():
-        console.print(f"{name}: {json.dumps(value)}")
+    for entry, value in training.items():
+        console.print(f"{entry}: {json.dumps(value)}")
+
+
+def _tell_bundle(model: str, *, as_json: bool) -> None:
+    from dan.errors import BundleError
+    from dan.inference.bundle import bundle_path, load_bundle
+    from dan.inference.card import render_card
+
+    try:
+        path = bundle_path(model)
+    except BundleError as error:
+        raise ConfigError(f"{error} or a preset ({', '.join(PRESETS)})") from error
+    bundle = load_bundle(path)
+    if as_json:
+        print(json.dumps(bundle.metadata, indent=1))
+    else:
+        print(render_card(bundle, path.stat().st_size), end="")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +26,14 @@ def train(
         Path, typer.Option("--out", "-o", help="Run folder; an unfinished run goes on.")
     ],
     device: DeviceOption = "auto",
+    stop_after: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            metavar="MINUTES",
+            help="Save and stop after so long, with exit code 130; the same command goes on.",
+        ),
+    ] = None,
 ) -> None:
     """Train a network, stage after stage."""
     need_torch()
@@ -30,7 +42,23 @@ def train(
     from dan.training.train import train as run_training
 
     settings = load_recipe(recipe, overrides or [])
-    trained = run_training(load_pack(pack), settings, out, device)
+    with _ctrl_c_after(stop_after):
+        trained = run_training(load_pack(pack), settings, out, device)
     console.print(f"model: {trained.path}")
     if trained.curves is not None:
         console.print(f"curves: {trained.curves}")
+
+
+@contextmanager
+def _ctrl_c_after(minutes: float | None) -> Iterator[None]:
+    """Ctrl-C, as if the user had pressed it, unless the block ends before. None: never."""
+    if minutes is None:
+        yield
+        return
+    timer = threading.Timer(60 * minutes, signal.raise_signal, [signal.SIGINT])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

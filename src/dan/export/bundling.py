@@ -19,7 +19,7 @@ from dan.export.graph import halve_weights, trace
 from dan.export.int8 import quantise
 from dan.inference.bundle import Bundle
 from dan.inference.session import LandmarkModel
-from dan.model import DAN
+from dan.model import DAN, DANConfig, cost_of
 from dan.model.weights import ModelFile
 
 WeightKind = Literal["fp32", "fp16", "int8"]
@@ -115,6 +115,7 @@ def export(file: ModelFile, options: ExportOptions) -> Bundle:
         card={
             "model": config.to_dict(),
             "mirrored": options.mirrored,
+            "cost": _cost(config, runs=2 if options.mirrored else 1),
             "training": dict(file.training),
             "licences": LICENCES,
             "made": {
@@ -135,6 +136,14 @@ def export(file: ModelFile, options: ExportOptions) -> Bundle:
             )
         return replace(bundle, card={**bundle.card, "parity_px": round(difference, 6)})
     return bundle
+
+
+def _cost(config: DANConfig, runs: int) -> dict[str, int]:
+    cost = cost_of(config)
+    return {
+        "parameters": sum(cost.parameters),
+        "multiplications_a_face": runs * sum(cost.multiplications),
+    }
 
 
 def parity_px(cascade: Cascade, bundle: Bundle) -> float:

@@ -88,7 +88,10 @@ class Augmenter:
         flipped = dice.chance(settings.flip if self.mirror is not None else 0.0)
         sign = 1 - 2 * flipped.float()  # mirrors x about the centre
         cos, sin = scale * angle.cos(), scale * angle.sin()
-        a, b, c, d = cos * sign, -sin, sin * sign, cos
+        wider, shear = dice.normal(settings.stretch).exp(), dice.normal(settings.shear)
+        # rotation and scale @ [[wider, shear], [0, 1 / wider]] @ flip
+        a, b = cos * wider * sign, cos * shear - sin / wider
+        c, d = sin * wider * sign, sin * shear + cos / wider
         tx = centre + shift_x - (a + b) * centre
         ty = centre + shift_y - (c + d) * centre
         changed_from_crop = torch.stack([a, b, tx, c, d, ty], dim=1).view(-1, 2, 3)

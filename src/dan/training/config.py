@@ -45,6 +45,10 @@ class Augmentation:
         rotation_deg: standard deviation, degrees.
         scale: standard deviation of the logarithm of the scale.
         shift: standard deviation on each axis, as a share of the crop's side.
+        stretch: standard deviation of the logarithm by which faces get wider and, as much, lower.
+            Unlike the changes above, no stage undoes this: it makes faces of other proportions.
+        shear: standard deviation of the sideways shift of a row over its distance from the centre;
+            likewise.
         flip: probability of a left-right flip (needs a scheme with flip partners).
         brightness: standard deviation, as a share of the grey range.
         contrast: standard deviation of the logarithm of the contrast about the mean.
@@ -60,6 +64,8 @@ class Augmentation:
     rotation_deg: float = 15.0
     scale: float = 0.1
     shift: float = 0.04
+    stretch: float = 0.0
+    shear: float = 0.0
     flip: float = 0.5
     brightness: float = 0.1
     contrast: float = 0.2
