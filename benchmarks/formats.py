@@ -72,7 +72,7 @@ def random_faces(n_faces: int, n_landmarks: int) -> AnnotationSet:
 
 def in_own_process(how: str, path: Path) -> tuple[float, int, str]:
     command = [sys.executable, __file__, "--read", how, str(path)]
-    words = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()  # noqa: S603
+    words = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     return float(words[0]), int(words[1]), words[2]
 
 

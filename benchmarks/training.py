@@ -153,7 +153,7 @@ def build_bare_step(width: int, precision: str) -> Callable[[Batch], None]:
 def report_memory(pack: Path, batch: int) -> None:
     """Train both stages at width 64 for a few steps in a process of its own."""
     command = [sys.executable, __file__, str(pack), "--batch", str(batch), "--only", "memory-child"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
     gib = float(done.stdout.split()[-1])
     print(
         f"memory: {gib:.2f} GiB resident at most, width 64, batch {batch}, "
