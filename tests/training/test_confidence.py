@@ -1,5 +1,6 @@
 """The confidence head learns from the network's own errors."""
 
+import importlib.util
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from dan.images import read_rgb
 from dan.model import DAN, load_model
 from dan.training import confidence
 from dan.training.confidence import fit_confidence, n_batches
@@ -40,6 +42,9 @@ def test_upright_faces_are_told_from_misplaced_ones(parts, monkeypatch):
     assert 0.2 < figures.good_share < 0.5
     assert figures.roc_auc_negatives > 0.9
     assert figures.calibration_error < 0.2
+    assert sum(count for _, _, count in figures.reliability) == figures.n_samples
+    good = sum(observed * count for _, observed, count in figures.reliability)
+    assert good == pytest.approx(figures.good_share * figures.n_samples, abs=0.1)
     assert len(calls) == n_batches(parts[1], parts[2], 4)
 
 
@@ -59,7 +64,11 @@ def test_without_bad_results_there_is_nothing_to_learn(parts, monkeypatch):
 def test_a_training_ends_with_the_head(drawn_pack, tmp_path, tiny_recipe, monkeypatch):
     monkeypatch.setitem(confidence.GOOD_ERROR, "inter_ocular", 0.3)  # a tiny network's best
     recipe = tiny_recipe(epochs=[2, 1], confidence_draws=1)
-    trained = load_model(train(drawn_pack, recipe, tmp_path, "cpu").path)
+    finished = train(drawn_pack, recipe, tmp_path, "cpu")
+    trained = load_model(finished.path)
+    if importlib.util.find_spec("matplotlib"):
+        assert [path.name for path in finished.pictures] == ["curves.png", "reliability.png"]
+        assert all(read_rgb(path).std() > 0 for path in finished.pictures)
     assert trained.model.config.confidence
     assert set(trained.training["confidence"]) >= {"roc_auc", "calibration_error", "n_samples"}
     assert not load_model(tmp_path / "stage2" / "best.safetensors").model.config.confidence

@@ -69,9 +69,8 @@ def tour(
     sheet = draw_sheet(predictions, out / "pictures")
     for name, path in (
         ("model", trained.path),
-        ("curves", trained.curves),
+        *((picture.stem, picture) for picture in trained.pictures),
         ("pictures", sheet.parent),
         ("overview", sheet),
     ):
-        if path is not None:
-            console.print(f"{name}: {path}")
+        console.print(f"{name}: {path}")

@@ -45,8 +45,8 @@ def train(
     with _ctrl_c_after(stop_after):
         trained = run_training(load_pack(pack), settings, out, device)
     console.print(f"model: {trained.path}")
-    if trained.curves is not None:
-        console.print(f"curves: {trained.curves}")
+    for picture in trained.pictures:
+        console.print(f"picture: {picture}")
 
 
 @contextmanager

@@ -48,6 +48,7 @@ class ConfidenceFigures:
         roc_auc: good results against all others.
         roc_auc_negatives: good results against backgrounds and crops off by half a face or more.
         calibration_error: expected, over ten bins.
+        reliability: of each bin that is not empty: mean confidence, share of good results, count.
     """
 
     n_samples: int
@@ -55,6 +56,7 @@ class ConfidenceFigures:
     roc_auc: float
     roc_auc_negatives: float
     calibration_error: float
+    reliability: tuple[tuple[float, float, int], ...]
 
 
 @dataclass(frozen=True)
@@ -108,12 +110,20 @@ def fit_confidence(
     sure = torch.sigmoid(logits * scale + shift).double().cpu().numpy()
     good = judge.good.cpu().numpy()
     apart = good | judge.negative
+    reliability = Reliability.of(sure, good)
     return with_head, ConfidenceFigures(
         n_samples=len(good),
         good_share=round(float(good.mean()), 4),
         roc_auc=round(roc_auc(sure, good), 5),
         roc_auc_negatives=round(roc_auc(sure[apart], good[apart]), 5),
-        calibration_error=round(Reliability.of(sure, good).expected_error, 5),
+        calibration_error=round(reliability.expected_error, 5),
+        reliability=tuple(
+            (round(float(predicted), 4), round(float(observed), 4), int(count))
+            for predicted, observed, count in zip(
+                reliability.predicted, reliability.observed, reliability.counts, strict=True
+            )
+            if count
+        ),
     )
 
 

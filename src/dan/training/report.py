@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -183,6 +184,35 @@ def plot_curves(run_dir: Path, phases: list[str]) -> Path | None:
         axes.yaxis.set_minor_formatter("{x:g}")
         axes.legend()
     path = run_dir / "curves.png"
+    figure.savefig(path, dpi=120)
+    return path
+
+
+def plot_reliability(path: Path, bins: Sequence[tuple[float, float, int]]) -> Path | None:
+    """Draw the share of good results over the confidence.
+
+    Args:
+        path: the picture.
+        bins: mean confidence, share of good results, and how many, of each bin.
+
+    Returns:
+        ``path``, or None where matplotlib (extra ``plot``) is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return None
+    figure = Figure(figsize=(4.5, 4.5), layout="constrained")
+    axes = figure.subplots()
+    predicted, observed, counts = zip(*bins, strict=True)
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle="--", label="as it should be")
+    axes.plot(predicted, observed, marker="o", label="faces held out")
+    for x, y, count in zip(predicted, observed, counts, strict=True):
+        axes.annotate(str(count), (x, y), (6, -10), textcoords="offset points", fontsize=8)
+    axes.set(xlabel="confidence", ylabel="share with a mean error under 8 %", aspect="equal")
+    axes.set(xlim=(-0.03, 1.06), ylim=(-0.06, 1.03))
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper left")
     figure.savefig(path, dpi=120)
     return path
 

@@ -8,8 +8,8 @@
     RUN/stage1/best.safetensors     the same at the lowest validation error
     RUN/stage1/losses.csv           step, rate, loss
     RUN/stage1/validation.csv       step, seconds, images/s, losses, error
-        RUN/model.safetensors           the finished model
-    RUN/tensorboard/  RUN/curves.png
+    RUN/model.safetensors           the finished model
+    RUN/tensorboard/  RUN/curves.png  RUN/reliability.png
 """
 
 from __future__ import annotations

@@ -16,12 +16,12 @@ from dan.errors import ConfigError
 from dan.model import DAN, DANConfig, load_model, save_model
 from dan.model.weights import load_header
 from dan.training.augment import Augmenter
-from dan.training.confidence import fit_confidence, n_batches
+from dan.training.confidence import ConfidenceFigures, fit_confidence, n_batches
 from dan.training.config import Recipe
 from dan.training.devices import build_accelerator
 from dan.training.engine import PhaseJob, TrainingData, load_phase, train_phase
 from dan.training.faces import Faces, faces_of_pack, mean_shape_of_pack
-from dan.training.report import TrainingReport, plot_curves
+from dan.training.report import TrainingReport, plot_curves, plot_reliability
 from dan.training.run import PhaseFolder, check_fingerprint, write_json
 from dan.training.schedule import derive_seed, phases_of
 from dan.types import FloatArray
@@ -35,11 +35,12 @@ class TrainedModel:
 
     Attributes:
         path: the finished model.
-        curves: picture of loss and error, None where matplotlib is missing.
+        pictures: of loss and error, and of the confidence where there is one; none where
+            matplotlib is missing.
     """
 
     path: Path
-    curves: Path | None
+    pictures: tuple[Path, ...]
 
 
 def train(pack: FacePack, recipe: Recipe, run_dir: Path, device: str = "auto") -> TrainedModel:
@@ -84,19 +85,25 @@ def train(pack: FacePack, recipe: Recipe, run_dir: Path, device: str = "auto") -
         for job in jobs:
             train_phase(job, model)
             load_phase(model, job.folder.best)
-        model_path, curves = run_dir / "model.safetensors", None
+        model_path, pictures = run_dir / "model.safetensors", []
         if accelerator.is_main_process:
-            _save_finished(model_path, PhaseFolder(run_dir / phases[-1].name).best, data, report)
-            curves = plot_curves(run_dir, [phase.name for phase in phases])
+            last = PhaseFolder(run_dir / phases[-1].name)
+            figures = _save_finished(model_path, last.best, data, report)
+            pictures.append(plot_curves(run_dir, [phase.name for phase in phases]))
+            if figures is not None:
+                path = run_dir / "reliability.png"
+                pictures.append(plot_reliability(path, figures.reliability))
     accelerator.wait_for_everyone()
-    return TrainedModel(model_path, curves)
+    return TrainedModel(model_path, tuple(path for path in pictures if path is not None))
 
 
-def _save_finished(path: Path, best: Path, data: TrainingData, report: TrainingReport) -> None:
+def _save_finished(
+    path: Path, best: Path, data: TrainingData, report: TrainingReport
+) -> ConfidenceFigures | None:
     """The best model of the last phase, with a confidence head where the recipe asks for one."""
     finished = load_model(best)
     recipe = Recipe.from_dict(finished.training["recipe"])
-    draws = recipe.training.confidence_draws
+    draws, figures = recipe.training.confidence_draws, None
     model, made = finished.model, dict(finished.training)
     made["date"] = datetime.datetime.now(datetime.UTC).date().isoformat()
     if draws:
@@ -122,6 +129,7 @@ def _save_finished(path: Path, best: Path, data: TrainingData, report: TrainingR
                 f"{100 * figures.calibration_error:.1f} %"
             )
     save_model(path, model, data.scheme, made)
+    return figures
 
 
 def _set_up(pack: FacePack, recipe: Recipe, accelerator: Accelerator) -> tuple[TrainingData, DAN]:
