@@ -1,6 +1,6 @@
 """How fast sample folders are made: more workers, and OpenCV alone as the yardstick.
 
-    python benchmarks/preprocessing.py IMAGES [--repeat 10] [--images 300] [--rounds 5]
+    python benchmarks/preprocessing.py IMAGES [--repeat 10] [--images 870] [--rounds 3]
 
 Prints three ratios, each of rates taken in turns within this one run, the best of the rounds each:
 
@@ -47,8 +47,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("folder", type=Path, help="pictures with a .pts file beside each")
     parser.add_argument("--repeat", type=int, default=10, help="samples a picture")
-    parser.add_argument("--images", type=int, default=300, help="pictures taken, by name")
-    parser.add_argument("--rounds", type=int, default=5, help="of which the best counts")
+    parser.add_argument("--images", type=int, default=870, help="pictures taken, by name")
+    parser.add_argument("--rounds", type=int, default=3, help="of which the best counts")
     memory = MEMORY if MEMORY.is_dir() else None
     parser.add_argument("--work", type=Path, default=memory, help="where files are written")
     flags = parser.parse_args()

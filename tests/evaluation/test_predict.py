@@ -120,7 +120,7 @@ def test_files_and_pictures(faces, predictor, tmp_path):
     found = predict_annotated(faces[:3], predictor)
     out = tmp_path / "out"
     save_predictions(found, out)
-    tiles = draw_predictions(found, out)
+    tiles = list(draw_predictions(found, out))
     assert len(tiles) == 3
     for image, points in zip(found.images, found.estimates[-1], strict=True):
         np.testing.assert_allclose(load_pts(out / f"{image.name}.pts"), points, atol=1e-3)
@@ -133,6 +133,6 @@ def test_a_missed_face_gets_no_points_file(faces, predictor, tmp_path):
     found = predict_annotated(faces[:2], predictor)
     found.estimates[:, 0] = np.nan
     save_predictions(found, tmp_path / "out")
-    draw_predictions(found, tmp_path / "out")
+    list(draw_predictions(found, tmp_path / "out"))
     assert not (tmp_path / "out" / f"{faces[0].name}.pts").exists()
     assert (tmp_path / "out" / f"{faces[1].name}.pts").exists()

@@ -58,9 +58,12 @@ def draw_sheet(predictions: Predictions, out: Path) -> Path:
     from dan.images import write_png
 
     save_predictions(predictions, out)
-    with progress_bar("drawing", len(predictions.images)) as on_face:
-        tiles = draw_predictions(predictions, out, on_face)
-    chosen = tiles[:: max(1, len(tiles) // SHEET_TILES)][:SHEET_TILES]
+    count, tiles = len(predictions.images), []
+    with progress_bar("drawing", count) as on_face:
+        for place, tile in enumerate(draw_predictions(predictions, out)):
+            if place % max(1, count // SHEET_TILES) == 0:
+                tiles.append(tile)
+            on_face()
     path = out / "sheet.png"
-    write_png(path, contact_sheet(chosen, SHEET_COLUMNS, SHEET_TILE_SIZE))
+    write_png(path, contact_sheet(tiles[:SHEET_TILES], SHEET_COLUMNS, SHEET_TILE_SIZE))
     return path

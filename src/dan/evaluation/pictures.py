@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +27,8 @@ def save_predictions(predictions: Predictions, folder: Path) -> None:
             save_pts(path, points)
 
 
-def draw_predictions(
-    predictions: Predictions, folder: Path, on_face: Callable[[], None] = lambda: None
-) -> list[npt.NDArray[np.uint8]]:
-    """Write ``NAME.png`` of every face, below ``folder``; return the faces cut out of them."""
-    tiles = []
+def draw_predictions(predictions: Predictions, folder: Path) -> Iterator[npt.NDArray[np.uint8]]:
+    """Write ``NAME.png`` of face after face, below ``folder``; yield each, cut out."""
     rows = zip(predictions.images, predictions.estimates[-1], predictions.truth, strict=True)
     for image, points, truth in rows:
         found = points if np.isfinite(points).all() else None
@@ -40,9 +37,7 @@ def draw_predictions(
         path = folder / f"{image.name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_png(path, drawn)
-        tiles.append(around_face(drawn, truth))
-        on_face()
-    return tiles
+        yield around_face(drawn, truth)
 
 
 def around_face(

@@ -130,13 +130,19 @@ def build_average(model: nn.Module, decay: float) -> AveragedModel | None:
     if not decay:
         return None
 
-    def blend(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
-        if not averaged.is_floating_point():
-            return current
-        n = float(count)
-        return averaged.lerp(current, 1 - min(decay, (1 + n) / (10 + n)))
+    def blend(
+        averaged: tuple[Tensor, ...] | list[Tensor],
+        current: tuple[Tensor, ...] | list[Tensor],
+        count: Tensor | int,
+    ) -> None:
+        # All on the device: a number brought to the CPU would make it wait at every step.
+        n = torch.as_tensor(count)
+        share = 1 - ((1 + n) / (10 + n)).clamp_max(decay)
+        for average, value in zip(averaged, current, strict=True):
+            floating = average.is_floating_point()
+            average.copy_(average.lerp(value, share.to(average.dtype)) if floating else value)
 
-    averaged = AveragedModel(model, avg_fn=blend, use_buffers=True)
+    averaged = AveragedModel(model, multi_avg_fn=blend, use_buffers=True)
     return averaged.requires_grad_(requires_grad=False).eval()
 
 

@@ -228,7 +228,6 @@ class _StepFunction:
     def __call__(self, state: PhaseState) -> tuple[float, Tensor]:
         """Do the next step; returns its learning rate and its loss, still on the device."""
         job, settings, accelerator = self.job, self.job.recipe.training, self.job.accelerator
-        started = time.perf_counter()
         rate = rate_at(state.step, job.n_steps, job.phase.rate, settings)
         for group in state.optimiser.param_groups:
             group["lr"] = rate
@@ -248,7 +247,6 @@ class _StepFunction:
         if state.average is not None:
             state.average.update_parameters(self.model)
         state.step += 1
-        state.seconds += time.perf_counter() - started
         return rate, loss.detach()
 
 
@@ -261,7 +259,7 @@ class _Logs:
         self.mean_loss = float("nan")
         self.images_per_s = float("nan")
         self.counted_from = step
-        self.started = self.saved = time.monotonic()
+        self.started = self.saved = self.counted_upto = time.monotonic()
         self.losses = self.validation = None
         if job.accelerator.is_main_process:
             job.folder.path.mkdir(parents=True, exist_ok=True)
@@ -285,6 +283,8 @@ class _Logs:
         """
         stacked = torch.stack([loss for _, _, loss in self.pending]).float()
         values = self.job.accelerator.reduce(stacked, reduction="mean").tolist()
+        now = time.monotonic()  # the device has done all steps up to here
+        state.seconds, self.counted_upto = state.seconds + now - self.counted_upto, now
         rows = [
             (step, f"{rate:.6g}", f"{value:.9g}")
             for (step, rate, _), value in zip(self.pending, values, strict=True)
@@ -308,11 +308,12 @@ class _Logs:
         overdue = time.monotonic() - self.saved > self.job.recipe.training.save_seconds
         if self.job.accelerator.is_main_process and (now or overdue):
             state.save(self.job.folder.resume)
-            self.saved = time.monotonic()
+            self.saved = self.counted_upto = time.monotonic()
 
     def restart_clock(self, step: int) -> None:
-        """Count images per second anew from a step."""
+        """Count images per second anew from a step; the time since the last step does not count."""
         self.counted_from, self.started = step, time.monotonic()
+        self.counted_upto = self.started
 
 
 def _non_finite(folder: PhaseFolder, step: int, text: str) -> str:

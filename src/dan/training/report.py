@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -20,6 +20,9 @@ from rich.progress import (
 
 from dan.training.run import read_csv
 from dan.training.validation import ValidationFigures
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 
 @dataclass(frozen=True)
@@ -84,13 +87,10 @@ class TrainingReport:
             disable=not is_main,
         )
         self._task: TaskID | None = None
-        self._writer: object = None
+        self._first_step = 0
+        self._writers: dict[str, SummaryWriter] = {}
 
     def __enter__(self) -> Self:
-        if self.is_main and self.tensorboard_dir is not None:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._writer = SummaryWriter(str(self.tensorboard_dir))
         self._progress.start()
         return self
 
@@ -101,8 +101,8 @@ class TrainingReport:
         trace: TracebackType | None,
     ) -> None:
         self._progress.stop()
-        if self._writer is not None:
-            self._writer.close()  # type: ignore[attr-defined]
+        for writer in self._writers.values():
+            writer.close()
 
     def say(self, text: str) -> None:
         """One line above the progress bar."""
@@ -114,6 +114,7 @@ class TrainingReport:
         if self._task is not None:
             self._progress.remove_task(self._task)
         self._task = self._progress.add_task(name, completed=done, total=total, figures="")
+        self._first_step = done
 
     def advance(self) -> None:
         """One more of what :meth:`begin` announced."""
@@ -126,9 +127,7 @@ class TrainingReport:
             self._progress.update(
                 self._task, completed=step, figures=f"loss {loss:.4f}  {images_per_s:.0f} images/s"
             )
-        self._scalars(
-            {f"{name}/loss": loss, f"{name}/rate": rate, f"{name}/images_per_s": images_per_s}, step
-        )
+        self._scalars(name, {"loss": loss, "rate": rate, "images_per_s": images_per_s}, step)
 
     def validated(self, report: ValidationReport) -> None:
         """Figures of a validation."""
@@ -136,14 +135,21 @@ class TrainingReport:
             "validation_error_percent": report.figures.error_percent[-1],
             "validation_loss": report.figures.loss,
         }
-        tagged = {f"{report.phase}/{name}": value for name, value in figures.items()}
-        self._scalars(tagged, report.step)
+        self._scalars(report.phase, figures, report.step)
         self.say(str(report))
 
-    def _scalars(self, values: dict[str, float], step: int) -> None:
-        if self._writer is not None:
-            for tag, value in values.items():
-                self._writer.add_scalar(tag, value, step)  # type: ignore[attr-defined]
+    def _scalars(self, phase: str, values: dict[str, float], step: int) -> None:
+        if not self.is_main or self.tensorboard_dir is None:
+            return
+        if phase not in self._writers:
+            from torch.utils.tensorboard import SummaryWriter
+
+            # What a killed run wrote of later steps is about to be computed again.
+            folder = str(self.tensorboard_dir / phase)
+            writer = SummaryWriter(folder, purge_step=self._first_step + 1)
+            self._writers[phase] = writer
+        for tag, value in values.items():
+            self._writers[phase].add_scalar(tag, value, step)
 
 
 def plot_curves(run_dir: Path, phases: list[str]) -> Path | None:
