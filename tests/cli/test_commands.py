@@ -125,7 +125,7 @@ def test_prepare_names_bad_images_and_says_so_in_the_exit_code(tmp_path, capsys)
     assert dan("prepare", tmp_path / "faces", "-o", tmp_path / "faces.npz") == 1
     printed = capsys.readouterr()
     assert "drawn_0001.png" in printed.err
-    assert "3 faces of 4 images" in printed.out
+    assert "3 faces of 4 annotated" in printed.out
 
 
 def test_info_of_presets_and_models(world, capsys):

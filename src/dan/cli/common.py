@@ -40,6 +40,31 @@ ImportedOption = Annotated[
 StagesOption = Annotated[
     int | None, typer.Option(min=1, help="Take the first stages only; default all.")
 ]
+SourceArgument = Annotated[
+    Path,
+    typer.Argument(
+        help="Annotations: a folder of images with a .pts, .ptv or .ljson file beside each, or a "
+        "file of COCO, dlib, WFLW, HRNet or YouTube Faces."
+    ),
+]
+KindOption = Annotated[
+    str | None,
+    typer.Option(
+        "--kind",
+        help="What DATA is, where its name does not tell: pts, ptv, ljson, coco, dlib, wflw, "
+        "hrnet, youtube or theano.",
+    ),
+]
+ImagesOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder that the image names start from; default: where DATA lies."),
+]
+FirstPixelOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0, max=1, help="What .pts files (default 1) and HRNet tables (default 0) count from."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 

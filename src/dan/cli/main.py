@@ -12,6 +12,7 @@ import typer
 import dan
 from dan.cli import (
     align,
+    data,
     demo,
     evaluate,
     export,
@@ -61,6 +62,7 @@ app.command("align")(align.align)
 app.command("track")(track.track)
 app.command("export")(export.export)
 app.command("tour")(tour.tour)
+app.add_typer(data.app, name="data")
 app.command("merge")(merge.merge)
 app.command("prepare")(prepare.prepare)
 app.command("train")(train.train)

@@ -7,17 +7,26 @@ from typing import Annotated
 
 import typer
 
-from dan.cli.common import console, progress_bar, tell_skipped
+from dan.cli.common import (
+    FirstPixelOption,
+    ImagesOption,
+    KindOption,
+    SourceArgument,
+    console,
+    progress_bar,
+    tell_skipped,
+)
 
 
 def prepare(
-    data: Annotated[
-        Path, typer.Argument(help="Folder of images with a .pts file beside each, at any depth.")
-    ],
+    data: SourceArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="The face pack to write.")] = Path(
         "faces.npz"
     ),
     *,
+    kind: KindOption = None,
+    images: ImagesOption = None,
+    first_pixel: FirstPixelOption = None,
     landmarks: Annotated[int, typer.Option(help="Points a face.")] = 68,
     mirror_file: Annotated[
         Path | None, typer.Option(help="Flip partners of a scheme other than face68.")
@@ -37,17 +46,17 @@ def prepare(
     from dan.schemes import load_mirror, scheme_of
 
     scheme = load_mirror(mirror_file, landmarks) if mirror_file else scheme_of(landmarks)
-    images = find_annotated(data)
+    faces = find_annotated(data, kind, images=images, first_pixel=first_pixel)
     if not all_folders:
-        images = training_part(images)
-        if not images:
+        faces = training_part(faces)
+        if not faces:
             raise DataError(f"{data}: expected training faces, found test folders only")
     options = PackOptions(face_size=face_size, size=size)
-    with progress_bar("cutting out faces", len(images)) as on_face:
-        pack, skipped = pack_faces(images, scheme, options, on_face)
+    with progress_bar("cutting out faces", len(faces)) as on_face:
+        pack, skipped = pack_faces(faces, scheme, options, on_face)
     save_pack(out, pack, options.jpeg_quality)
     tell_skipped(skipped)
     megabytes = out.stat().st_size / 2**20
-    console.print(f"{len(pack.names)} faces of {len(images)} images, {megabytes:.1f} MiB: {out}")
+    console.print(f"{len(pack.names)} faces of {len(faces)} annotated, {megabytes:.1f} MiB: {out}")
     if skipped:
         raise typer.Exit(1)

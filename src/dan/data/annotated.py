@@ -1,14 +1,18 @@
-"""Folders of images with a ``.pts`` file beside each, as 300-W is released."""
+"""Annotated images, one face each: of 300-W's release, or of annotations of any other kind."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from dan.data.kinds import kind_of, load_annotations
 from dan.errors import DataError
+from dan.formats import AnnotationSet, load_pts
 from dan.images import IMAGE_SUFFIXES
-from dan.types import FilePath
+from dan.schemes import LandmarkScheme
+from dan.types import FilePath, FloatArray
 
 TEST_FOLDER_NAMES = {"testset", "ibug", "300W"}
 """Folders of the 300-W release that no training may see."""
@@ -16,36 +20,114 @@ TEST_FOLDER_NAMES = {"testset", "ibug", "300W"}
 
 @dataclass(frozen=True)
 class AnnotatedImage:
-    """One image and its annotation.
+    """One image and the landmarks of one face in it.
 
     Attributes:
         name: unique in the data set: the path below the data set's root, without suffix.
         image_path: the picture.
-        points_path: the ``.pts`` file.
+        points_path: the ``.pts`` file, or the file that holds all annotations.
+        points: (N, 2) landmarks where they were read already; None: they lie in ``points_path``.
+        first_pixel: what ``points_path`` counts from.
     """
 
     name: str
     image_path: Path
     points_path: Path
+    points: FloatArray | None = None
+    first_pixel: int = 1
+
+    def load_points(self) -> FloatArray:
+        """(N, 2) landmarks, pixels of the image.
+
+        Raises:
+            FormatError: naming the file, if it is missing or damaged.
+        """
+        if self.points is not None:
+            return self.points
+        return load_pts(self.points_path, self.first_pixel)
 
 
-def find_annotated(root: FilePath) -> list[AnnotatedImage]:
-    """Every image below ``root``, at any depth, that has a ``.pts`` file beside it, by name.
+def find_annotated(
+    source: FilePath,
+    kind: str | None = None,
+    *,
+    images: FilePath | None = None,
+    first_pixel: int | None = None,
+    scheme: LandmarkScheme | None = None,
+) -> list[AnnotatedImage]:
+    """Every annotated face of a source, by name.
+
+    Of a folder of ``.pts`` files, at any depth, those are taken that lie beside an image; they are
+    read later, one by one. All other kinds are read now; faces that are marked to be ignored, or
+    that lack a point, are passed over.
+
+    Args:
+        source: a folder or a file; see :mod:`dan.data.kinds`.
+        kind: its kind; None guesses.
+        images: folder that the image names start from; default: the folder of the source.
+        first_pixel: what the files count from; None: what their kind usually does.
+        scheme: what the points are.
 
     Raises:
-        DataError: if the folder is missing or holds none.
+        DataError: if the source is missing or holds none.
+        FormatError: naming the file, if one of many faces is damaged.
     """
-    root = Path(root)
-    if not root.is_dir():
-        raise DataError(f"{root}: expected a folder of images, found none")
+    source = Path(source)
+    if not source.exists():
+        raise DataError(f"{source}: expected a folder of images, found none")
+    chosen = kind_of(source, kind)
+    if chosen.name == "pts":
+        found = _beside_images(source, 1 if first_pixel is None else first_pixel)
+    else:
+        faces = load_annotations(source, kind, first_pixel=first_pixel, scheme=scheme)
+        root = images or (source if source.is_dir() else source.parent)
+        found = faces_of(faces, source, root)
+    if not found:
+        raise DataError(f"{source}: expected {chosen.title}, found no annotated face")
+    return sorted(found, key=lambda image: image.name)
+
+
+def _beside_images(root: Path, first_pixel: int) -> list[AnnotatedImage]:
     found = [
-        AnnotatedImage(path.relative_to(root).with_suffix("").as_posix(), path, points)
+        AnnotatedImage(
+            path.relative_to(root).with_suffix("").as_posix(),
+            path,
+            points,
+            first_pixel=first_pixel,
+        )
         for path in root.rglob("*")
         if path.suffix.lower() in IMAGE_SUFFIXES and (points := path.with_suffix(".pts")).is_file()
     ]
     if not found:
         raise DataError(f"{root}: expected images with a .pts file beside each, found none")
-    return sorted(found, key=lambda image: image.name)
+    return found
+
+
+def faces_of(annotations: AnnotationSet, source: Path, root: FilePath) -> list[AnnotatedImage]:
+    """The whole faces of a set; the second one of an image is called ``NAME#2``.
+
+    Args:
+        annotations: faces.
+        source: the file that they come from, for messages.
+        root: folder that the image names start from.
+
+    Raises:
+        DataError: if the name of an image leads out of ``root``.
+    """
+    paths = annotations.image_paths(root)
+    stems = [Path(name).with_suffix("").as_posix() for name in annotations.image_names]
+    images_of = Counter(stems)
+    whole = annotations.known.all(axis=1) & ~annotations.ignore
+    seen: dict[int, int] = {}
+    found = []
+    for face, place in enumerate(annotations.image_index.tolist()):
+        if not whole[face]:
+            continue
+        seen[place] = seen.get(place, 0) + 1
+        name = stems[place] if images_of[stems[place]] == 1 else annotations.image_names[place]
+        name += f"#{seen[place]}" if seen[place] > 1 else ""
+        found.append(AnnotatedImage(name, paths[place], source, annotations.points[face]))
+    return found
 
 
 def training_part(images: Iterable[AnnotatedImage]) -> list[AnnotatedImage]:

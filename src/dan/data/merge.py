@@ -9,6 +9,7 @@ from pathlib import Path
 from dan.data.annotated import AnnotatedImage
 from dan.errors import DataError
 from dan.files import building_folder
+from dan.formats import save_pts
 
 
 def merge_images(
@@ -26,5 +27,8 @@ def merge_images(
     with building_folder(out) as folder:
         for image, name in zip(images, names, strict=True):
             shutil.copyfile(image.image_path, folder / f"{name}{image.image_path.suffix.lower()}")
-            shutil.copyfile(image.points_path, folder / f"{name}.pts")
+            if image.points is None and image.first_pixel == 1:
+                shutil.copyfile(image.points_path, folder / f"{name}.pts")
+            else:
+                save_pts(folder / f"{name}.pts", image.load_points())
             on_face()

@@ -22,7 +22,6 @@ from dan.cropping import crop_from_box, extract_crop
 from dan.data.annotated import AnnotatedImage
 from dan.errors import ConfigError, DanError, DataError
 from dan.files import replacing
-from dan.formats import load_pts
 from dan.geometry import Similarity, box_centre, box_of_points, box_size_wh, warp_image
 from dan.images import read_grey
 from dan.schemes import LandmarkScheme
@@ -138,7 +137,7 @@ def pack_faces(
 def _cut_face(
     image: AnnotatedImage, scheme: LandmarkScheme, options: PackOptions
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
-    points = load_pts(image.points_path)
+    points = image.load_points()
     if len(points) != scheme.n_landmarks:
         raise DataError(
             f"{image.points_path}: expected {scheme.n_landmarks} points, got {len(points)}"

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from dan.cropping import crop_from_box, extract_crop
 from dan.data.annotated import AnnotatedImage
 from dan.errors import DataError
-from dan.formats import load_boxes, load_pts
+from dan.formats import load_boxes
 from dan.geometry import Similarity, box_of_points
 from dan.images import read_grey
 from dan.schemes import LandmarkScheme
@@ -121,7 +121,7 @@ def predict_annotated(
 
 
 def _load_truth(image: AnnotatedImage, n_landmarks: int) -> Points:
-    points = load_pts(image.points_path)
+    points = image.load_points()
     if len(points) != n_landmarks:
         raise DataError(
             f"{image.points_path}: expected {n_landmarks} points as the model, got {len(points)}"

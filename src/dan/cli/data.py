@@ -1,0 +1,321 @@
+"""``dan data``: data sets looked at, checked, cut in two and carried from one form to another."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dan.cli.common import (
+    FirstPixelOption,
+    ImagesOption,
+    JsonOption,
+    KindOption,
+    SourceArgument,
+    console,
+    error_console,
+    progress_bar,
+)
+from dan.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from dan.data.kinds import Kind
+    from dan.formats import AnnotationSet
+    from dan.inspection.check import Source
+
+app = typer.Typer(
+    help="Check, convert, split, count and show annotated data.", no_args_is_help=True
+)
+
+OutArgument = Annotated[
+    Path, typer.Argument(help="What to write: a folder, or a file whose suffix says its kind.")
+]
+ToOption = Annotated[
+    str | None, typer.Option("--to", help="Kind of what is written, where its name does not tell.")
+]
+
+
+def _load(
+    data: Path, kind: str | None, images: Path | None, first_pixel: int | None
+) -> tuple[AnnotationSet, Path]:
+    """The faces, and the folder that their image names start from."""
+    from dan.data.kinds import load_annotations
+
+    faces = load_annotations(data, kind, first_pixel=first_pixel)
+    return faces, images or (data if data.is_dir() else data.parent)
+
+
+def _source(
+    data: Path, kind: str | None, images: Path | None = None, first_pixel: int | None = None
+) -> Source:
+    from dan.data.kinds import kind_of
+    from dan.inspection.check import Source
+
+    faces, root = _load(data, kind, images, first_pixel)
+    beside = kind_of(data, kind).name == "pts"
+    return Source(str(data), faces, root, lists_all=beside)
+
+
+@app.command()
+def check(
+    data: Annotated[
+        list[Path],
+        typer.Argument(help="One or more sources; pictures are compared across all of them."),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="A page (.html) of all suspects.")
+    ] = None,
+    *,
+    kind: KindOption = None,
+    images: ImagesOption = None,
+    first_pixel: FirstPixelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Look for faults: pictures twice or unreadable, points outside, collapsed or mirrored shapes.
+
+    Exit code 1 where there is a suspect.
+    """
+    from rich.table import Table
+
+    from dan.files import write_text
+    from dan.inspection.check import check_sources
+    from dan.inspection.sheet import render_suspects
+
+    if out is not None and out.suffix != ".html":
+        raise ConfigError(f"{out}: expected a name that ends in .html")
+    sources = [_source(path, kind, images, first_pixel) for path in data]
+    with progress_bar(
+        "looking", sum(len(source.annotations.image_names) for source in sources)
+    ) as on_image:
+        suspects = check_sources(sources, on_image)
+    if out is not None:
+        with progress_bar("drawing suspects", len(suspects)) as on_suspect:
+            page = render_suspects(
+                {source.name: source for source in sources}, suspects, on_suspect
+            )
+        write_text(out, page)
+    if as_json:
+        print(json.dumps([asdict(suspect) for suspect in suspects], indent=1))
+    else:
+        table = Table("fault", "source", "suspects", "the first")
+        counts = Counter((suspect.fault, suspect.source) for suspect in suspects)
+        for (fault, source), count in counts.most_common():
+            first = next(s for s in suspects if (s.fault, s.source) == (fault, source))
+            table.add_row(fault, source, str(count), f"{first.image}: {first.detail}")
+        if suspects:
+            console.print(table)
+        n_faces = sum(len(source.annotations) for source in sources)
+        console.print(f"{n_faces} faces, {len(suspects)} suspects")
+    if out is not None:
+        error_console.print(f"written: {out}")
+    if suspects:
+        raise typer.Exit(1)
+
+
+@app.command()
+def convert(
+    data: SourceArgument,
+    out: OutArgument,
+    *,
+    kind: KindOption = None,
+    to: ToOption = None,
+    images: ImagesOption = None,
+    first_pixel: FirstPixelOption = None,
+) -> None:
+    """Write annotations in another form, and say what it cannot hold.
+
+    Image names stay as they are. A folder of .pts or the like gets copies of the images, as
+    annotations lie beside them there.
+    """
+    from dan.data.kinds import kind_of
+
+    target = kind_of(out, to, must_exist=False)
+    faces, root = _load(data, kind, images, first_pixel)
+    _write(out, target, faces, root)
+    console.print(f"{len(faces)} faces of {len(faces.image_names)} images: {out}")
+
+
+def _write(out: Path, target: Kind, faces: AnnotationSet, root: Path) -> None:
+    """Write annotations, and copies of their images where they have to lie beside them."""
+    from dan.data.kinds import losses, save_annotations
+    from dan.files import building_folder
+
+    for what in losses(faces, target):
+        error_console.print(f"not kept in {target.title}: {what}")
+    if not target.is_folder:
+        if out.is_dir():
+            raise ConfigError(f"{out}: expected a file to write, got a folder")
+        save_annotations(out, faces, target.name)
+        return
+    used = sorted(set(faces.image_index.tolist()))
+    paths = faces.image_paths(root)
+    missing = next((paths[place] for place in used if not paths[place].is_file()), None)
+    if missing is not None:
+        raise DataError(f"{missing}: expected an image to lay the annotations beside, found none")
+    with building_folder(out) as folder, progress_bar("copying images", len(used)) as on_image:
+        for place in used:
+            copy = folder / faces.image_names[place]
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(paths[place], copy)
+            on_image()
+        save_annotations(folder, faces, target.name)
+
+
+@app.command()
+def split(
+    data: SourceArgument,
+    kept: Annotated[Path, typer.Argument(help="What to write the larger part to.")],
+    held_out: Annotated[Path, typer.Argument(help="What to write the part held out to.")],
+    *,
+    every: Annotated[
+        int | None, typer.Option(help="Hold out each so many-th image by sorted name.")
+    ] = None,
+    share: Annotated[
+        float | None, typer.Option(help="Or hold out this share of them, drawn at random.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of that draw.")] = 1,
+    kind: KindOption = None,
+    to: ToOption = None,
+    images: ImagesOption = None,
+    first_pixel: FirstPixelOption = None,
+) -> None:
+    """Cut a data set in two; pictures that look the same stay on one side."""
+    from dan.data.kinds import kind_of
+    from dan.data.splitting import select_images, split_images
+    from dan.inspection.check import twins_of
+
+    targets = [kind_of(path, to, must_exist=False) for path in (kept, held_out)]
+    if every is None and share is None:
+        every = 10
+    faces, root = _load(data, kind, images, first_pixel)
+    with progress_bar("looking", len(faces.image_names)) as on_image:
+        twins = twins_of(faces.image_paths(root), on_image)
+    chosen = split_images(faces.image_names, twins, every=every, share=share, seed=seed)
+    for path, target, wanted in zip((kept, held_out), targets, (~chosen, chosen), strict=True):
+        part = select_images(faces, wanted)
+        _write(path, target, part, root)
+        console.print(f"{len(part)} faces of {len(part.image_names)} images: {path}")
+
+
+@app.command()
+def stats(
+    data: SourceArgument,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="A picture (.png) of histograms and mean shape."),
+    ] = None,
+    *,
+    kind: KindOption = None,
+    first_pixel: FirstPixelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Count faces; tell their sizes and how they are turned."""
+    from rich.table import Table
+
+    from dan.inspection.statistics import PERCENTILES, Statistics, plot_statistics
+
+    if out is not None and out.suffix != ".png":
+        raise ConfigError(f"{out}: expected a name that ends in .png")
+    figures = Statistics.of(_load(data, kind, None, first_pixel)[0])
+    values = figures.to_dict()
+    if as_json:
+        print(json.dumps(values, indent=1))
+    else:
+        console.print(
+            f"{figures.n_faces} faces of {figures.n_landmarks} landmarks ({figures.scheme}) in "
+            f"{figures.n_images} images; {figures.n_ignored} ignored, {figures.n_whole} whole"
+        )
+        table = Table("percentile", *map(str, PERCENTILES))
+        for title in figures.distributions():
+            table.add_row(title, *(f"{value:g}" for value in values[title]))  # type: ignore[attr-defined]
+        console.print(table)
+    if out is not None:
+        if plot_statistics(out, figures) is None:
+            raise ConfigError("this picture needs matplotlib: pip install '.[plot]'")
+        error_console.print(f"written: {out}")
+
+
+@app.command()
+def show(
+    data: SourceArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The picture (.png) to write.")] = Path(
+        "faces.png"
+    ),
+    *,
+    count: Annotated[int, typer.Option(min=1, help="Faces, drawn at random.")] = 40,
+    columns: Annotated[int, typer.Option(min=1, help="Faces in a row.")] = 8,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 1,
+    kind: KindOption = None,
+    images: ImagesOption = None,
+    first_pixel: FirstPixelOption = None,
+) -> None:
+    """Draw some annotated faces on one sheet."""
+    import numpy as np
+
+    from dan.draw import contact_sheet
+    from dan.images import write_png
+    from dan.inspection.sheet import TILE, draw_annotated
+
+    if out.suffix != ".png":
+        raise ConfigError(f"{out}: expected a name that ends in .png")
+    source = _source(data, kind, images, first_pixel)
+    faces = source.annotations
+    drawable = np.flatnonzero(faces.known.any(axis=1))
+    if not len(drawable):
+        raise DataError(f"{data}: expected at least one annotated face, found none")
+    order = np.random.default_rng(seed).permutation(drawable)[:count]
+    chosen = sorted(order.tolist())
+    with progress_bar("drawing", len(chosen)) as on_face:
+        tiles = []
+        for face in chosen:
+            tiles.append(draw_annotated(source, face))
+            on_face()
+    labels = [Path(faces.face_names[face]).name for face in chosen]
+    write_png(out, contact_sheet(tiles, min(columns, len(tiles)), TILE, labels))
+    console.print(f"{len(tiles)} of {len(faces)} faces: {out}")
+
+
+@app.command("300w")
+def release_300w(
+    root: Annotated[Path, typer.Argument(help="Folder that 300-W was unpacked into.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Recognise the folders of 300-W, and name what is missing. Exit code 1 if something is."""
+    from rich.table import Table
+
+    from dan.data.release_300w import PARTS, SETS, find_release
+
+    parts = find_release(root)
+    if as_json:
+        print(
+            json.dumps([asdict(part) | {"n_missing": part.n_missing} for part in parts], indent=1)
+        )
+    else:
+        table = Table("set", "part", "faces", "of", "missing", "found in")
+        for name, total in SETS.items():
+            own = [part for part in parts if PARTS[part.part][0] == name]
+            for part in own:
+                row = [part.n_faces, PARTS[part.part][1], part.n_missing]
+                where = ", ".join(part.folders) or "not there"
+                table.add_row(name, part.part, *map(str, row), where)
+            found = sum(part.n_faces for part in own)
+            table.add_row(name, "all", str(found), str(total), str(max(total - found, 0)), "")
+            table.add_section()
+        console.print(table)
+    for part in parts:
+        for path in part.without_points:
+            error_console.print(f"{path}: an image without its .pts file")
+        for path in part.without_image:
+            error_console.print(f"{path}: points without their image")
+    if not as_json:
+        console.print(
+            f"next: dan prepare {root} -o faces.npz, then dan train; test folders stay out"
+        )
+    if any(part.n_missing or part.without_points or part.without_image for part in parts):
+        raise typer.Exit(1)

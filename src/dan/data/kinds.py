@@ -1,0 +1,240 @@
+"""Annotations of any kind behind one door: folders of ``.pts`` files, files of many faces.
+
+A kind is guessed from what lies there; where that is not enough, the caller names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dan.data.folders import SUFFIXES, load_folder, save_folder
+from dan.errors import ConfigError, DataError, FormatError
+from dan.files import read_bytes
+from dan.formats import (
+    HIDDEN,
+    AnnotationSet,
+    load_coco,
+    load_dlib_xml,
+    load_hrnet_csv,
+    load_theano_npz,
+    load_wflw,
+    load_youtube_csv,
+    save_coco,
+    save_dlib_xml,
+    save_hrnet_csv,
+    save_wflw,
+    save_youtube_csv,
+)
+from dan.schemes import LandmarkScheme
+from dan.types import FilePath
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A form in which annotations are kept.
+
+    Attributes:
+        name: by which users name it.
+        title: what it is, for messages.
+        load: path, number of the first pixel, scheme -> faces.
+        save: path, faces, number of the first pixel; None where it is never written.
+        first_pixel: what such files count from unless told otherwise; None where the form says it.
+        keeps: what it holds besides points and image names, by the words of :func:`losses`.
+    """
+
+    name: str
+    title: str
+    load: Callable[[Path, int, LandmarkScheme | None], AnnotationSet]
+    save: Callable[[Path, AnnotationSet, int], None] | None
+    first_pixel: int | None = None
+    keeps: frozenset[str] = frozenset()
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether annotations lie beside the images, a file each."""
+        return f".{self.name}" in SUFFIXES
+
+
+def _folder(suffix: str) -> Kind:
+    return Kind(
+        suffix.lstrip("."),
+        f"a folder of images with a {suffix} file beside each",
+        lambda path, first, scheme: load_folder(path, suffix, first_pixel=first, scheme=scheme),
+        lambda path, faces, first: save_folder(path, faces, suffix, first_pixel=first),
+        1 if suffix == ".pts" else None,
+        frozenset({"several faces an image", "unknown points"} if suffix == ".ljson" else ()),
+    )
+
+
+_MANY = frozenset({"several faces an image", "unknown points"})
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        *map(_folder, SUFFIXES),
+        Kind(
+            "coco",
+            "COCO keypoints (.json)",
+            lambda path, _, scheme: load_coco(path, scheme=scheme),
+            lambda path, faces, _: save_coco(path, faces),
+            keeps=_MANY
+            | {"occluded points", "boxes", "image sizes", "ignored faces", "attributes"}
+            | {"images without faces"},
+        ),
+        Kind(
+            "dlib",
+            "dlib's imglab (.xml)",
+            lambda path, _, scheme: load_dlib_xml(path, scheme=scheme),
+            lambda path, faces, _: save_dlib_xml(path, faces),
+            keeps=_MANY | {"boxes", "image sizes", "ignored faces", "images without faces"},
+        ),
+        Kind(
+            "wflw",
+            "WFLW (.txt)",
+            lambda path, _, scheme: load_wflw(path, scheme=scheme),
+            lambda path, faces, _: save_wflw(path, faces),
+            keeps=frozenset({"several faces an image", "boxes"}),
+        ),
+        Kind(
+            "hrnet",
+            "HRNet's 300-W table (.csv)",
+            lambda path, first, scheme: load_hrnet_csv(path, first_pixel=first, scheme=scheme),
+            lambda path, faces, first: save_hrnet_csv(path, faces, first_pixel=first),
+            0,
+            _MANY | {"boxes"},
+        ),
+        Kind(
+            "youtube",
+            "YouTube Faces' table (.csv)",
+            lambda path, _, scheme: load_youtube_csv(path, scheme=scheme),
+            lambda path, faces, _: save_youtube_csv(path, faces),
+            keeps=_MANY,
+        ),
+        Kind(
+            "theano",
+            "the Theano version's data set (.npz)",
+            lambda path, _, __: load_theano_npz(path),
+            None,
+            keeps=_MANY | {"boxes"},
+        ),
+    )
+}
+"""All kinds by name."""
+
+_BY_SUFFIX = {".json": "coco", ".xml": "dlib", ".txt": "wflw", ".csv": "hrnet", ".npz": "theano"}
+
+
+def kind_of(path: FilePath, name: str | None = None, *, must_exist: bool = True) -> Kind:
+    """The kind of a folder or file.
+
+    Args:
+        path: what is there, or what is to be written.
+        name: the user's word for it; None guesses from suffix and contents.
+        must_exist: whether something has to be there.
+
+    Raises:
+        ConfigError: if the name is unknown or nothing can be guessed.
+        DataError: if nothing is there.
+    """
+    path = Path(path)
+    if must_exist and not path.exists():
+        raise DataError(f"{path}: expected annotations, found nothing there")
+    if name is not None:
+        if name not in KINDS:
+            raise ConfigError(f"kind: expected one of {', '.join(KINDS)}, got {name}")
+        return KINDS[name]
+    if path.is_dir() or (not must_exist and not path.suffix):
+        return KINDS[_suffix_in(path).lstrip(".")]
+    guess = _BY_SUFFIX.get(path.suffix.lower())
+    if guess is None:
+        raise ConfigError(
+            f"{path}: expected a folder, or a file that ends in {', '.join(_BY_SUFFIX)}; "
+            f"or name its kind: {', '.join(KINDS)}"
+        )
+    if guess == "hrnet" and must_exist and read_bytes(path)[:6] == b"image,":
+        guess = "youtube"
+    return KINDS[guess]
+
+
+def _suffix_in(folder: Path) -> str:
+    for suffix in SUFFIXES:
+        if next(folder.rglob(f"*{suffix}"), None) is not None:
+            return suffix
+    return SUFFIXES[0]
+
+
+def load_annotations(
+    path: FilePath,
+    kind: str | None = None,
+    *,
+    first_pixel: int | None = None,
+    scheme: LandmarkScheme | None = None,
+) -> AnnotationSet:
+    """Read annotations of any kind.
+
+    Args:
+        path: a folder or a file.
+        kind: see :func:`kind_of`.
+        first_pixel: what the files count from, 0 or 1; None: what their kind usually does.
+        scheme: what the points are.
+
+    Raises:
+        DataError: if nothing is there, or a folder holds no annotated image.
+        FormatError: naming the file, if one is damaged.
+        ConfigError: if the kind is unknown, or says itself what it counts from.
+    """
+    chosen = kind_of(path, kind)
+    return chosen.load(Path(path), _first_pixel(chosen, first_pixel), scheme)
+
+
+def save_annotations(
+    path: FilePath,
+    annotations: AnnotationSet,
+    kind: str | None = None,
+    *,
+    first_pixel: int | None = None,
+) -> None:
+    """Write annotations as the kind says; see :func:`load_annotations`.
+
+    Raises:
+        ConfigError: if the kind is unknown or never written.
+        DataError, FormatError: if it cannot hold these faces.
+    """
+    chosen = kind_of(path, kind, must_exist=False)
+    if chosen.save is None:
+        raise ConfigError(f"{path}: {chosen.title} is read, never written")
+    try:
+        chosen.save(Path(path), annotations, _first_pixel(chosen, first_pixel))
+    except (DataError, FormatError) as error:
+        text = str(error).removeprefix(f"{path}: ")
+        raise type(error)(f"{path}: {text}") from error
+
+
+def _first_pixel(kind: Kind, first_pixel: int | None) -> int:
+    if first_pixel is None:
+        return kind.first_pixel or 0
+    if kind.first_pixel is None and first_pixel != 0:
+        raise ConfigError(f"first pixel: {kind.title} counts from 0 by its own rules")
+    if first_pixel not in (0, 1):
+        raise ConfigError(f"first pixel: expected 0 or 1, got {first_pixel}")
+    return first_pixel
+
+
+def losses(annotations: AnnotationSet, kind: Kind) -> list[str]:
+    """What of these annotations a kind does not hold, in words."""
+    has = {
+        "occluded points": bool((annotations.visibility == HIDDEN).any()),
+        "boxes": bool(np.isfinite(annotations.boxes_xyxy).any()),
+        "image sizes": bool(annotations.image_sizes_wh.any()),
+        "ignored faces": bool(annotations.ignore.any()),
+        "attributes": bool(annotations.attributes),
+        "images without faces": len(np.unique(annotations.image_index))
+        < len(annotations.image_names),
+        "several faces an image": len(np.unique(annotations.image_index)) < len(annotations),
+        "unknown points": not annotations.known.all(),
+    }
+    return [what for what, present in has.items() if present and what not in kind.keeps]

@@ -1,0 +1,1 @@
+"""What annotations look like before anybody trains on them: faults, figures, pictures."""
