@@ -19,6 +19,9 @@ TILE = 200
 MARGIN = 0.35
 """Room around the face, as a share of its size."""
 
+LEAST_ROOM = 0.1
+"""Or this share of the picture's longer side, for faces that collapsed."""
+
 MOST_SHOWN = 300
 """Suspects of one kind of fault that the page shows."""
 
@@ -49,7 +52,7 @@ def draw_annotated(source: Source, face: int) -> ColourImage:
 
 def _around(picture: ColourImage, points: np.ndarray) -> ColourImage:
     low, high = points.min(axis=0), points.max(axis=0)
-    room = MARGIN * max(float((high - low).max()), 8.0)
+    room = max(MARGIN * float((high - low).max()), LEAST_ROOM * max(picture.shape[:2]))
     limits = np.array(picture.shape[1::-1])
     x0, y0 = np.clip(np.floor(low - room), 0, np.maximum(limits - 8, 0)).astype(int)
     x1, y1 = np.clip(np.ceil(high + room), [x0 + 8, y0 + 8], limits).astype(int)
