@@ -48,9 +48,9 @@ which a shape is odd. 300-W's training faces: median 0.045, largest 0.121."""
 ODD_SPREAD = 4.0
 """Or this times the median of the faces at hand, whichever is larger."""
 
-ORDER_SHARE = 0.5
-"""An odd shape has its points in a wrong order if its points lie this much nearer to some point of
-the mean shape than to their own."""
+ORDER_SHARE = 0.3
+"""An odd shape has its points in a wrong order if, order aside, it lies this much nearer to the
+mean shape."""
 
 FEWEST_SHAPES = 10
 """With fewer faces there is no mean shape to compare with."""
@@ -246,10 +246,10 @@ def _distance(shape: Points, mean_shape: Points) -> float:
 
 
 def _distance_to_any(shape: Points, mean_shape: Points) -> float:
-    """The same without regard to the order: box upon box, to the nearest point of the mean."""
+    """The same without regard to the order: box upon box, each point to the other's nearest."""
     moved = []
     for points in (shape, mean_shape):
         box = box_of_points(points)
         moved.append((points - box[:2]) / box_size_wh(box))
     apart = np.linalg.norm(moved[0][:, None] - moved[1][None], axis=2)
-    return float(apart.min(axis=1).mean())
+    return float(max(apart.min(axis=0).mean(), apart.min(axis=1).mean()))

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+
+from dan.data.annotated import find_annotated
+from dan.data.kinds import KINDS, kind_of, load_annotations, losses, save_annotations
+from dan.data.synthetic import write_synthetic_faces
+from dan.errors import ConfigError, DataError
+from dan.formats import AnnotationSet, load_pts
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """A folder of five drawn faces with .pts files, test folder and all."""
+    root = tmp_path_factory.mktemp("faces")
+    write_synthetic_faces(root, 5, size=60)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("file", "kind"),
+    [
+        ("faces.json", "coco"),
+        ("faces.xml", "dlib"),
+        ("faces.txt", "wflw"),
+        ("faces.csv", "hrnet"),
+        ("folder", "pts"),
+    ],
+)
+def test_the_kind_of_what_is_to_be_written_follows_from_its_name(tmp_path, file, kind):
+    assert kind_of(tmp_path / file, must_exist=False).name == kind
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("theano", "wflw")])
+def test_every_kind_reads_back_what_it_wrote(drawn, tmp_path, kind):
+    faces = load_annotations(drawn)
+    suffix = {"coco": ".json", "dlib": ".xml", "hrnet": ".csv", "youtube": ".csv"}.get(kind, "")
+    out = tmp_path / f"faces{suffix}"
+    if KINDS[kind].is_folder:
+        for name in faces.image_names:
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            (out / name).write_bytes((drawn / name).read_bytes())
+    save_annotations(out, faces, kind)
+    assert kind_of(out).name == kind
+    back = load_annotations(out)
+    assert sorted(back.image_names) == sorted(faces.image_names)
+    order = [back.image_names.index(name) for name in faces.image_names]
+    precision = 0.51 if kind == "dlib" else 1e-3
+    np.testing.assert_allclose(back.points[order], faces.points, atol=precision)
+
+
+def test_the_first_pixel_is_the_kinds_own_unless_told(drawn, tmp_path):
+    by_one, by_zero = load_annotations(drawn), load_annotations(drawn, first_pixel=0)
+    np.testing.assert_allclose(by_zero.points - by_one.points, 1, atol=1e-4)
+    save_annotations(tmp_path / "faces.csv", by_one, first_pixel=1)
+    np.testing.assert_allclose(
+        load_annotations(tmp_path / "faces.csv", first_pixel=1).points, by_one.points, atol=1e-3
+    )
+    with pytest.raises(ConfigError, match="COCO keypoints .* counts from 0 by its own rules"):
+        save_annotations(tmp_path / "faces.json", by_one, first_pixel=1)
+
+
+def test_what_a_kind_cannot_hold_is_named():
+    faces = AnnotationSet.build(
+        ["a.jpg", "nobody.jpg"],
+        [0, 0],
+        [[[1, 2], [3, 4]], [[1, 2], [np.nan, np.nan]]],
+        boxes_xyxy=[[0, 0, 5, 5]] * 2,
+        ignore=[False, True],
+    )
+    assert losses(faces, KINDS["coco"]) == []
+    assert losses(faces, KINDS["youtube"]) == ["boxes", "ignored faces", "images without faces"]
+    assert "several faces an image" in losses(faces, KINDS["pts"])
+    assert "unknown points" in losses(faces, KINDS["pts"])
+
+
+def test_refusals_are_plain(tmp_path):
+    with pytest.raises(DataError, match="none.json: expected annotations, found nothing there"):
+        load_annotations(tmp_path / "none.json")
+    (tmp_path / "faces.doc").write_text("")
+    with pytest.raises(ConfigError, match=r"faces.doc: expected a folder, or a file that ends in"):
+        load_annotations(tmp_path / "faces.doc")
+    with pytest.raises(ConfigError, match="kind: expected one of pts, .* got word"):
+        load_annotations(tmp_path / "faces.doc", "word")
+    with pytest.raises(ConfigError, match="is read, never written"):
+        save_annotations(tmp_path / "faces.npz", AnnotationSet.empty(3))
+
+
+def test_annotated_images_come_from_any_kind(drawn, tmp_path):
+    by_folder = find_annotated(drawn)
+    save_annotations(tmp_path / "faces.json", load_annotations(drawn))
+    by_file = find_annotated(tmp_path / "faces.json", images=drawn)
+    assert [image.name for image in by_file] == [image.name for image in by_folder]
+    assert [image.image_path for image in by_file] == [image.image_path for image in by_folder]
+    for ours, theirs in zip(by_file, by_folder, strict=True):
+        np.testing.assert_allclose(ours.load_points(), load_pts(theirs.points_path), atol=1e-3)
+
+
+def test_faces_that_are_ignored_or_not_whole_are_passed_over_and_others_numbered(tmp_path):
+    points = np.arange(8.0).reshape(1, 4, 2).repeat(4, axis=0)
+    points[3, 1] = np.nan
+    faces = AnnotationSet.build(
+        ["a.jpg", "b.jpg", "b.png"], [0, 0, 1, 2], points, ignore=[False] * 4
+    )
+    save_annotations(tmp_path / "faces.json", faces)
+    assert [image.name for image in find_annotated(tmp_path / "faces.json")] == [
+        "a",
+        "a#2",
+        "b.jpg",
+    ]

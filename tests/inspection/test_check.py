@@ -1,0 +1,132 @@
+"""Each kind of fault, planted and found; nothing is found where nothing is planted."""
+
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+from dan.data.kinds import load_annotations
+from dan.data.synthetic import write_synthetic_faces
+from dan.formats import AnnotationSet, load_pts, save_pts
+from dan.images import read_rgb, write_png
+from dan.inspection.check import Source, check_sources, twins_of
+from dan.inspection.sheet import draw_annotated, render_suspects
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_synthetic_faces(tmp_path / "faces", 24, size=120)
+    return tmp_path / "faces"
+
+
+def source(folder, name="faces"):
+    return Source(name, load_annotations(folder), folder, lists_all=True)
+
+
+def found(folder):
+    return {(suspect.image, suspect.fault) for suspect in check_sources([source(folder)])}
+
+
+def first_points(folder):
+    return min(folder.rglob("*.pts"))
+
+
+def named(path, folder, suffix=".png"):
+    return path.with_suffix(suffix).relative_to(folder).as_posix()
+
+
+def test_good_faces_are_no_suspects(folder):
+    assert found(folder) == set()
+
+
+def test_real_faces_are_no_suspects_but_for_pictures_that_are_there_twice(shared_300w):
+    for part in ("afw", "helen/testset"):
+        faults = {suspect.fault for suspect in check_sources([source(shared_300w / part)])}
+        assert faults <= {"same picture"}
+
+
+def mirrored(points):
+    return points * [-1, 1] + [points[:, 0].min() + points[:, 0].max(), 0]
+
+
+@pytest.mark.parametrize(
+    ("fault", "spoil"),
+    [
+        ("collapsed", lambda points: points * 0 + 40),
+        ("collapsed", lambda points: points * [1, 0.05] + [0, 50]),
+        ("mirrored", mirrored),
+        ("wrong order", lambda points: np.random.default_rng(0).permutation(points)),
+        ("points outside", lambda points: points + [90, 0]),
+    ],
+)
+def test_spoilt_points_are_found(folder, fault, spoil):
+    path = first_points(folder)
+    save_pts(path, spoil(load_pts(path)))
+    assert found(folder) == {(named(path, folder), fault)}
+
+
+def test_a_face_unlike_all_others_is_odd(folder):
+    path = first_points(folder)
+    points = load_pts(path)
+    points[36:48] += [0, 80]
+    points[17:27] -= [0, 60]
+    save_pts(path, points)
+    assert (named(path, folder), "odd shape") in found(folder)
+
+
+def test_pictures_and_pairs(folder):
+    points = sorted(folder.rglob("*.pts"))
+    points[0].with_suffix(".png").write_bytes(b"no picture")
+    points[1].with_suffix(".png").unlink()
+    points[2].unlink()
+    assert found(folder) == {
+        (named(points[0], folder), "unreadable image"),
+        (named(points[1], folder, ".pts"), "missing image"),
+        (named(points[2], folder), "no annotation"),
+    }
+
+
+def test_an_image_that_a_file_lists_must_be_there(tmp_path):
+    faces = AnnotationSet.build(["a.png"], [0], np.zeros((1, 5, 2)))
+    (suspect, *_) = check_sources([Source("a", faces, tmp_path, lists_all=False)])
+    assert (suspect.image, suspect.fault) == ("a.png", "missing image")
+
+
+def test_the_same_picture_is_found_across_sources_copied_or_saved_anew(folder, tmp_path):
+    paths = sorted(folder.rglob("*.png"))
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(paths[0], other / "copy.png")
+    small = cv2.resize(read_rgb(paths[1]), (90, 90), interpolation=cv2.INTER_AREA)
+    write_png(other / "small.png", small)
+    for name in ("copy", "small"):
+        save_pts(other / f"{name}.pts", load_pts(paths[0].with_suffix(".pts")))
+    suspects = check_sources([source(folder), source(other, "other")])
+    told = {s.image: s.detail for s in suspects if s.fault == "same picture"}
+    assert told == {
+        "copy.png": f"the very file of {named(paths[0], folder)} of faces",
+        "small.png": f"looks like {named(paths[1], folder)} of faces",
+    }
+    assert twins_of([paths[0], other / "copy.png", paths[2]]) == [(0, 1)]
+
+
+def test_the_page_shows_each_suspect(folder):
+    path = first_points(folder)
+    save_pts(path, mirrored(load_pts(path)))
+    path.with_name("drawn_<b>.png").write_bytes(b"no picture")
+    here = source(folder)
+    suspects = check_sources([here])
+    calls = []
+    page = render_suspects({"faces": here}, suspects, lambda: calls.append(1))
+    assert len(calls) == len(suspects) == 2
+    assert page.count("<li>") == 2
+    assert page.count("data:image/png;base64,") == 1
+    assert "drawn_&lt;b&gt;.png" in page
+
+
+def test_annotated_faces_are_drawn_close_up(folder):
+    here = source(folder)
+    points = here.annotations.points[0]
+    drawn = draw_annotated(here, 0)
+    assert max(drawn.shape[:2]) < 2 * np.ptp(points, axis=0).max() + 20
