@@ -55,7 +55,7 @@ def test_the_first_pixel_is_the_kinds_own_unless_told(drawn, tmp_path):
     np.testing.assert_allclose(
         load_annotations(tmp_path / "faces.csv", first_pixel=1).points, by_one.points, atol=1e-3
     )
-    with pytest.raises(ConfigError, match="COCO keypoints .* counts from 0 by its own rules"):
+    with pytest.raises(ConfigError, match=r"COCO keypoints .* counts from 0 by its own rules"):
         save_annotations(tmp_path / "faces.json", by_one, first_pixel=1)
 
 
@@ -74,12 +74,12 @@ def test_what_a_kind_cannot_hold_is_named():
 
 
 def test_refusals_are_plain(tmp_path):
-    with pytest.raises(DataError, match="none.json: expected annotations, found nothing there"):
+    with pytest.raises(DataError, match=r"none.json: expected annotations, found nothing there"):
         load_annotations(tmp_path / "none.json")
     (tmp_path / "faces.doc").write_text("")
     with pytest.raises(ConfigError, match=r"faces.doc: expected a folder, or a file that ends in"):
         load_annotations(tmp_path / "faces.doc")
-    with pytest.raises(ConfigError, match="kind: expected one of pts, .* got word"):
+    with pytest.raises(ConfigError, match=r"kind: expected one of pts, .* got word"):
         load_annotations(tmp_path / "faces.doc", "word")
     with pytest.raises(ConfigError, match="is read, never written"):
         save_annotations(tmp_path / "faces.npz", AnnotationSet.empty(3))

@@ -57,7 +57,7 @@ def mirrored(points):
         ("collapsed", lambda points: points * [1, 0.05] + [0, 50]),
         ("mirrored", mirrored),
         ("wrong order", lambda points: np.random.default_rng(0).permutation(points)),
-        ("points outside", lambda points: points + [90, 0]),
+        ("points outside", lambda points: points + np.array([90, 0])),
     ],
 )
 def test_spoilt_points_are_found(folder, fault, spoil):

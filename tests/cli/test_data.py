@@ -1,0 +1,87 @@
+"""``dan data``: what the commands write, and their errors in one line."""
+
+import json
+
+import pytest
+
+from dan.data.kinds import load_annotations
+from dan.data.synthetic import write_synthetic_faces
+from dan.formats import save_pts
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_synthetic_faces("faces", 10, size=60)
+    return tmp_path
+
+
+def test_a_folder_gets_copies_of_the_images(dan, folder):
+    assert dan("data", "convert", "faces", "faces.json").code == 0
+    done = dan("data", "convert", "faces.json", "copied", "--images", "faces", "--to", "ljson")
+    assert done.code == 0
+    assert "10 faces of 10 images" in done.out
+    back = load_annotations("copied")
+    assert back.image_names == load_annotations("faces").image_names
+    assert all(path.is_file() for path in back.image_paths("copied"))
+
+
+def test_what_is_lost_is_said(dan, folder):
+    dan("data", "convert", "faces", "faces.xml")
+    done = dan("data", "convert", "faces.xml", "faces.csv", "--to", "youtube")
+    assert done.code == 0
+    assert "not kept in YouTube Faces' table (.csv): boxes" in done.err
+
+
+def test_suspects_give_exit_code_1_and_json(dan, folder):
+    (folder / "faces/trainset/drawn_0000.png").write_bytes(b"")
+    done = dan("data", "check", "faces", "--json")
+    assert done.code == 1
+    (suspect,) = json.loads(done.out)
+    assert suspect["fault"] == "unreadable image"
+    assert suspect["image"] == "trainset/drawn_0000.png"
+
+
+def test_figures_as_json(dan, folder):
+    values = json.loads(dan("data", "stats", "faces", "--json").out)
+    assert (values["n_faces"], values["scheme"]) == (10, "face68")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["stats", "none"], "none: expected annotations, found nothing there"),
+        (["stats", "faces", "--kind", "word"], "kind: expected one of pts, ptv, ljson, coco,"),
+        (["stats", "faces", "-o", "x.jpg"], "x.jpg: expected a name that ends in .png"),
+        (["check", "faces", "-o", "x.txt"], "x.txt: expected a name that ends in .html"),
+        (["show", "faces", "-o", "x"], "x: expected a name that ends in .png"),
+        (["convert", "faces", "faces.doc"], "faces.doc: expected a folder, or a file that ends"),
+        (["convert", "faces", "out.npz"], "out.npz: the Theano version's data set (.npz) is read"),
+        (["convert", "faces", "faces"], "faces: expected"),
+        (["convert", "odd", "out.json"], "b.pts: expected 4 points as in the first file, got 5"),
+        (["split", "faces", "a.json", "b.json", "--every", "1"], "every: expected 2..10"),
+        (["split", "faces", "a.json", "b.json", "--share", "2"], "share: expected a number"),
+        (["300w", "faces"], "faces: expected folders of 300-W"),
+        (["300w", "none"], "none: expected the folder of 300-W, found none"),
+        (["stats", "faces", "--first-pixel", "2"], "Invalid value for '--first-pixel'"),
+    ],
+)
+def test_errors_are_one_line_exit_code_2_and_leave_nothing(dan, folder, words, message):
+    (folder / "odd").mkdir()
+    for name, count in (("a", 4), ("b", 5)):
+        (folder / f"odd/{name}.png").write_bytes(b"")
+        save_pts(folder / f"odd/{name}.pts", [[9.0, 9.0 + i] for i in range(count)])
+    before = set(folder.rglob("*"))
+    done = dan("data", *words)
+    assert done.code == 2
+    assert message in done.err
+    assert done.err.strip().splitlines()[-1].startswith("dan: ")
+    assert set(folder.rglob("*")) == before
+
+
+def test_an_image_that_is_not_there_stops_a_folder_from_being_made(dan, folder):
+    dan("data", "convert", "faces", "faces.json")
+    done = dan("data", "convert", "faces.json", "copied")
+    assert done.code == 2
+    assert "expected an image to lay the annotations beside, found none" in done.err
+    assert not (folder / "copied").exists()
