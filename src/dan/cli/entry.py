@@ -1,4 +1,4 @@
-"""What the command ``dan`` starts with: Ctrl-C is taken care of before anything slow is imported."""
+"""What the command ``dan`` starts with: Ctrl-C is dealt with before anything slow is imported."""
 
 from __future__ import annotations
 
