@@ -6,6 +6,7 @@ top says ``torch = pytest.importorskip("torch")`` before those imports, or lies 
 """
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,38 @@ def shared_youtube() -> Path:
     if not SHARED_YOUTUBE.is_dir():
         pytest.skip(f"needs the video frames in {SHARED_YOUTUBE}")
     return SHARED_YOUTUBE
+
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+@pytest.fixture(scope="session")
+def blocks_of():
+    """``blocks_of("align.md")``: a page's fenced blocks in order, (language, text) each."""
+
+    def blocks(page: str) -> list[tuple[str, str]]:
+        text = (DOCS / page).read_text(encoding="utf-8")
+        return re.findall(r"^```(\w+)\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+
+    return blocks
+
+
+@pytest.fixture(scope="session")
+def check_sample():
+    """Compares what was printed with a page's sample: same words, numbers about the same.
+
+    An ellipsis in the sample stands for anything. Numbers may differ by 3, those of 0..1 by 0.2:
+    samples stay true when a model is trained anew, but not when an output changes its form.
+    """
+    number = re.compile(r"-?\d+(?:\.\d+)?")
+
+    def check(printed: str, sample: str) -> None:
+        words = re.escape(number.sub("#", sample.strip())).replace("…", ".*")
+        assert re.fullmatch(words, number.sub("#", printed.strip()), flags=re.DOTALL), printed
+        shown = sample.strip().partition("…")[0]
+        pairs = zip(number.findall(shown), number.findall(printed), strict=False)
+        for wanted, got in pairs:
+            small = "." in wanted and 0 <= float(wanted) <= 1
+            assert abs(float(wanted) - float(got)) <= (0.2 if small else 3), (wanted, got, printed)
+
+    return check

@@ -121,7 +121,7 @@ def test_the_folder_of_results_is_left_out(tree):
         ("*.jpg", r"\*.jpg: expected a picture, a folder or a pattern, found none"),
         ("*.txt", r"\*.txt: expected a picture"),  # matches, but no picture
         ("texts", "texts: expected pictures in the folder, found none"),
-        ("film.mp4", "film.mp4: expected a picture, got a video; see dan track"),
+        ("film.mp4", "film.mp4: expected pictures, got a video; give it alone"),
         ("", "expected pictures to read, got an empty name"),
         ("a" * 300, "aaa: cannot be looked up: File name too long"),
         ("nul\0.jpg", "expected a picture|cannot be looked up"),

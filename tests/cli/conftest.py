@@ -51,7 +51,7 @@ def start_dan():
     def command(*words, **options):
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         process = subprocess.Popen(
-            [sys.executable, "-m", "dan.cli.main", *map(str, words)],
+            [sys.executable, "-m", "dan.cli.entry", *map(str, words)],
             **pipes | options,
             env={**os.environ, "COLUMNS": "200"},
         )

@@ -321,14 +321,18 @@ def seconds(code):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="times of children are of POSIX")
 def test_starting_costs_little():
-    """``import dan`` costs next to nothing, ``dan --help`` about as much as ``import cv2``."""
+    """``import dan`` costs next to nothing, ``dan --help`` about as much as ``import cv2``.
+
+    The budget is 0.15 s for ``import dan`` beyond NumPy and OpenCV, and 0.4 s for ``dan --help``,
+    where ``import cv2`` takes about 0.2 s. Machines differ, so the test holds ratios to that.
+    """
     commands = {
         "nothing": ["-c", ""],
-        "cv2": ["-c", "import cv2"],
+        "cv2": ["-c", "import cv2, numpy"],
         "dan": ["-c", "import dan"],
-        "dan beyond cv2": ["-c", "import cv2, dan"],
+        "dan beyond cv2": ["-c", "import cv2, numpy, dan"],
         "aligner": ["-c", "import dan; dan.FaceAligner"],
-        "help": ["-m", "dan.cli.main", "--help"],
+        "help": ["-m", "dan.cli.entry", "--help"],
     }
     best = {name: min(seconds(code) for _ in range(4)) for name, code in commands.items()}
     cv2 = best["cv2"] - best["nothing"]
@@ -338,13 +342,34 @@ def test_starting_costs_little():
     assert best["help"] - best["nothing"] < 2 * cv2, best
 
 
-def test_help_imports_nothing_heavy():
+def imported(*code):
+    """Modules that a Python process imports, and what it prints."""
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "dan.cli.main", "--help"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "typer" in imported
-    assert not imported & {"torch", "cv2", "numpy", "matplotlib", "PIL", "onnxruntime"}
+        [sys.executable, "-X", "importtime", *code], capture_output=True, text=True, check=True
+    )
+    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}, done.stdout
+
+
+HEAVY = {"torch", "matplotlib", "PIL", "onnxruntime", "rich", "supervision"}
+
+
+@pytest.mark.parametrize(
+    ("code", "light"),
+    [
+        ("import dan", HEAVY | {"typer", "numpy", "cv2"}),
+        ("import dan; dan.FaceAligner, dan.VideoReader, dan.FaceTracker", HEAVY | {"typer"}),
+    ],
+    ids=["dan", "aligner"],
+)
+def test_importing_the_library_imports_nothing_heavy(code, light):
+    modules, _ = imported("-c", code)
+    assert "dan" in modules
+    assert not modules & light
+
+
+def test_help_imports_nothing_heavy():
+    modules, printed = imported("-m", "dan.cli.entry", "--help")
+    assert "typer" in modules
+    assert not modules & (HEAVY - {"rich"} | {"cv2", "numpy"})
     for command in ("align", "demo", "export"):
-        assert command in done.stdout
+        assert command in printed

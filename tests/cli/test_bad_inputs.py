@@ -170,11 +170,12 @@ BAD_LINES = {
     "empty list": (nothing, ["-"], "expected pictures to read, got no input at all"),
     "pipe": (pipe, ["pipe.jpg"], "pipe.jpg: expected a picture"),
     "device": (nothing, ["/dev/null"], "/dev/null: expected a picture"),
-    "video": (
+    "video among pictures": (
         write("a.mp4", "x"),
-        ["a.mp4"],
-        "a.mp4: expected a picture, got a video; see dan track",
+        ["good.png", "a.mp4"],
+        "a.mp4: expected pictures, got a video; give it alone",
     ),
+    "text as video": (write("a.mp4", "x"), ["a.mp4"], "a.mp4: expected a video, got text"),
     "unknown flag": (nothing, ["good.png", "--nope"], "No such option: --nope"),
     "flag without value": (nothing, ["good.png", "-o"], "'-o'"),
     "unknown format": (nothing, ["good.png", "-o", "out", "-f", "xml"], "--format"),

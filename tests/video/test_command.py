@@ -42,6 +42,26 @@ def test_video_and_rows(dan, scene, clip, tmp_path, capsys):
     assert f"written: {movie}" in told
 
 
+def test_align_hands_a_video_over(dan, clip, tmp_path, capsys):
+    assert dan("track", clip, "--points", tmp_path / "rows.csv", "-o", tmp_path / "out.mp4") == 0
+    out = tmp_path / "new/out"
+    assert dan("align", clip, "-o", out, "-f", "csv", "--draw") == 0
+    names = {path.name for path in out.iterdir()}
+    assert names == {"walk.csv", "walk.jsonl", "walk.mp4"}
+    assert (out / "walk.csv").read_bytes() == (tmp_path / "rows.csv").read_bytes()
+    assert (out / "walk.mp4").read_bytes() == (tmp_path / "out.mp4").read_bytes()
+    capsys.readouterr()
+    assert dan("align", clip, "--json") == 0
+    assert capsys.readouterr().out == (out / "walk.jsonl").read_text()
+    assert dan("align", clip) == 0
+    printed = capsys.readouterr()
+    lines = printed.out.splitlines()
+    assert len(lines) == 40
+    assert lines[39].startswith(f"{clip}: frame 39, face 1, box ")
+    assert lines[39].endswith("score 0.90, confidence 0.95")
+    assert "nothing written" not in printed.err
+
+
 def test_options_reach_the_tracker(dan, clip, tmp_path, capsys):
     assert dan("track", clip, "--points", tmp_path / "a.jsonl", "--detect-every", "4") == 0
     assert "25.0 detector calls" in capsys.readouterr().err
@@ -125,6 +145,30 @@ def test_opencv_and_ffmpeg_add_no_lines_of_their_own(tmp_path, video):
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch(r"dan: .* expected .* frames, found none\n", done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["{clip}", "--passes", "2"], "a video goes with -f csv only, and without --boxes"),
+        (["{clip}", "-o", "out", "-f", "csv", "-f", "pts"], "a video goes with -f csv only"),
+        (["{clip}", "--boxes", "b.json"], "a video goes with -f csv only"),
+        (["{clip}", "{clip}"], "expected pictures, got a video; give it alone"),
+        (["noise.mp4", "-o", "out"], "noise.mp4: expected a video with frames, found none"),
+        (["clip.mp4", "-o", ".", "--draw"], "clip.mp4: expected another file than the input"),
+    ],
+)
+def test_what_align_refuses_of_a_video(dan, clip, tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "noise.mp4").write_bytes(bytes(range(256)) * 40)
+    (tmp_path / "clip.mp4").write_bytes(clip.read_bytes())
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert dan("align", *[word.format(clip=clip) for word in words]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("dan: ")
+    assert error.count("\n") == 1
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_a_camera_needs_a_window_or_an_output(dan, scene, tmp_path, monkeypatch, capsys):

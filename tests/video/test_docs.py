@@ -1,19 +1,16 @@
 """The snippets of docs/video.md do what the page says."""
 
 import json
-import re
 import shutil
-from pathlib import Path
 
 import pytest
 
 from dan.video.reader import VideoReader
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "video.md").read_text(encoding="utf-8")
 
-
-def snippets(language):
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, flags=re.DOTALL | re.MULTILINE)
+@pytest.fixture
+def snippets(blocks_of):
+    return lambda language: [text for kind, text in blocks_of("video.md") if kind == language]
 
 
 @pytest.fixture(autouse=True)
@@ -24,14 +21,14 @@ def folder(dan, clip, tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_command(dan, folder):
+def test_the_command(dan, folder, snippets):
     (line,) = snippets("sh")
     assert dan(*line.split()[1:]) == 0
     assert (folder / "faces.csv").read_text().count("\n") == 1 + 40
     assert sum(1 for _ in VideoReader("faces.mp4")) == 40
 
 
-def test_following_faces(capsys):
+def test_following_faces(capsys, snippets):
     follow, _ = snippets("python")
     exec(follow, {})
     lines = capsys.readouterr().out.splitlines()
@@ -39,7 +36,7 @@ def test_following_faces(capsys):
     assert lines[39].startswith("39 1 [")
 
 
-def test_writing_video_and_rows(folder):
+def test_writing_video_and_rows(folder, snippets):
     _, write = snippets("python")
     exec(write, {})
     rows = [json.loads(line) for line in (folder / "faces.jsonl").read_text().splitlines()]

@@ -65,6 +65,11 @@ def find_sources(inputs: Iterable[str], leave_out: Path | None = None) -> list[S
     return [Source(path, name) for path, name in zip(paths, names, strict=True)]
 
 
+def is_video(given: str) -> bool:
+    """Whether this is a video file, by its name."""
+    return Path(given).suffix.lower() in VIDEO_SUFFIXES and Path(given).is_file()
+
+
 def _files_of(given: str, leave_out: Path | None) -> Sequence[tuple[Path, Path]]:
     """Files and their paths below the folder that was given."""
     if not given:  # pathlib would take it for the current folder
@@ -76,8 +81,8 @@ def _files_of(given: str, leave_out: Path | None) -> Sequence[tuple[Path, Path]]
             raise DataError(f"{given}: expected pictures in the folder, found none")
         return files
     if path.is_file():
-        if path.suffix.lower() in VIDEO_SUFFIXES:
-            raise DataError(f"{given}: expected a picture, got a video; see dan track")
+        if is_video(given):
+            raise DataError(f"{given}: expected pictures, got a video; give it alone")
         return [(path, Path(path.name))]
     matches = sorted(glob.glob(given, recursive=True)) if glob.has_magic(given) else []  # noqa: PTH207  absolute patterns too
     files = [pair for match in matches for pair in _files_of_match(Path(match), leave_out)]

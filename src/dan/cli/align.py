@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from dan.bulk.sources import Source
     from dan.inference.faces import Faces
     from dan.schemes import LandmarkScheme
+    from dan.video.faces import TrackedFaces
+    from dan.video.reader import Frame
 
 ModelOption = Annotated[
     str, typer.Option(help="A bundle's path, or the name of one that comes with the package.")
@@ -41,7 +43,9 @@ ProviderOption = Annotated[str, typer.Option(help="cpu, cuda, cann, coreml or di
 def align(
     inputs: Annotated[
         list[str],
-        typer.Argument(help="Pictures, folders, 'patterns*', or - for a list on standard input."),
+        typer.Argument(
+            help="Pictures, folders, 'patterns*', - for a list on standard input; or a video."
+        ),
     ],
     *,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the results.")] = None,
@@ -71,13 +75,32 @@ def align(
 ) -> None:
     """Find faces and their landmarks; an interrupted run into -o goes on where it was."""
     from dan.bulk.run import align_sources, check_boxes
-    from dan.bulk.sources import find_sources
+    from dan.bulk.sources import find_sources, is_video
     from dan.formats import load_boxes
     from dan.inference.aligner import FaceAligner
     from dan.inference.detectors import WholeImage, box_fit_of
 
     if (draw or formats) and out is None:
         raise ConfigError("--draw and --format: expected a folder for them, -o OUT")
+    if len(inputs) == 1 and is_video(inputs[0]):
+        if boxes is not None or passes > 1 or not set(formats or []) <= {ResultFormat.CSV}:
+            raise ConfigError(
+                f"{inputs[0]}: a video goes with -f csv only, and without --boxes and --passes"
+            )
+        _align_video(
+            inputs[0],
+            out,
+            as_csv=bool(formats),
+            draw=draw,
+            as_json=as_json,
+            model=model,
+            detector=detector,
+            max_faces=max_faces,
+            min_confidence=min_confidence,
+            threads=threads,
+            provider=provider,
+        )
+        return
     fit = box_fit_of(box_kind)
     sources = find_sources(_with_standard_input(inputs), leave_out=_results_before(out))
     given = None if boxes is None else load_boxes(boxes)
@@ -115,6 +138,41 @@ def align(
     results.finish(aligner.model.scheme)
     if results.n_bad:
         raise typer.Exit(1)
+
+
+def _align_video(
+    video: str,
+    out: Path | None,
+    *,
+    as_csv: bool,
+    draw: bool,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401 - of follow_video
+) -> None:
+    """Hand over to the tracker; the files in the folder have the video's name."""
+    from dan.cli.track import follow_video, silence_opencv
+    from dan.files import make_folder
+    from dan.video.reader import VideoReader
+    from dan.video.rows import render_jsonl
+
+    def say(frame: Frame, faces: TrackedFaces) -> None:
+        if as_json:
+            print(render_jsonl(frame.number, frame.time_s, faces), end="", flush=True)
+            return
+        for face in faces:
+            console.print(f"{video}: frame {frame.number}, face {face.ids[0]}, {_described(face)}")
+
+    movie, rows = None, []
+    if out is not None:
+        silence_opencv()
+        VideoReader(video).close()  # what is no video is told before a folder is made
+        make_folder(out)
+        stem = out / Path(video).stem
+        movie = stem.with_name(f"{stem.name}.mp4") if draw else None
+        suffixes = (".jsonl", ".csv") if as_csv else (".jsonl",)
+        rows = [stem.with_name(f"{stem.name}{suffix}") for suffix in suffixes]
+    printing = say if as_json or out is None else None
+    follow_video(video, out=movie, rows=rows, say=printing, **options)
 
 
 class _Results:
@@ -234,10 +292,11 @@ def _print_faces(path: Path, faces: Faces) -> None:
     if not len(faces):
         console.print(f"{path}: no face")
     for number, face in enumerate(faces, start=1):
-        x0, y0, x1, y1 = face.boxes_xyxy[0].tolist()
-        sure = float(face.confidence[0])
-        confidence = "" if math.isnan(sure) else f", confidence {sure:.2f}"
-        console.print(
-            f"{path}: face {number}, box {x0:.0f} {y0:.0f} {x1:.0f} {y1:.0f}, "
-            f"score {face.scores[0]:.2f}{confidence}"
-        )
+        console.print(f"{path}: face {number}, {_described(face)}")
+
+
+def _described(face: Faces) -> str:
+    x0, y0, x1, y1 = face.boxes_xyxy[0].tolist()
+    sure = float(face.confidence[0])
+    confidence = "" if math.isnan(sure) else f", confidence {sure:.2f}"
+    return f"box {x0:.0f} {y0:.0f} {x1:.0f} {y1:.0f}, score {face.scores[0]:.2f}{confidence}"

@@ -1,4 +1,4 @@
-"""Entry point of ``dan``."""
+"""The command line: its sub-commands, and how errors are told. It starts in ``dan.cli.entry``."""
 
 from __future__ import annotations
 

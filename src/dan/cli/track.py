@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -49,29 +49,64 @@ def track(
     provider: ProviderOption = "cpu",
 ) -> None:
     """Follow the faces of a video. Ctrl-C ends it early; what was written so far can be played."""
-    with _ctrl_c() as is_stopped:  # before the imports: an interrupted one is a traceback
-        _silence_opencv()
-        from dan.inference.aligner import FaceAligner
-        from dan.video.reader import VideoReader
-        from dan.video.tracker import FaceTracker
-
-        _check_outputs(video, out, points)
-        with VideoReader(_source_of(video)) as reader:
-            tracker = FaceTracker(
-                FaceAligner(model, detector, threads=threads, provider=provider),
-                detect_every=detect_every,
-                smoothing=smoothing,
-                max_faces=max_faces,
-            )
-            with _outputs(reader, tracker, out, points) as put:
-                seconds = _follow(reader, tracker, put, is_stopped, min_confidence)
-        _tell(reader, tracker, seconds, [path for path in (out, points) if path is not None])
-        if is_stopped():
-            raise typer.Exit(130)
-        _tell_missing(reader)
+    follow_video(
+        video,
+        out=out,
+        rows=[] if points is None else [points],
+        model=model,
+        detector=detector,
+        detect_every=detect_every,
+        smoothing=smoothing,
+        max_faces=max_faces,
+        min_confidence=min_confidence,
+        threads=threads,
+        provider=provider,
+    )
 
 
-def _silence_opencv() -> None:
+Say = Callable[["Frame", "TrackedFaces"], None]
+"""Prints the faces of a frame."""
+
+
+def follow_video(
+    video: str,
+    *,
+    out: Path | None,
+    rows: Sequence[Path],
+    say: Say | None = None,
+    model: str,
+    detector: str,
+    detect_every: int = 15,
+    smoothing: bool = True,
+    max_faces: int | None,
+    min_confidence: float,
+    threads: int | None,
+    provider: str,
+) -> None:
+    """What ``dan track`` does, and ``dan align`` with a video."""
+    silence_opencv()
+    from dan.inference.aligner import FaceAligner
+    from dan.video.reader import VideoReader
+    from dan.video.tracker import FaceTracker
+
+    _check_outputs(video, out, rows)
+    with VideoReader(_source_of(video)) as reader:
+        tracker = FaceTracker(
+            FaceAligner(model, detector, threads=threads, provider=provider),
+            detect_every=detect_every,
+            smoothing=smoothing,
+            max_faces=max_faces,
+        )
+        with _ctrl_c() as is_stopped, _outputs(reader, tracker, out, rows, say) as put:
+            seconds = _follow(reader, tracker, put, is_stopped, min_confidence)
+    _tell_written(reader, [*([] if out is None else [out]), *rows], say)
+    _tell(tracker, seconds)
+    if is_stopped():
+        raise typer.Exit(130)
+    _tell_missing(reader)
+
+
+def silence_opencv() -> None:
     """Our own line says what is wrong."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     import cv2
@@ -84,15 +119,15 @@ def _source_of(video: str) -> str | int:
     return int(video) if video.isdecimal() and not Path(video).exists() else video
 
 
-def _check_outputs(video: str, out: Path | None, points: Path | None) -> None:
+def _check_outputs(video: str, out: Path | None, rows: Sequence[Path]) -> None:
     from dan.video.rows import check_rows_path
     from dan.video.writer import check_video_path
 
     if out is not None:
         check_video_path(out)
-    if points is not None:
-        check_rows_path(points)
-    for path in (out, points):
+    for path in rows:
+        check_rows_path(path)
+    for path in (out, *rows):
         if path is not None and path.exists() and Path(video).exists() and path.samefile(video):
             raise DataError(f"{path}: expected another file than the input")
 
@@ -118,7 +153,11 @@ def _follow(
 
 @contextmanager
 def _outputs(
-    reader: VideoReader, tracker: FaceTracker, out: Path | None, points: Path | None
+    reader: VideoReader,
+    tracker: FaceTracker,
+    out: Path | None,
+    rows: Sequence[Path],
+    say: Say | None,
 ) -> Iterator[Callable[[Frame, TrackedFaces], bool]]:
     """Takes the faces of each frame to where they are wanted; says whether to go on."""
     from dan.video.drawing import draw_tracked
@@ -133,16 +172,18 @@ def _outputs(
                 window = LiveWindow(f"dan: {reader.name}")
                 stack.callback(window.close)
             except DeviceError as error:
-                if out is None and points is None:
+                if out is None and not rows:
                     raise
                 error_console.print(f"{error}; going on without")
         movie = stack.enter_context(VideoWriter(out, reader.fps)) if out else None
         scheme = tracker.aligner.model.scheme
-        rows = stack.enter_context(RowWriter(points, scheme)) if points else None
+        writers = [stack.enter_context(RowWriter(path, scheme)) for path in rows]
 
         def put(frame: Frame, faces: TrackedFaces) -> bool:
-            if rows is not None:
-                rows.write(frame.number, frame.time_s, faces)
+            for writer in writers:
+                writer.write(frame.number, frame.time_s, faces)
+            if say is not None:
+                say(frame, faces)
             if movie is None and window is None:
                 return True
             picture = draw_tracked(frame.rgb, faces)
@@ -170,13 +211,16 @@ def _ctrl_c() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, previous)
 
 
-def _tell(reader: VideoReader, tracker: FaceTracker, seconds: float, written: list[Path]) -> None:
+def _tell_written(reader: VideoReader, written: Sequence[Path], say: Say | None) -> None:
     for path in written:
         error_console.print(f"written: {path}")
-    if not written and not reader.is_camera:
+    if not written and say is None and not reader.is_camera:
         error_console.print(
             "nothing written: -o OUT.mp4 draws the faces, --points OUT.csv lists them"
         )
+
+
+def _tell(tracker: FaceTracker, seconds: float) -> None:
     n_frames, n_ids = tracker.n_frames, tracker.n_ids
     error_console.print(
         f"{n_frames} frame{'s' * (n_frames != 1)}, {n_ids} face{'s' * (n_ids != 1)}, "
