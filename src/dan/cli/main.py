@@ -21,6 +21,7 @@ from dan.cli import (
     merge,
     predict,
     prepare,
+    scheme,
     tour,
     track,
     train,
@@ -63,6 +64,7 @@ app.command("export")(export.export)
 app.command("tour")(tour.tour)
 app.command("merge")(merge.merge)
 app.command("prepare")(prepare.prepare)
+app.add_typer(scheme.app, name="scheme")
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)

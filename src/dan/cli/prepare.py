@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dan.cli.common import console, progress_bar, tell_skipped
+from dan.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from dan.schemes import LandmarkScheme
 
 
 def prepare(
@@ -18,7 +22,15 @@ def prepare(
         "faces.npz"
     ),
     *,
-    landmarks: Annotated[int, typer.Option(help="Points a face.")] = 68,
+    scheme_name: Annotated[
+        str | None,
+        typer.Option(
+            "--scheme", help="What the points are: a name (dan scheme list), or a scheme file."
+        ),
+    ] = None,
+    landmarks: Annotated[
+        int | None, typer.Option(help="Points a face; default those of the scheme, or 68.")
+    ] = None,
     mirror_file: Annotated[
         Path | None, typer.Option(help="Flip partners of a scheme other than face68.")
     ] = None,
@@ -33,10 +45,8 @@ def prepare(
     """Cut out the faces of annotated images into one file to train from."""
     from dan.data.annotated import find_annotated, training_part
     from dan.data.pack import PackOptions, pack_faces, save_pack
-    from dan.errors import DataError
-    from dan.schemes import load_mirror, scheme_of
 
-    scheme = load_mirror(mirror_file, landmarks) if mirror_file else scheme_of(landmarks)
+    scheme = _scheme(scheme_name, landmarks, mirror_file)
     images = find_annotated(data)
     if not all_folders:
         images = training_part(images)
@@ -51,3 +61,20 @@ def prepare(
     console.print(f"{len(pack.names)} faces of {len(images)} images, {megabytes:.1f} MiB: {out}")
     if skipped:
         raise typer.Exit(1)
+
+
+def _scheme(name: str | None, landmarks: int | None, mirror_file: Path | None) -> LandmarkScheme:
+    """The scheme that the options name."""
+    from dan.schemes import load_mirror, load_scheme, scheme_of
+
+    if name is None:
+        n_landmarks = 68 if landmarks is None else landmarks
+        return load_mirror(mirror_file, n_landmarks) if mirror_file else scheme_of(n_landmarks)
+    if mirror_file is not None:
+        raise ConfigError("expected --scheme or --mirror-file, got both")
+    scheme = load_scheme(name)
+    if landmarks not in (None, scheme.n_landmarks):
+        raise ConfigError(
+            f"--landmarks: expected {scheme.n_landmarks}, as {scheme.name} has, got {landmarks}"
+        )
+    return scheme
