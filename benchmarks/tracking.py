@@ -107,6 +107,7 @@ def measured(aligner: FaceAligner, name: str, frames: Sequence[Frame]) -> list[F
 def path_of(track: Sequence[tuple[float, FloatArray]], scheme: LandmarkScheme) -> FacePath:
     points = np.array([shape for _, shape in track], dtype=np.float64)
     assert scheme.eyes is not None
+    assert scheme.eyes.outer_corners is not None
     left, right = scheme.eyes.outer_corners
     inter_ocular = float(np.linalg.norm(points[:, left] - points[:, right], axis=1).mean())
     return FacePath(points, np.array([time_s for time_s, _ in track]), inter_ocular)

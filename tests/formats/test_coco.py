@@ -14,7 +14,7 @@ from dan.formats import (
     render_coco,
     save_coco,
 )
-from dan.schemes import FACE68, LandmarkScheme
+from dan.schemes import SCHEMES, LandmarkScheme
 
 
 def file_of(**changes) -> dict:
@@ -80,11 +80,13 @@ def test_the_category_that_is_meant():
         parse_coco(json.dumps(content), category="cat")
 
 
-def test_our_scheme_comes_back():
-    faces = AnnotationSet.build(["a"], [0], np.zeros((1, 68, 2)), scheme=FACE68)
+@pytest.mark.parametrize("scheme", SCHEMES.values(), ids=lambda scheme: scheme.name)
+def test_our_schemes_come_back(scheme):
+    points = np.zeros((1, scheme.n_landmarks, 2))
+    faces = AnnotationSet.build(["a"], [0], points, scheme=scheme)
     content = json.loads(render_coco(faces))
-    assert content["categories"][0]["keypoints"] == list(FACE68.point_names)
-    assert parse_coco(render_coco(faces)).scheme is FACE68
+    assert content["categories"][0]["keypoints"] == list(scheme.point_names)
+    assert parse_coco(render_coco(faces)).scheme is scheme
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from dan.formats import (
     save_wflw,
     save_youtube_csv,
 )
-from dan.schemes import LandmarkScheme
+from dan.schemes import WFLW98, LandmarkScheme
 
 TWO = LandmarkScheme.plain(2)
 WFLW = "1.5 2 3 4.25 0 1 9 10 0 1 0 0 1 0 24--Soldier/a b.jpg\n"
@@ -47,6 +47,7 @@ def test_wflw_has_98_points_unless_told():
     assert parse_wflw("").points.shape == (0, 98, 2)
     line = " ".join(["1"] * 196) + " a.jpg"
     assert parse_wflw(line).points.shape == (1, 98, 2)
+    assert parse_wflw(line).scheme is WFLW98
 
 
 @pytest.mark.parametrize(

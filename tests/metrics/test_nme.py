@@ -5,8 +5,13 @@ from hypothesis import strategies as st
 
 from dan.errors import ConfigError, DegenerateShapeError, ShapeError
 from dan.geometry import Similarity
-from dan.metrics import NORMALISERS, normalised_errors, normaliser_lengths
-from dan.schemes import FACE68, Eyes, LandmarkScheme
+from dan.metrics import (
+    NORMALISERS,
+    normalised_errors,
+    normaliser_lengths,
+    usable_normalisers,
+)
+from dan.schemes import FACE5, FACE68, Eyes, LandmarkScheme
 
 FIVE = LandmarkScheme(
     name="five",
@@ -134,3 +139,11 @@ def test_the_diagonal_needs_no_eyes():
     lower = FACE + np.array([0, 1.7])
     errors = normalised_errors(lower, FACE, LandmarkScheme.plain(5), "diagonal")
     np.testing.assert_allclose(errors, [0.1])
+
+
+def test_normalisers_that_a_scheme_allows():
+    assert usable_normalisers(FACE68) == ["inter_ocular", "inter_pupil", "diagonal"]
+    assert usable_normalisers(FACE5) == ["inter_pupil", "diagonal"]
+    assert usable_normalisers(LandmarkScheme.plain(7)) == ["diagonal"]
+    with pytest.raises(ConfigError, match="outer eye corners, got face5; use inter_pupil"):
+        normaliser_lengths(FACE, FACE5, "inter_ocular")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dan.data.kinds import Kind
     from dan.formats import AnnotationSet
     from dan.inspection.check import Source
+    from dan.schemes import LandmarkScheme
 
 app = typer.Typer(
     help="Check, convert, split, count and show annotated data.", no_args_is_help=True
@@ -41,12 +42,16 @@ ToOption = Annotated[
 
 
 def _load(
-    data: Path, kind: str | None, images: Path | None, first_pixel: int | None
+    data: Path,
+    kind: str | None,
+    images: Path | None,
+    first_pixel: int | None,
+    scheme: LandmarkScheme | None = None,
 ) -> tuple[AnnotationSet, Path]:
     """The faces, and the folder that their image names start from."""
     from dan.data.kinds import load_annotations
 
-    faces = load_annotations(data, kind, first_pixel=first_pixel)
+    faces = load_annotations(data, kind, first_pixel=first_pixel, scheme=scheme)
     return faces, images or (data if data.is_dir() else data.parent)
 
 
@@ -124,6 +129,13 @@ def convert(
     *,
     kind: KindOption = None,
     to: ToOption = None,
+    scheme: Annotated[
+        str | None,
+        typer.Option(help="What the points are, where DATA does not say: a name or a scheme file."),
+    ] = None,
+    to_scheme: Annotated[
+        str | None, typer.Option(help="Scheme to convert the points to (dan scheme list).")
+    ] = None,
     images: ImagesOption = None,
     first_pixel: FirstPixelOption = None,
 ) -> None:
@@ -133,9 +145,14 @@ def convert(
     annotations lie beside them there.
     """
     from dan.data.kinds import kind_of
+    from dan.formats import convert_annotations
+    from dan.schemes import load_scheme
 
     target = kind_of(out, to, must_exist=False)
-    faces, root = _load(data, kind, images, first_pixel)
+    known, wanted = (load_scheme(name) if name else None for name in (scheme, to_scheme))
+    faces, root = _load(data, kind, images, first_pixel, known)
+    if wanted is not None:
+        faces = convert_annotations(faces, wanted)
     _write(out, target, faces, root)
     console.print(f"{len(faces)} faces of {len(faces.image_names)} images: {out}")
 

@@ -22,6 +22,7 @@ from dan.cli import (
     merge,
     predict,
     prepare,
+    scheme,
     tour,
     track,
     train,
@@ -65,6 +66,7 @@ app.command("tour")(tour.tour)
 app.add_typer(data.app, name="data")
 app.command("merge")(merge.merge)
 app.command("prepare")(prepare.prepare)
+app.add_typer(scheme.app, name="scheme")
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)

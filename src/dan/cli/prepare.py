@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +17,11 @@ from dan.cli.common import (
     progress_bar,
     tell_skipped,
 )
+from dan.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from dan.data.annotated import AnnotatedImage
+    from dan.schemes import LandmarkScheme
 
 
 def prepare(
@@ -27,7 +33,15 @@ def prepare(
     kind: KindOption = None,
     images: ImagesOption = None,
     first_pixel: FirstPixelOption = None,
-    landmarks: Annotated[int, typer.Option(help="Points a face.")] = 68,
+    scheme_name: Annotated[
+        str | None,
+        typer.Option(
+            "--scheme", help="What the points are: a name (dan scheme list), or a scheme file."
+        ),
+    ] = None,
+    landmarks: Annotated[
+        int | None, typer.Option(help="Points a face; default those of the scheme or of DATA.")
+    ] = None,
     mirror_file: Annotated[
         Path | None, typer.Option(help="Flip partners of a scheme other than face68.")
     ] = None,
@@ -42,11 +56,9 @@ def prepare(
     """Cut out the faces of annotated images into one file to train from."""
     from dan.data.annotated import find_annotated, training_part
     from dan.data.pack import PackOptions, pack_faces, save_pack
-    from dan.errors import DataError
-    from dan.schemes import load_mirror, scheme_of
 
-    scheme = load_mirror(mirror_file, landmarks) if mirror_file else scheme_of(landmarks)
     faces = find_annotated(data, kind, images=images, first_pixel=first_pixel)
+    scheme = _scheme(scheme_name, landmarks, mirror_file, faces)
     if not all_folders:
         faces = training_part(faces)
         if not faces:
@@ -60,3 +72,25 @@ def prepare(
     console.print(f"{len(pack.names)} faces of {len(faces)} annotated, {megabytes:.1f} MiB: {out}")
     if skipped:
         raise typer.Exit(1)
+
+
+def _scheme(
+    name: str | None,
+    landmarks: int | None,
+    mirror_file: Path | None,
+    faces: Sequence[AnnotatedImage],
+) -> LandmarkScheme:
+    """The scheme that the options name, or what so many points as the faces have usually are."""
+    from dan.schemes import load_mirror, load_scheme, scheme_of
+
+    if name is None:
+        n_landmarks = landmarks or (68 if faces[0].points is None else len(faces[0].points))
+        return load_mirror(mirror_file, n_landmarks) if mirror_file else scheme_of(n_landmarks)
+    if mirror_file is not None:
+        raise ConfigError("expected --scheme or --mirror-file, got both")
+    scheme = load_scheme(name)
+    if landmarks not in (None, scheme.n_landmarks):
+        raise ConfigError(
+            f"--landmarks: expected {scheme.n_landmarks}, as {scheme.name} has, got {landmarks}"
+        )
+    return scheme

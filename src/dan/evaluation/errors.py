@@ -10,9 +10,8 @@ import numpy.typing as npt
 
 from dan.errors import ConfigError, DataError
 from dan.evaluation.predict import Predictions
-from dan.evaluation.score import usable_normalisers
 from dan.formats import load_pts
-from dan.metrics import Normaliser, normalised_errors
+from dan.metrics import Normaliser, normalised_errors, usable_normalisers
 from dan.schemes import LandmarkScheme
 from dan.types import FloatArray
 

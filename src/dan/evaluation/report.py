@@ -14,9 +14,8 @@ from dan.evaluation.predict import Predictions
 from dan.evaluation.protocol import SubsetPredictions
 from dan.evaluation.published import PUBLISHED
 from dan.evaluation.rendering import Table, render_html, render_markdown
-from dan.evaluation.score import usable_normalisers
 from dan.files import make_folder, write_text
-from dan.metrics import Score, normaliser_lengths
+from dan.metrics import Score, normaliser_lengths, usable_normalisers
 
 REGIONS = {
     "jaw": ("jaw",),

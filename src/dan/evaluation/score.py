@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from dan.evaluation.predict import Predictions
-from dan.metrics import NORMALISERS, Normaliser, Score, normalised_errors
-from dan.schemes import LandmarkScheme
+from dan.metrics import Score, normalised_errors, usable_normalisers
 
 
 def score_predictions(
@@ -34,8 +33,3 @@ def score_predictions(
         )
         for stage, normaliser in rows
     ]
-
-
-def usable_normalisers(scheme: LandmarkScheme) -> list[Normaliser]:
-    """All normalisers, or the diagonal alone where the scheme does not know its eyes."""
-    return [name for name in NORMALISERS if scheme.eyes is not None or name == "diagonal"]

@@ -13,6 +13,7 @@ from dan.formats.boxes import (
     with_boxes,
 )
 from dan.formats.coco import load_coco, parse_coco, render_coco, save_coco
+from dan.formats.converting import convert_annotations
 from dan.formats.dlib_xml import load_dlib_xml, parse_dlib_xml, render_dlib_xml, save_dlib_xml
 from dan.formats.hrnet_csv import load_hrnet_csv, parse_hrnet_csv, render_hrnet_csv, save_hrnet_csv
 from dan.formats.keypoint_arrays import from_keypoint_arrays, to_keypoint_arrays
@@ -34,6 +35,7 @@ __all__ = [
     "VISIBLE",
     "AnnotationSet",
     "boxes_of",
+    "convert_annotations",
     "from_keypoint_arrays",
     "load_boxes",
     "load_coco",

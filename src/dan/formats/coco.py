@@ -22,7 +22,7 @@ from dan.errors import FormatError
 from dan.files import read_bytes, write_text
 from dan.formats.annotations import HIDDEN, UNKNOWN, VISIBLE, AnnotationSet, number_names
 from dan.formats.reading import as_bytes, json_numbers, naming, refusing, shown
-from dan.schemes import LandmarkScheme, scheme_of
+from dan.schemes import SCHEMES, LandmarkScheme
 from dan.types import FilePath, FloatArray
 
 _BLOCK = 64  # faces whose numbers fit into the processor's cache
@@ -154,9 +154,9 @@ def _category(categories: list[_Category], name: str | None) -> _Category | None
 def _scheme_of_category(category: _Category) -> LandmarkScheme | None:
     if not category.keypoints:
         return None
-    known = scheme_of(len(category.keypoints))
-    if known.point_names == tuple(category.keypoints):
-        return known
+    for known in SCHEMES.values():
+        if known.point_names == tuple(category.keypoints):
+            return known
     edges = tuple((a - 1, b - 1) for a, b in category.skeleton or [])
     return LandmarkScheme(category.name or "coco", tuple(category.keypoints), edges=edges)
 

@@ -9,7 +9,7 @@
   form without box and attributes (``list_98pt_test.txt``) is read, too.
 - Lost: visibility, sizes of images, images without faces, ``ignore``. A face without a box gets
   that of its points. There is no mark for unknown points, so faces with some are not written.
-- 98 points by default; ``scheme`` says otherwise.
+- The points are those of wflw98; ``scheme`` says otherwise.
 """
 
 import numpy as np
@@ -18,11 +18,10 @@ from dan.errors import FormatError
 from dan.files import read_bytes, write_text
 from dan.formats.annotations import AnnotationSet, number_names
 from dan.formats.reading import as_text, naming, number_rows, refusing, shown
-from dan.schemes import LandmarkScheme
+from dan.schemes import WFLW98, LandmarkScheme
 from dan.types import FilePath
 
 ATTRIBUTES = ("pose", "expression", "illumination", "make_up", "occlusion", "blur")
-N_LANDMARKS = 98
 
 
 def parse_wflw(data: bytes | str, *, scheme: LandmarkScheme | None = None) -> AnnotationSet:
@@ -30,12 +29,13 @@ def parse_wflw(data: bytes | str, *, scheme: LandmarkScheme | None = None) -> An
 
     Args:
         data: the file's content.
-        scheme: what the points are; without it there are 98.
+        scheme: what the points are; without it, wflw98.
 
     Raises:
         FormatError: naming the line, if numbers are missing or malformed.
     """
-    n_landmarks = N_LANDMARKS if scheme is None else scheme.n_landmarks
+    scheme = WFLW98 if scheme is None else scheme
+    n_landmarks = scheme.n_landmarks
     lines = [line.strip() for line in as_text(data).split("\n")]
     places = [place for place, line in enumerate(lines, start=1) if line]
     lines = [line for line in lines if line]

@@ -29,9 +29,10 @@ class Statistics:
         scheme: its name.
         face_size: (n_whole,) larger side of the landmark box, pixels.
         inter_ocular: (n_whole,) distance of the outer eye corners, pixels; empty where the scheme
-            does not know the eyes.
+            has no such corners.
         roll_deg: (n_whole,) slope of the line through the eye centres, degrees, positive where
-            the eye on the image's right is lower; likewise.
+            the eye on the image's right is lower; empty where the scheme does not know
+            the eyes.
         yaw: (n_whole,) how far the middle of the face lies off the middle between the eyes, along
             their line, as a share of their distance: 0 from the front, positive where the face
             looks to the image's right; a rough measure of yaw. Empty where the scheme does not
@@ -67,8 +68,9 @@ class Statistics:
         none: FloatArray = np.empty(0)
         roll, yaw, inter_ocular = none, none, none
         if scheme.eyes is not None:
-            left, right = scheme.eyes.outer_corners
-            inter_ocular = np.linalg.norm(whole[:, right] - whole[:, left], axis=1)
+            if scheme.eyes.outer_corners is not None:
+                left, right = scheme.eyes.outer_corners
+                inter_ocular = np.linalg.norm(whole[:, right] - whole[:, left], axis=1)
             roll, yaw = _pose(whole, scheme, scheme.eyes)
         mean_shape, aligned = None, whole
         if len(whole):

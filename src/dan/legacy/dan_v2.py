@@ -23,7 +23,7 @@ from dan.data.samples import SampleFolder
 from dan.errors import ConfigError, DataError, DeviceError
 from dan.legacy.arguments import Parser, run_legacy, whole_number
 from dan.metrics import area_under_ced, failure_rate
-from dan.schemes import LandmarkScheme, scheme_of
+from dan.schemes import FACE68, LandmarkScheme
 from dan.types import FloatArray
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _evaluate(options: Options) -> None:
     accelerator = _accelerator(options)
     model = _stage_model(options, accelerator)
     faces, _ = _load_faces(options, options.data_dir_test or options.data_dir)
-    scheme = _scheme(options)
+    scheme = _scheme(options.num_lmark)
     figures = validate(
         model,
         faces.to(accelerator.device),
@@ -195,7 +195,7 @@ def _predict(options: Options) -> None:
     if not accelerator.is_main_process:
         return
     truth = faces.points.numpy()
-    scheme = _scheme(options)
+    scheme = _scheme(options.num_lmark)
     out = options.model_dir / "PREDICT"
     _draw_predictions(out, folder.names, faces.images.numpy(), found, truth)
     if scheme.eyes is None:
@@ -252,8 +252,9 @@ def _accelerator(options: Options) -> Accelerator:
     return build_accelerator("auto", _precision(options))
 
 
-def _scheme(options: Options) -> LandmarkScheme:
-    return scheme_of(options.num_lmark)
+def _scheme(n_landmarks: int) -> LandmarkScheme:
+    """As the old scripts had it: eyes are known of 68 points only; others go by the box."""
+    return FACE68 if n_landmarks == FACE68.n_landmarks else LandmarkScheme.plain(n_landmarks)
 
 
 def _stage_model(options: Options, accelerator: Accelerator) -> DAN:
@@ -282,7 +283,7 @@ def _training_data(
     from dan.training.engine import TrainingData
     from dan.training.train import identity_of
 
-    device, scheme = accelerator.device, _scheme(options)
+    device, scheme = accelerator.device, _scheme(options.num_lmark)
     if options.use_synthetic_data:
         faces = _synthetic_faces(options.num_lmark).to(device)
         data = TrainingData(faces, faces.first(options.batch_size), scheme, "synthetic")
@@ -335,7 +336,7 @@ def _draw_predictions(
     from dan.images import write_png
 
     out.mkdir(parents=True, exist_ok=True)
-    scheme = scheme_of(found.shape[1])
+    scheme = _scheme(found.shape[1])
     for name, image, points, true in zip(names, images, found, truth, strict=True):
         picture = draw_face(image, points, scheme, truth_xy=true, min_side=PICTURE_SIDE)
         write_png(out / f"{name}.png", picture)

@@ -2,7 +2,13 @@
 
 from dan.metrics.calibration import Reliability, roc_auc
 from dan.metrics.curves import area_under_ced, ced, failure_rate
-from dan.metrics.nme import NORMALISERS, Normaliser, normalised_errors, normaliser_lengths
+from dan.metrics.nme import (
+    NORMALISERS,
+    Normaliser,
+    normalised_errors,
+    normaliser_lengths,
+    usable_normalisers,
+)
 from dan.metrics.results import Score, render_table
 
 __all__ = [
@@ -17,4 +23,5 @@ __all__ = [
     "normaliser_lengths",
     "render_table",
     "roc_auc",
+    "usable_normalisers",
 ]

@@ -19,6 +19,16 @@ Normaliser = Literal["inter_ocular", "inter_pupil", "diagonal"]
 NORMALISERS: tuple[Normaliser, ...] = get_args(Normaliser)
 
 
+def usable_normalisers(scheme: LandmarkScheme) -> list[Normaliser]:
+    """Those that the scheme's points allow, the customary one first."""
+    usable = list(NORMALISERS)
+    if scheme.eyes is None or scheme.eyes.outer_corners is None:
+        usable.remove("inter_ocular")
+    if scheme.eyes is None:
+        usable.remove("inter_pupil")
+    return usable
+
+
 def normaliser_lengths(
     truth: FloatArray, scheme: LandmarkScheme, normaliser: Normaliser
 ) -> FloatArray:
@@ -45,6 +55,11 @@ def normaliser_lengths(
             f"got {scheme.name}; use the diagonal"
         )
     elif normaliser == "inter_ocular":
+        if scheme.eyes.outer_corners is None:
+            raise ConfigError(
+                f"normaliser {normaliser}: expected a scheme with outer eye corners, "
+                f"got {scheme.name}; use inter_pupil or the diagonal"
+            )
         left, right = scheme.eyes.outer_corners
         spans = truth[:, right] - truth[:, left]
     else:

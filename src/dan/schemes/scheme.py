@@ -20,12 +20,13 @@ class Eyes:
     Attributes:
         left: indices whose mean is the centre of the eye on the image's left.
         right: likewise on the image's right.
-        outer_corners: index of the left eye's outer corner, of the right eye's.
+        outer_corners: index of the left eye's outer corner, of the right eye's; None where the
+            scheme has no such points.
     """
 
     left: tuple[int, ...]
     right: tuple[int, ...]
-    outer_corners: tuple[int, int]
+    outer_corners: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class LandmarkScheme:
         name: short identifier, such as ``face68``.
         point_names: N unique names, in the order of the points.
         flip_partner: name of a point -> name of the point that takes its place after a left-right
-            flip; points on the middle line may be left out. None: flipping is not defined.
+            flip. Points on the middle line may be left out; they are, once the scheme is made.
+            None: flipping is not defined.
         groups: name of a part of the face -> indices of its points.
         edges: pairs of indices joined by a line in drawings.
         eyes: None where the scheme does not know the eyes; then errors can be normalised by the
@@ -65,10 +67,15 @@ class LandmarkScheme:
                     f"scheme {self.name}: expected mutual flip partners, "
                     f"got {point!r} -> {partner!r} -> {partners.get(partner)!r}"
                 )
+        if self.flip_partner is not None:  # one form only, so that equal schemes are equal
+            others = {point: partner for point, partner in partners.items() if point != partner}
+            object.__setattr__(self, "flip_partner", others)
         used = [index for group in self.groups.values() for index in group]
         used += [index for edge in self.edges for index in edge]
         if self.eyes is not None:
-            used += [*self.eyes.left, *self.eyes.right, *self.eyes.outer_corners]
+            used += [*self.eyes.left, *self.eyes.right, *(self.eyes.outer_corners or ())]
+            if not (self.eyes.left and self.eyes.right):
+                raise ConfigError(f"scheme {self.name}: expected at least 1 point of each eye")
         if used and not 0 <= min(used) <= max(used) < self.n_landmarks:
             raise ConfigError(
                 f"scheme {self.name}: expected indices 0..{self.n_landmarks - 1}, "
@@ -125,7 +132,9 @@ class LandmarkScheme:
             else {
                 "left": list(self.eyes.left),
                 "right": list(self.eyes.right),
-                "outer_corners": list(self.eyes.outer_corners),
+                "outer_corners": None
+                if self.eyes.outer_corners is None
+                else list(self.eyes.outer_corners),
             },
         }
 
@@ -138,6 +147,7 @@ class LandmarkScheme:
         """
         try:
             eyes = values["eyes"]
+            corners = None if eyes is None else eyes["outer_corners"]
             return cls(
                 name=str(values["name"]),
                 point_names=tuple(values["point_names"]),
@@ -149,7 +159,7 @@ class LandmarkScheme:
                 else Eyes(
                     tuple(eyes["left"]),
                     tuple(eyes["right"]),
-                    (eyes["outer_corners"][0], eyes["outer_corners"][1]),
+                    None if corners is None else (corners[0], corners[1]),
                 ),
             )
         except ConfigError:

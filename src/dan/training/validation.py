@@ -9,17 +9,12 @@ import numpy.typing as npt
 import torch
 from accelerate import Accelerator
 
-from dan.metrics import Normaliser, normalised_errors
+from dan.metrics import Normaliser, normalised_errors, usable_normalisers
 from dan.model import DAN
 from dan.model.geometry import invert, warp
 from dan.schemes import LandmarkScheme
 from dan.training.faces import Faces
 from dan.training.losses import Loss
-
-
-def normaliser_for(scheme: LandmarkScheme) -> Normaliser:
-    """Inter-ocular where the scheme knows its eyes, else the box diagonal."""
-    return "diagonal" if scheme.eyes is None else "inter_ocular"
 
 
 @torch.no_grad()
@@ -52,7 +47,7 @@ class ValidationFigures:
 
     Attributes:
         n_faces: how many.
-        normaliser: what the errors are divided by; see :func:`normaliser_for`.
+        normaliser: what the errors are divided by; see :func:`usable_normalisers`.
         error_percent: mean error of each stage.
         loss: the training's loss of the last stage.
     """
@@ -87,7 +82,7 @@ def validate(
         batch_size=batch_size,
     )
     truth = faces.crop_points().cpu()
-    normaliser = normaliser_for(scheme)
+    normaliser = usable_normalisers(scheme)[0]
     errors = [normalised_errors(points, truth.numpy(), scheme, normaliser) for points in found]
     return ValidationFigures(
         n_faces=len(faces),
