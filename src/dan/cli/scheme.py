@@ -163,7 +163,7 @@ def infer(
 def _load_points(
     data: Path, kind: str | None, first_pixel: int | None
 ) -> tuple[FloatArray, LandmarkScheme | None]:
-    """(F, N, 2) points of annotated faces of any kind, or of a face pack, and their scheme where the file says so."""
+    """(F, N, 2) points of faces of any kind or of a face pack, and their scheme if it says so."""
     from dan.data.kinds import load_annotations
     from dan.data.pack import load_pack
 
