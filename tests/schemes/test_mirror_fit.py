@@ -6,7 +6,7 @@ import pytest
 from dan.data.synthetic import template_shape
 from dan.errors import DataError, ShapeError
 from dan.formats import load_pts
-from dan.schemes import FACE68, WFLW98, convert_points, fit_mirror
+from dan.schemes import COFW29, FACE5, FACE68, WFLW98, convert_points, fit_mirror
 
 
 def turned_faces(count, turn=0.0, spread=0.2, seed=0, noise=0.004):
@@ -71,6 +71,14 @@ def test_98_points():
 
 def test_real_faces_with_points_shuffled(real_faces):
     faces, mirror = shuffled(real_faces, FACE68)
+    fit = fit_mirror(faces)
+    assert fit.mirror.tolist() == mirror.tolist()
+    assert not fit.doubtful.any()
+
+
+@pytest.mark.parametrize("scheme", [FACE5, COFW29, WFLW98], ids=lambda scheme: scheme.name)
+def test_real_faces_of_other_numbers_of_points(real_faces, scheme):
+    faces, mirror = shuffled(convert_points(real_faces, FACE68, scheme), scheme)
     fit = fit_mirror(faces)
     assert fit.mirror.tolist() == mirror.tolist()
     assert not fit.doubtful.any()

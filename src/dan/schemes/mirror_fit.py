@@ -36,6 +36,7 @@ WIDE_RESIDUAL = 0.05
 """A fit whose root mean square residual is above this share of the face's size is no mirror."""
 
 _N_MODES = 2
+_FEW_POINTS = 10  # fewer have one mode: with two, five points nearly fit an axis across the face
 _AMOUNTS = np.linspace(-2, 2, 9)  # standard deviations
 _MAX_AMOUNT = 3.0
 _ANGLES = np.linspace(0, np.pi, 36, endpoint=False)
@@ -154,8 +155,9 @@ def _mean_and_modes(faces: Complex) -> tuple[Complex, Complex]:
     mean = mean / np.sqrt(_squares(mean))
     rest = aligned - aligned.mean(axis=0)
     _, spread, axes = np.linalg.svd(np.hstack([rest.real, rest.imag]), full_matrices=False)
-    real, imaginary = np.hsplit(axes[:_N_MODES], 2)
-    modes: Complex = (real + 1j * imaginary) * (spread[:_N_MODES, None] / np.sqrt(len(faces)))
+    n_modes = 1 if len(mean) < _FEW_POINTS else _N_MODES
+    real, imaginary = np.hsplit(axes[:n_modes], 2)
+    modes: Complex = (real + 1j * imaginary) * (spread[:n_modes, None] / np.sqrt(len(faces)))
     return mean, modes
 
 
