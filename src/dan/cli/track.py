@@ -127,8 +127,8 @@ def _check_outputs(video: str, out: Path | None, rows: Sequence[Path]) -> None:
         check_video_path(out)
     for path in rows:
         check_rows_path(path)
-    for path in (out, *rows):
-        if path is not None and path.exists() and Path(video).exists() and path.samefile(video):
+    for path in (*rows, *([] if out is None else [out])):
+        if path.exists() and Path(video).exists() and path.samefile(video):
             raise DataError(f"{path}: expected another file than the input")
 
 
