@@ -36,8 +36,9 @@ def dan(scene, monkeypatch):
     from dan.cli.main import app, run
 
     fake = scene.SceneAligner(scene.walking_truth)
-    monkeypatch.setattr("dan.inference.aligner.FaceAligner", lambda *_, **__: fake)
+    # In this order: dan.FaceAligner is looked up in its home when it is first used, and kept.
     monkeypatch.setattr("dan.FaceAligner", lambda *_, **__: fake)
+    monkeypatch.setattr("dan.inference.aligner.FaceAligner", lambda *_, **__: fake)
 
     def call(*words):
         def command():
