@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dan.data.kinds import load_annotations
+from dan.data.folders import load_folder
 from dan.data.synthetic import write_synthetic_faces
 from dan.formats import AnnotationSet, load_pts, save_pts
 from dan.images import read_rgb, write_png
@@ -21,7 +21,12 @@ def folder(tmp_path):
 
 
 def source(folder, name="faces"):
-    return Source(name, load_annotations(folder), folder, lists_all=True)
+    damaged = {}
+
+    def on_bad(path, reason):
+        damaged[path.relative_to(folder).as_posix()] = reason
+
+    return Source(name, load_folder(folder, on_bad=on_bad), folder, lists_all=True, damaged=damaged)
 
 
 def found(folder):
@@ -80,7 +85,11 @@ def test_pictures_and_pairs(folder):
     points[0].with_suffix(".png").write_bytes(b"no picture")
     points[1].with_suffix(".png").unlink()
     points[2].unlink()
+    points[3].write_text("n_points: 3")
+    save_pts(points[4], load_pts(points[5])[:60])
     assert found(folder) == {
+        (named(points[3], folder), "damaged annotation"),
+        (named(points[4], folder), "damaged annotation"),
         (named(points[0], folder), "unreadable image"),
         (named(points[1], folder, ".pts"), "missing image"),
         (named(points[2], folder), "no annotation"),

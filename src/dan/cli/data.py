@@ -58,12 +58,21 @@ def _load(
 def _source(
     data: Path, kind: str | None, images: Path | None = None, first_pixel: int | None = None
 ) -> Source:
+    from dan.data.folders import load_folder
     from dan.data.kinds import kind_of
     from dan.inspection.check import Source
 
-    faces, root = _load(data, kind, images, first_pixel)
-    beside = kind_of(data, kind).name == "pts"
-    return Source(str(data), faces, root, lists_all=beside)
+    if kind_of(data, kind).name != "pts":
+        faces, root = _load(data, kind, images, first_pixel)
+        return Source(str(data), faces, root, lists_all=False)
+    damaged: dict[str, str] = {}
+
+    def on_bad(image: Path, reason: str) -> None:
+        damaged[image.relative_to(data).as_posix()] = reason
+
+    first = 1 if first_pixel is None else first_pixel
+    faces = load_folder(data, first_pixel=first, on_bad=on_bad)
+    return Source(str(data), faces, images or data, lists_all=True, damaged=damaged)
 
 
 @app.command()

@@ -5,7 +5,7 @@ The annotation of ``NAME.jpg`` is ``NAME.pts`` beside it, at any depth below the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -34,6 +34,7 @@ def load_folder(
     *,
     first_pixel: int = 1,
     scheme: LandmarkScheme | None = None,
+    on_bad: Callable[[Path, str], None] | None = None,
 ) -> AnnotationSet:
     """All faces of a folder of pictures with an annotation file beside each, by name.
 
@@ -43,6 +44,8 @@ def load_folder(
         suffix: ``.pts``, ``.ptv`` or ``.ljson``.
         first_pixel: of ``.pts`` files; see :func:`dan.formats.parse_pts`.
         scheme: what the points are.
+        on_bad: is told of each damaged file and why, and the file is left out; without it, the
+            first one is an error.
 
     Raises:
         DataError: if there is no such folder, or it holds none.
@@ -61,18 +64,26 @@ def load_folder(
     faces: list[FloatArray] = []
     image_index: list[int] = []
     for place, path in enumerate(images):
-        for points in _load_points(path.with_suffix(suffix), suffix, first_pixel):
-            if faces and points.shape != faces[0].shape:
-                raise FormatError(
-                    f"{path.with_suffix(suffix)}: expected {len(faces[0])} points as in the "
-                    f"first file, got {len(points)}"
-                )
-            faces.append(points)
-            image_index.append(place)
+        try:
+            for points in _load_points(path.with_suffix(suffix), suffix, first_pixel):
+                _check_count(path.with_suffix(suffix), points, faces)
+                faces.append(points)
+                image_index.append(place)
+        except FormatError as error:
+            if on_bad is None:
+                raise
+            on_bad(path, str(error).removeprefix(f"{path.with_suffix(suffix)}: "))
     names = [path.relative_to(root).as_posix() for path in images]
     with naming(root), refusing():
         stacked = np.array(faces) if faces else np.empty((0, 0, 2))
         return AnnotationSet.build(names, image_index, stacked, scheme=scheme)
+
+
+def _check_count(path: Path, points: FloatArray, faces: Sequence[FloatArray]) -> None:
+    if faces and points.shape != faces[0].shape:
+        raise FormatError(
+            f"{path}: expected {len(faces[0])} points as in the first file, got {len(points)}"
+        )
 
 
 def _load_points(path: Path, suffix: str, first_pixel: int) -> FloatArray:

@@ -1,8 +1,4 @@
-"""The release of 300-W on disk: which of its folders are there, and what they lack.
-
-Counts are those of Sagonas et al. (2013): 3148 training faces, 554 common, 135 challenging, 600
-private ones.
-"""
+"""The release of 300-W on disk: which of its folders are there, and what they lack."""
 
 from __future__ import annotations
 
@@ -22,7 +18,7 @@ PARTS = {
     "300W/01_Indoor": ("private", 300),
     "300W/02_Outdoor": ("private", 300),
 }
-"""Folder of the release -> the set it is part of, and its faces."""
+"""Folder of the release -> the set it is part of, and its faces (Sagonas et al. 2013)."""
 
 SETS = {
     name: sum(count for part, count in PARTS.values() if part == name)

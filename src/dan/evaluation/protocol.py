@@ -9,23 +9,23 @@ from pathlib import Path
 import numpy as np
 
 from dan.data.annotated import find_annotated
+from dan.data.release_300w import PARTS
 from dan.errors import DataError
 from dan.evaluation.predict import CropPredictor, Predictions, predict_annotated
 
-FOLDERS = {
-    "lfpw/testset": 224,
-    "helen/testset": 330,
-    "ibug": 135,
-    "300W/01_Indoor": 300,
-    "300W/02_Outdoor": 300,
+FOLDERS = {part: count for part, (name, count) in PARTS.items() if name != "training"}
+"""Test folders of the 300-W release, and how many faces each one has."""
+
+_OF = {
+    name: tuple(part for part, (own, _) in PARTS.items() if own == name)
+    for name in ("common", "challenging", "private")
 }
-"""Test folders of the 300-W release (Sagonas et al. 2013), and how many faces each one has."""
 
 SUBSETS = {
-    "common": ("lfpw/testset", "helen/testset"),
-    "challenging": ("ibug",),
-    "full": ("lfpw/testset", "helen/testset", "ibug"),
-    "private": ("300W/01_Indoor", "300W/02_Outdoor"),
+    "common": _OF["common"],
+    "challenging": _OF["challenging"],
+    "full": _OF["common"] + _OF["challenging"],
+    "private": _OF["private"],
 }
 
 BOX_SOURCES = ("gt", "det")

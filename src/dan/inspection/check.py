@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +23,7 @@ Fault = Literal[
     "unreadable image",
     "missing image",
     "no annotation",
+    "damaged annotation",
     "same picture",
     "points outside",
     "collapsed",
@@ -65,12 +66,14 @@ class Source:
         annotations: the faces.
         root: folder that the image names start from.
         lists_all: whether images without annotation in ``root`` are a fault (folders of ``.pts``).
+        damaged: image -> why its annotation could not be read, for such folders.
     """
 
     name: str
     annotations: AnnotationSet
     root: Path
     lists_all: bool
+    damaged: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,10 @@ def check_sources(
     for source in sources:
         paths = source.annotations.image_paths(source.root)
         suspects += _missing_pairs(source, paths)
+        suspects += [
+            Suspect(source.name, image, "damaged annotation", reason)
+            for image, reason in source.damaged.items()
+        ]
         with ThreadPoolExecutor() as threads:
             pictures = threads.map(_look, paths)
             sizes = np.zeros((len(paths), 2))
