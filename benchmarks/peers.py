@@ -37,21 +37,12 @@ from dan.images import read_rgb
 from dan.inference.aligner import FaceAligner
 from dan.inference.session import LandmarkModel
 from dan.metrics import Score, normalised_errors
-from dan.schemes import FACE68
+from dan.schemes import FACE68, MEDIAPIPE468, convert_points
 from dan.types import Box, ColourImage, FloatArray
 
 LEAST_OVERLAP = 0.2
 ROUNDS = 3
 FITTED_FACES = 120
-
-MESH_TO_68 = (
-    *(162, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 323, 454, 389),  # jaw
-    *(71, 63, 105, 66, 107, 336, 296, 334, 293, 301),  # brows
-    *(168, 197, 5, 4, 75, 97, 2, 326, 305),  # nose
-    *(33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380),  # eyes
-    *(61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181, 78, 82, 13, 312, 308, 317, 14, 87),
-)
-"""The table that most programs use which take MediaPipe's mesh for the 68 points."""
 
 Step = Callable[[], FloatArray]
 
@@ -196,10 +187,14 @@ def mediapipe_peers(training: Sequence[Face]) -> list[Peer]:
         def raw(picture: ColourImage, mesh: object = alone) -> FloatArray:
             height, width = picture.shape[:2]
             faces = mesh.process(picture).multi_face_landmarks or []
+            # With attention there are 10 more, of the irises.
             shares = [
-                [[face.landmark[i].x, face.landmark[i].y] for i in MESH_TO_68] for face in faces
+                [[point.x, point.y] for point in face.landmark[: MEDIAPIPE468.n_landmarks]]
+                for face in faces
             ]
-            return np.array(shares).reshape(-1, 68, 2) * (width, height) - 0.5
+            mesh_points = np.array(shares).reshape(-1, MEDIAPIPE468.n_landmarks, 2)
+            found = convert_points(mesh_points, MEDIAPIPE468, FACE68)
+            return np.asarray(found * (width, height) - 0.5)
 
         offsets, frame = fitted_offsets(raw, training)
 

@@ -124,5 +124,5 @@ def test_to_supervision_says_what_is_missing():
     try:
         import supervision  # noqa: F401
     except ImportError:
-        with pytest.raises(ConfigError, match="pip install supervision"):
+        with pytest.raises(ConfigError, match="pip install 'supervision"):
             faces().to_supervision()

@@ -104,16 +104,20 @@ class Faces:
     def to_supervision(self) -> supervision.KeyPoints:
         """As ``supervision.KeyPoints``; every point has its face's confidence (1 if unknown).
 
+        Needs supervision 0.29 or newer.
+
         Raises:
             ConfigError: if the package supervision is not installed.
         """
         try:
             import supervision
         except ImportError as error:
-            raise ConfigError("to_supervision: pip install supervision first") from error
+            raise ConfigError("to_supervision: pip install 'supervision>=0.29' first") from error
         sure = np.nan_to_num(self.confidence, nan=1.0)
         return supervision.KeyPoints(
-            xy=self.points_xy, confidence=np.repeat(sure[:, None], self.scheme.n_landmarks, axis=1)
+            xy=self.points_xy,
+            keypoint_confidence=np.repeat(sure[:, None], self.scheme.n_landmarks, axis=1),
+            detection_confidence=self.scores,
         )
 
 
