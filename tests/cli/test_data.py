@@ -18,12 +18,23 @@ def folder(tmp_path, monkeypatch):
 
 def test_a_folder_gets_copies_of_the_images(dan, folder):
     assert dan("data", "convert", "faces", "faces.json").code == 0
-    done = dan("data", "convert", "faces.json", "copied", "--images", "faces", "--to", "ljson")
+    done = dan("data", "convert", "faces.json", "copied", "--to", "ljson")
     assert done.code == 0
     assert "10 faces of 10 images" in done.out
     back = load_annotations("copied")
-    assert back.image_names == load_annotations("faces").image_names
+    assert back.image_names == load_annotations("faces.json").image_names
     assert all(path.is_file() for path in back.image_paths("copied"))
+
+
+def test_image_names_start_from_the_new_file(dan, folder):
+    assert dan("data", "convert", "faces/trainset", "all.json").code == 0
+    assert all(
+        name.startswith("faces/trainset/") for name in load_annotations("all.json").image_names
+    )
+    assert dan("data", "check", "all.json").code in (0, 1)
+    (folder / "elsewhere").mkdir()
+    done = dan("data", "convert", "faces", "elsewhere/all.json")
+    assert "image names start from faces: say so with --images faces" in done.err
 
 
 def test_what_is_lost_is_said(dan, folder):
@@ -81,7 +92,7 @@ def test_errors_are_one_line_exit_code_2_and_leave_nothing(dan, folder, words, m
 
 def test_an_image_that_is_not_there_stops_a_folder_from_being_made(dan, folder):
     dan("data", "convert", "faces", "faces.json")
-    done = dan("data", "convert", "faces.json", "copied")
+    done = dan("data", "convert", "faces.json", "copied", "--images", "elsewhere")
     assert done.code == 2
     assert "expected an image to lay the annotations beside, found none" in done.err
     assert not (folder / "copied").exists()

@@ -71,6 +71,16 @@ def test_what_a_kind_cannot_hold_is_named():
     assert losses(faces, KINDS["youtube"]) == ["boxes", "ignored faces", "images without faces"]
     assert "several faces an image" in losses(faces, KINDS["pts"])
     assert "unknown points" in losses(faces, KINDS["pts"])
+    assert losses(faces, KINDS["dlib"]) == []
+    halves = AnnotationSet.build(["a.jpg"], [0], [[[1.5, 2]]])
+    assert losses(halves, KINDS["dlib"]) == ["fractions of a pixel"]
+
+
+def test_the_kind_of_a_folder_is_that_of_a_file_beside_an_image(drawn, tmp_path):
+    (tmp_path / "notes.pts").write_text("")
+    (tmp_path / "face.png").write_bytes(b"")
+    (tmp_path / "face.ptv").write_text("")
+    assert kind_of(tmp_path).name == "ptv"
 
 
 def test_refusals_are_plain(tmp_path):
@@ -81,6 +91,8 @@ def test_refusals_are_plain(tmp_path):
         load_annotations(tmp_path / "faces.doc")
     with pytest.raises(ConfigError, match=r"kind: expected one of pts, .* got word"):
         load_annotations(tmp_path / "faces.doc", "word")
+    with pytest.raises(DataError, match=r"faces.txt: WFLW: expected faces of 98 points, got 3"):
+        save_annotations(tmp_path / "faces.txt", AnnotationSet.empty(3))
     with pytest.raises(ConfigError, match="is read, never written"):
         save_annotations(tmp_path / "faces.npz", AnnotationSet.empty(3))
 

@@ -17,8 +17,9 @@ def test_the_counts_are_those_of_the_challenge():
 def test_folders_are_recognised_wherever_and_however_they_are_called(tmp_path):
     plant(tmp_path / "300w/AFW", "1.jpg", "1.pts")
     plant(tmp_path / "Helen/trainset", "a.jpg", "a.pts")
-    plant(tmp_path / "Helen/trainset_256", "b.jpg", "b.pts")
+    plant(tmp_path / "Helen/trainset_256", "b.jpg", "b.pts", "a.jpg", "a.pts")
     plant(tmp_path / "300W/01_Indoor", "x.png", "x.pts")
+    plant(tmp_path / "02_outdoor", "y.png", "y.pts")
     plant(tmp_path / "ibug", "image_092 _01.jpg", "image_092_01.pts")
     plant(tmp_path / "lfpw/testset", "c.png", "c.pts", "lonely.png", "d.pts")
     plant(tmp_path / "elsewhere", "e.jpg", "e.pts")
@@ -32,7 +33,8 @@ def test_folders_are_recognised_wherever_and_however_they_are_called(tmp_path):
     assert found["lfpw/testset"].without_points == ("lfpw/testset/lonely.png",)
     assert found["lfpw/testset"].without_image == ("lfpw/testset/d.pts",)
     assert found["300W/01_Indoor"].n_missing == 299
-    assert found["300W/02_Outdoor"].folders == ()
+    assert found["300W/02_Outdoor"].folders == ("02_outdoor",)
+    assert found["lfpw/trainset"].folders == ()
 
 
 def test_a_folder_that_is_no_release_is_refused(tmp_path):

@@ -221,7 +221,7 @@ def test_what_is_no_graph_is_told():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"crop_size": 96}, r"crops: expected shape \[None, 96, 96\] in the graph"),
+        ({"crop_size": 80}, r"crops: expected shape \[None, 80, 80\] in the graph"),
         ({"n_stages": 3}, r"stage_points: expected shape \[3, None, 68, 2\]"),
     ],
 )

@@ -55,6 +55,12 @@ def mirrored(points):
     return points * [-1, 1] + [points[:, 0].min() + points[:, 0].max(), 0]
 
 
+def exchanged(points, one, other):
+    changed = points.copy()
+    changed[one], changed[other] = points[other], points[one]
+    return changed
+
+
 @pytest.mark.parametrize(
     ("fault", "spoil"),
     [
@@ -62,6 +68,9 @@ def mirrored(points):
         ("collapsed", lambda points: points * [1, 0.05] + [0, 50]),
         ("mirrored", mirrored),
         ("wrong order", lambda points: np.random.default_rng(0).permutation(points)),
+        ("wrong order", lambda points: np.roll(points, 1, axis=0)),
+        ("wrong order", lambda points: exchanged(points, slice(36, 42), slice(42, 48))),
+        ("wrong order", lambda points: exchanged(points, slice(17, 22), slice(22, 27))),
         ("points outside", lambda points: points + np.array([90, 0])),
     ],
 )
@@ -71,11 +80,25 @@ def test_spoilt_points_are_found(folder, fault, spoil):
     assert found(folder) == {(named(path, folder), fault)}
 
 
+def test_the_eyes_tell_where_most_faces_are_mirrored(folder):
+    paths = sorted(folder.rglob("*.pts"))
+    for path in paths[:18]:
+        save_pts(path, mirrored(load_pts(path)))
+    assert found(folder) == {(named(path, folder), "mirrored") for path in paths[:18]}
+
+
+def test_plain_pictures_are_not_the_same(tmp_path):
+    for name, grey in (("black", 0), ("white", 255)):
+        write_png(tmp_path / f"{name}.png", np.full((40, 40), grey, np.uint8))
+    write_png(tmp_path / "again.png", np.zeros((40, 40), np.uint8))
+    names = ("black", "white", "again")
+    assert twins_of([tmp_path / f"{name}.png" for name in names]) == [(0, 2)]
+
+
 def test_a_face_unlike_all_others_is_odd(folder):
     path = first_points(folder)
     points = load_pts(path)
-    points[36:48] += [0, 80]
-    points[17:27] -= [0, 60]
+    points[36:48] += [0, 0.5 * np.ptp(points[:, 1])]
     save_pts(path, points)
     assert (named(path, folder), "odd shape") in found(folder)
 

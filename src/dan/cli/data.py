@@ -150,8 +150,8 @@ def convert(
 ) -> None:
     """Write annotations in another form, and say what it cannot hold.
 
-    Image names stay as they are. A folder of .pts or the like gets copies of the images, as
-    annotations lie beside them there.
+    Image names start from the folder of the file where the images lie below it, else they stay
+    as they are. A folder of .pts or the like gets copies of the images beside the annotations.
     """
     from dan.data.kinds import kind_of
     from dan.formats import convert_annotations
@@ -176,7 +176,7 @@ def _write(out: Path, target: Kind, faces: AnnotationSet, root: Path) -> None:
     if not target.is_folder:
         if out.is_dir():
             raise ConfigError(f"{out}: expected a file to write, got a folder")
-        save_annotations(out, faces, target.name)
+        save_annotations(out, _named_from(out.parent, faces, root), target.name)
         return
     used = sorted(set(faces.image_index.tolist()))
     paths = faces.image_paths(root)
@@ -190,6 +190,20 @@ def _write(out: Path, target: Kind, faces: AnnotationSet, root: Path) -> None:
             shutil.copyfile(paths[place], copy)
             on_image()
         save_annotations(folder, faces, target.name)
+
+
+def _named_from(folder: Path, faces: AnnotationSet, root: Path) -> AnnotationSet:
+    """The faces with image names that start from a folder, where the images lie below it."""
+    from dataclasses import replace
+
+    if folder.resolve() == root.resolve():
+        return faces
+    try:
+        way = root.resolve().relative_to(folder.resolve())
+    except ValueError:
+        error_console.print(f"image names start from {root}: say so with --images {root}")
+        return faces
+    return replace(faces, image_names=tuple((way / name).as_posix() for name in faces.image_names))
 
 
 @app.command()

@@ -14,8 +14,8 @@ from dan.images import IMAGE_SUFFIXES
 from dan.schemes import LandmarkScheme
 from dan.types import FilePath, FloatArray
 
-TEST_FOLDER_NAMES = {"testset", "ibug", "300W"}
-"""Folders of the 300-W release that no training may see."""
+TEST_FOLDER_NAMES = {"testset", "ibug", "300w"}
+"""Folders of the 300-W release that no training may see, in small letters."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def test_part(images: Iterable[AnnotatedImage]) -> list[AnnotatedImage]:
 
 def _is_test(image: AnnotatedImage) -> bool:
     # Folders below the data set's root only: the root itself may be called 300W.
-    return not TEST_FOLDER_NAMES.isdisjoint(image.name.split("/")[:-1])
+    return not TEST_FOLDER_NAMES.isdisjoint(image.name.lower().split("/")[:-1])
 
 
 def split_parts(

@@ -29,7 +29,8 @@ from dan.formats import (
     save_wflw,
     save_youtube_csv,
 )
-from dan.schemes import LandmarkScheme
+from dan.images import IMAGE_SUFFIXES
+from dan.schemes import WFLW98, LandmarkScheme
 from dan.types import FilePath
 
 
@@ -70,6 +71,14 @@ def _folder(suffix: str) -> Kind:
     )
 
 
+def _save_wflw(path: Path, faces: AnnotationSet) -> None:
+    if faces.n_landmarks != WFLW98.n_landmarks:
+        raise DataError(
+            f"WFLW: expected faces of {WFLW98.n_landmarks} points, got {faces.n_landmarks}"
+        )
+    save_wflw(path, faces)
+
+
 _MANY = frozenset({"several faces an image", "unknown points"})
 
 KINDS = {
@@ -96,7 +105,7 @@ KINDS = {
             "wflw",
             "WFLW (.txt)",
             lambda path, _, scheme: load_wflw(path, scheme=scheme),
-            lambda path, faces, _: save_wflw(path, faces),
+            lambda path, faces, _: _save_wflw(path, faces),
             keeps=frozenset({"several faces an image", "boxes"}),
         ),
         Kind(
@@ -161,9 +170,11 @@ def kind_of(path: FilePath, name: str | None = None, *, must_exist: bool = True)
 
 
 def _suffix_in(folder: Path) -> str:
+    """Of the first kind of file that lies beside an image."""
     for suffix in SUFFIXES:
-        if next(folder.rglob(f"*{suffix}"), None) is not None:
-            return suffix
+        for path in folder.rglob(f"*{suffix}"):
+            if any(path.with_suffix(image).is_file() for image in IMAGE_SUFFIXES):
+                return suffix
     return SUFFIXES[0]
 
 
@@ -236,5 +247,7 @@ def losses(annotations: AnnotationSet, kind: Kind) -> list[str]:
         < len(annotations.image_names),
         "several faces an image": len(np.unique(annotations.image_index)) < len(annotations),
         "unknown points": not annotations.known.all(),
+        "fractions of a pixel": bool((np.nan_to_num(annotations.points) % 1).any())
+        and kind.name == "dlib",
     }
     return [what for what, present in has.items() if present and what not in kind.keeps]

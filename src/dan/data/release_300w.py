@@ -34,7 +34,7 @@ class PartFound:
     Attributes:
         part: key of :data:`PARTS`.
         folders: where it lies, below the root; several where it was split up.
-        n_faces: images that have a ``.pts`` file.
+        n_faces: images that have a ``.pts`` file, each name once.
         without_points: images that lack one, below the root.
         without_image: ``.pts`` files without image.
     """
@@ -75,7 +75,7 @@ def find_release(root: Path) -> list[PartFound]:
 def _part_of(folder: Path) -> str | None:
     names = [name.lower() for name in folder.parts]
     for part in PARTS:
-        wanted = part.lower().split("/")
+        wanted = part.lower().removeprefix("300w/").split("/")
         ends = names[-len(wanted) :]
         if len(ends) == len(wanted) and all(map(str.startswith, ends, wanted)):
             return part
@@ -94,7 +94,7 @@ def _found(root: Path, part: str, folders: list[Path]) -> PartFound:
     return PartFound(
         part=part,
         folders=tuple(folder.relative_to(root).as_posix() for folder in folders),
-        n_faces=len(images.keys() & points.keys()),
+        n_faces=len({stem for _, stem in images.keys() & points.keys()}),
         without_points=_names(root, images, points),
         without_image=_names(root, points, images),
     )

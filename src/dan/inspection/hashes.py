@@ -58,6 +58,7 @@ def same_pictures(hashes: list[PictureHash]) -> list[tuple[int, int, bool]]:
         apart = (HASH_SIDE**2 - signs[first : first + _BLOCK] @ signs.T) / 2
         rows, columns = np.nonzero(apart < MOST_BITS_APART)
         for i, j in zip((rows + first).tolist(), columns.tolist(), strict=True):
-            if i < j:
-                pairs.append((i, j, hashes[i].exact == hashes[j].exact))
+            exact = hashes[i].exact == hashes[j].exact
+            if i < j and (exact or hashes[i].look.any()):  # a plain picture looks like any other
+                pairs.append((i, j, exact))
     return pairs
