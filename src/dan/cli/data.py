@@ -159,7 +159,9 @@ def convert(
 
     target = kind_of(out, to, must_exist=False)
     known, wanted = (load_scheme(name) if name else None for name in (scheme, to_scheme))
-    faces, root = _load(data, kind, images, first_pixel, known)
+    with progress_bar("reading", 1) as on_read:
+        faces, root = _load(data, kind, images, first_pixel, known)
+        on_read()
     if wanted is not None:
         faces = convert_annotations(faces, wanted)
     _write(out, target, faces, root)
@@ -176,7 +178,10 @@ def _write(out: Path, target: Kind, faces: AnnotationSet, root: Path) -> None:
     if not target.is_folder:
         if out.is_dir():
             raise ConfigError(f"{out}: expected a file to write, got a folder")
-        save_annotations(out, _named_from(out.parent, faces, root), target.name)
+        named = _named_from(out.parent, faces, root)
+        with progress_bar("writing", 1) as on_written:
+            save_annotations(out, named, target.name)
+            on_written()
         return
     used = sorted(set(faces.image_index.tolist()))
     paths = faces.image_paths(root)
