@@ -26,6 +26,7 @@ def dan(words):
 
 
 def test_data(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib", reason="dan data stats draws with it")
     monkeypatch.chdir(tmp_path)
     write_synthetic_faces("faces", 30, size=60)
     shutil.copytree("faces/trainset", "300w/afw")
