@@ -160,6 +160,18 @@ def test_a_run_folder_of_another_recipe_is_refused(unbroken, drawn_pack, tiny_re
         train(drawn_pack, tiny_recipe(seed=2, joint_epochs=1), run, "cpu")
 
 
+def test_a_finished_run_goes_on_with_a_joint_phase_but_not_with_another_rate_for_it(
+    drawn_pack, tmp_path, tiny_recipe
+):
+    train(drawn_pack, tiny_recipe(), tmp_path, "cpu")
+    stages = losses_of(tmp_path)
+    train(drawn_pack, tiny_recipe(joint_epochs=1, joint_rate=3e-4), tmp_path, "cpu")
+    assert losses_of(tmp_path).keys() == {*stages, "joint"}
+    assert stages.items() <= losses_of(tmp_path).items()
+    with pytest.raises(CheckpointError, match=r"joint.*made with another recipe"):
+        train(drawn_pack, tiny_recipe(joint_epochs=1, joint_rate=5e-4), tmp_path, "cpu")
+
+
 def test_at_a_constant_rate_a_phase_can_be_prolonged(drawn_pack, tmp_path, tiny_recipe):
     short, long = (
         tiny_recipe(epochs=[epochs, 1], rate_schedule="constant", warm_up_steps=0)

@@ -49,9 +49,11 @@ WITHOUT_EFFECT = (
     "compile",
     "epochs",
     "joint_epochs",
+    "joint_rate",
     "confidence_draws",
 )
-"""Settings that do not change what a phase's steps do to the weights (lengths count as steps)."""
+"""Settings that do not change what a phase's steps do to the weights; lengths count as steps, and
+the joint phase's rate as the phase's own."""
 
 MEMORY_FORMATS = {"channels_last": "channels_last", "channels_first": "contiguous_format"}
 
