@@ -117,7 +117,7 @@ def test_to_supervision():
     pytest.importorskip("supervision")
     points = faces().to_supervision()
     assert points.xy.shape == (4, 3, 2)
-    assert points.confidence.shape == (4, 3)
+    assert points.keypoint_confidence.shape == (4, 3)
 
 
 def test_to_supervision_says_what_is_missing():
