@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("onnx")
+onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 
 from dan.errors import ConfigError, ParityError
@@ -128,6 +128,13 @@ def test_int8_stays_near(crops):
         points_of(exported("int8"), crops) - points_of(exported(), crops), axis=-1
     )
     assert 0 < distance.mean() < 0.5
+
+
+def test_no_8_bit_result_is_widened_for_a_relu():
+    graph = onnx.load_from_string(exported("int8").graph).graph
+    maker = {name: node.op_type for node in graph.node for name in node.output}
+    # The convolutions' ReLUs are gone: a scale that starts at zero does what they did.
+    assert {maker[node.input[0]] for node in graph.node if node.op_type == "Relu"} == {"Gemm"}
 
 
 def test_int8_needs_crops_to_calibrate_with():

@@ -40,7 +40,7 @@ def quantise(proto: onnx.ModelProto, crops: npt.NDArray[np.uint8]) -> onnx.Model
             str(out),
             _Reader(crops),
             quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=["Conv", "Gemm", "MaxPool"],
+            op_types_to_quantize=["Conv", "Gemm", "MaxPool", "Relu"],
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,

@@ -15,6 +15,13 @@ from torch.nn import functional
 
 Border = Literal["edge", "zero"]
 
+# Linear maps of 2x2 matrices [[p, q], [r, s]] written as rows (p, q, r, s): one small product in an
+# exported graph costs less than a dozen operations on single numbers.
+_ROTATION = torch.tensor([[1, 0, 0, 1], [0, -1, 1, 0], [0, 1, -1, 0], [1, 0, 0, 1]])
+"""To [[p + s, r - q], [q - r, p + s]], twice the nearest multiple of a rotation, transposed."""
+_COFACTORS = torch.tensor([[0, 0, 0, 1], [0, 0, -1, 0], [0, -1, 0, 0], [1, 0, 0, 0]])
+"""To [[s, -r], [-q, p]], the transpose of the inverse times the determinant."""
+
 
 def in_full_precision(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Run a function outside autocast, its half-precision tensors widened to float32."""
@@ -46,36 +53,35 @@ def estimate_similarity(src: Tensor, dst: Tensor) -> Tensor:
         (B, 2, 3) matrices ``[[a, -b, tx], [b, a, ty]]``; the formula stands at
         :func:`dan.geometry.estimate_similarity`.
     """
-    dst = dst.expand_as(src)
-    src_centre, dst_centre = src.mean(dim=1), dst.mean(dim=1)  # (B, 2)
-    x, y = (src - src_centre[:, None]).unbind(-1)  # (B, N) each
-    u, v = (dst - dst_centre[:, None]).unbind(-1)
-    spread = (x * x + y * y).sum(dim=1).clamp_min(1e-12)
-    a = (x * u + y * v).sum(dim=1) / spread  # (B,)
-    b = (x * v - y * u).sum(dim=1) / spread
-    cx, cy = src_centre.unbind(-1)
-    tx = dst_centre[:, 0] - (a * cx - b * cy)
-    ty = dst_centre[:, 1] - (b * cx + a * cy)
-    return torch.stack([a, -b, tx, b, a, ty], dim=1).view(-1, 2, 3)
+    src_centre, dst_centre = src.mean(dim=1, keepdim=True), dst.mean(dim=-2, keepdim=True)
+    around = src - src_centre  # (B, N, 2)
+    spread = around.square().sum(dim=(1, 2)).clamp_min(1e-12)
+    products = around.transpose(1, 2) @ (dst - dst_centre)  # (B, 2, 2): x·u, x·v; y·u, y·v
+    linear = _mapped(products, _ROTATION) / spread[:, None, None]  # a, -b; b, a
+    shift = (dst_centre - src_centre @ linear.transpose(1, 2)).transpose(-2, -1)  # (B, 2, 1)
+    return torch.cat([linear, shift], dim=2)
 
 
 @in_full_precision
 def move_points(points: Tensor, transform: Tensor) -> Tensor:
     """(B, N, 2) points moved by (B, 2, 3) transforms."""
-    x, y = points.unbind(-1)
-    rows = transform[:, :, None, :]  # (B, 2, 1, 3)
-    moved = rows[..., 0] * x[:, None] + rows[..., 1] * y[:, None] + rows[..., 2]  # (B, 2, N)
-    return moved.transpose(1, 2)
+    columns = transform.transpose(1, 2)  # (B, 3, 2)
+    return points @ columns[:, :2] + columns[:, 2:]
 
 
 @in_full_precision
 def invert(transform: Tensor) -> Tensor:
     """``a_from_b`` -> ``b_from_a``, (B, 2, 3) affine; a singular one gives infinite values."""
-    a, b, tx, c, d, ty = transform.reshape(-1, 6).unbind(1)
-    determinant = a * d - b * c
-    ia, ib, ic, id_ = d / determinant, -b / determinant, -c / determinant, a / determinant
-    rows = [ia, ib, -(ia * tx + ib * ty), ic, id_, -(ic * tx + id_ * ty)]
-    return torch.stack(rows, dim=1).view(-1, 2, 3)
+    linear = transform[:, :, :2]
+    cofactors = _mapped(linear, _COFACTORS)
+    twice_determinant = (linear * cofactors).sum(dim=(1, 2), keepdim=True)
+    inverse = cofactors.transpose(1, 2) / (twice_determinant / 2)
+    return torch.cat([inverse, -inverse @ transform[:, :, 2:]], dim=2)
+
+
+def _mapped(matrices: Tensor, linear_map: Tensor) -> Tensor:
+    """(B, 2, 2) matrices under a (4, 4) map of their elements."""
+    return (matrices.reshape(-1, 4) @ linear_map.to(matrices)).view(-1, 2, 2)
 
 
 @in_full_precision
@@ -104,10 +110,12 @@ def warp(images: Tensor, image_from_out: Tensor, out_size: int, border: Border =
     """
     height, width = images.shape[-2:]
     line = torch.arange(out_size, dtype=images.dtype, device=images.device)
-    a, b, tx, c, d, ty = (value[:, None, None] for value in image_from_out.reshape(-1, 6).unbind(1))
-    x = a * line[None, None, :] + (b * line[None, :, None] + tx)  # (B, out, out)
-    y = c * line[None, None, :] + (d * line[None, :, None] + ty)
-    grid = torch.stack([x * (2 / (width - 1)) - 1, y * (2 / (height - 1)) - 1], dim=-1)
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    pixels = torch.stack([x, y, torch.ones_like(x)], dim=-1).view(-1, 3)  # (out², 3)
+    scale = torch.tensor([2 / (width - 1), 2 / (height - 1)]).to(images)
+    offset = torch.tensor([[0.0, 0.0], [0.0, 0.0], [-1.0, -1.0]]).to(images)
+    grid = pixels @ (image_from_out.transpose(1, 2) * scale + offset)  # (B, out², 2), -1..1
+    grid = grid.view(-1, out_size, out_size, 2)
     return functional.grid_sample(
         images, grid, padding_mode="border" if border == "edge" else "zeros", align_corners=True
     )
