@@ -237,6 +237,30 @@ def test_other_files_than_yunet_are_refused_before_opencv_sees_them(tmp_path, ki
     assert "\n" not in str(caught.value)
 
 
+class SpotFinder(SlimFace):
+    """Finds the lit pixels of the shrunk picture in place of faces."""
+
+    def __init__(self, size):
+        self.size, self.min_score = size, 0.0
+
+    def _detect(self, picture):
+        rows, columns = np.nonzero(picture[..., 0] > 127)
+        first, last = (columns.min(), rows.min()), (columns.max(), rows.max())
+        return np.array([[*first, *np.subtract(last, first), 100.0]])
+
+
+@pytest.mark.parametrize("shape", [(97, 61), (640, 480), (1283, 2001), (801, 799)])
+def test_boxes_are_those_of_the_picture_before_it_was_shrunk(shape):
+    height, width = shape
+    picture = np.zeros((height, width, 3), dtype=np.uint8)
+    x0, x1 = width // 4, width * 3 // 4
+    y0, y1 = height // 4, height * 3 // 4
+    picture[y0:y1, x0:x1] = 255
+    found = SpotFinder(160).detect(picture).boxes_xyxy
+    pixel = max(1.0, max(shape) / 160)
+    np.testing.assert_allclose(found, [[x0, y0, x1 - 1, y1 - 1]], atol=pixel)
+
+
 def test_menpo_takes_a_box_amid_the_picture():
     found = build_detector("menpo").detect(np.zeros((100, 300, 3), np.uint8))
     np.testing.assert_allclose(found.boxes_xyxy, [[126.5, 26.5, 172.5, 72.5]])
