@@ -172,6 +172,13 @@ def test_a_finished_run_goes_on_with_a_joint_phase_but_not_with_another_rate_for
         train(drawn_pack, tiny_recipe(joint_epochs=1, joint_rate=5e-4), tmp_path, "cpu")
 
 
+def test_a_finished_run_may_be_given_a_confidence_head(drawn_pack, tmp_path, tiny_recipe):
+    train(drawn_pack, tiny_recipe(epochs=[1, 1], confidence_draws=0), tmp_path, "cpu")
+    trained = train(drawn_pack, tiny_recipe(epochs=[1, 1], confidence_draws=1), tmp_path, "cpu")
+    made = load_model(trained.path).training
+    assert made["recipe"]["training"]["confidence_draws"] == 1
+
+
 def test_at_a_constant_rate_a_phase_can_be_prolonged(drawn_pack, tmp_path, tiny_recipe):
     short, long = (
         tiny_recipe(epochs=[epochs, 1], rate_schedule="constant", warm_up_steps=0)

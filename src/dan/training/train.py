@@ -88,7 +88,7 @@ def train(pack: FacePack, recipe: Recipe, run_dir: Path, device: str = "auto") -
         model_path, pictures = run_dir / "model.safetensors", []
         if accelerator.is_main_process:
             last = PhaseFolder(run_dir / phases[-1].name)
-            figures = _save_finished(model_path, last.best, data, report)
+            figures = _save_finished(model_path, last.best, recipe, data, report)
             pictures.append(plot_curves(run_dir, [phase.name for phase in phases]))
             if figures is not None:
                 path = run_dir / "reliability.png"
@@ -98,13 +98,12 @@ def train(pack: FacePack, recipe: Recipe, run_dir: Path, device: str = "auto") -
 
 
 def _save_finished(
-    path: Path, best: Path, data: TrainingData, report: TrainingReport
+    path: Path, best: Path, recipe: Recipe, data: TrainingData, report: TrainingReport
 ) -> ConfidenceFigures | None:
     """The best model of the last phase, with a confidence head where the recipe asks for one."""
     finished = load_model(best)
-    recipe = Recipe.from_dict(finished.training["recipe"])
     draws, figures = recipe.training.confidence_draws, None
-    model, made = finished.model, dict(finished.training)
+    model, made = finished.model, {**finished.training, "recipe": recipe.to_dict()}
     made["date"] = datetime.datetime.now(datetime.UTC).date().isoformat()
     if draws:
         report.begin("confidence", 0, n_batches(data.train, data.valid, draws))
