@@ -1,6 +1,7 @@
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -78,6 +79,46 @@ def test_ctrl_c_during_the_start_is_not_lost_and_leaves_nobody(work, monkeypatch
     with pytest.raises(KeyboardInterrupt):
         list(spread(work.Squaring(), range(8), 3))
     assert started
+
+
+def test_ctrl_c_that_the_system_hands_to_another_thread_waits_as_well(work, monkeypatch):
+    real, started, go, done = processes._Helper.start, [], threading.Event(), threading.Event()
+
+    def take_signal():
+        go.wait()
+        signal.raise_signal(signal.SIGINT)
+        done.set()
+
+    def start(helper):
+        go.set()
+        done.wait()
+        real(helper)
+        started.append(helper)
+
+    threading.Thread(target=take_signal, daemon=True).start()
+    monkeypatch.setattr(processes._Helper, "start", start)
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        list(spread(work.Squaring(), range(9), 3))
+    assert len(started) == 2
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_ctrl_c_during_the_start_never_breaks_into_a_lock(work, monkeypatch):
+    start, restore = processes._Helper.start, threading.Condition._acquire_restore
+
+    def wait_and_start(helper):
+        threading.Event().wait(0.05)
+        start(helper)
+
+    def interrupted(condition, saved):
+        signal.raise_signal(signal.SIGINT)
+        restore(condition, saved)
+
+    monkeypatch.setattr(processes._Helper, "start", wait_and_start)
+    monkeypatch.setattr(threading.Condition, "_acquire_restore", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(spread(work.Squaring(), range(9), 3))
 
 
 def test_usable_cores():

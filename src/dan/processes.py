@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import islice
 from multiprocessing import get_context, resource_tracker
@@ -143,22 +143,48 @@ def _helping(work: Work[Item, Outcome], count: int) -> Iterator[Sequence[_Helper
     helpers = [_Helper(work) for _ in range(count)]
     try:
         if helpers:
-            # Ctrl-C interrupts the main thread only, so that another one is never cut short
-            # between a start and its record; and helpers inherit what this thread blocks.
-            with ThreadPoolExecutor(1, initializer=_block_interrupt) as starter:
-                for _ in starter.map(_Helper.start, helpers):
-                    pass
+            with _interrupt_held_back():
+                for helper in helpers:
+                    helper.start()
         yield helpers
     finally:
         for helper in helpers:
             helper.stop()
 
 
-def _block_interrupt() -> None:
-    """Ctrl-C never reaches this thread, nor a process that it starts."""
-    if sys.platform != "win32":
-        resource_tracker.ensure_running()  # started later, it would lift the block
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+@contextmanager
+def _interrupt_held_back() -> Iterator[None]:
+    """Ctrl-C waits until the end, so that nothing is cut short between a start and its record.
+
+    Processes that are started inside never see it.
+    """
+    if threading.current_thread() is not threading.main_thread():  # which Ctrl-C never interrupts
+        with _interrupt_blocked():
+            yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        with _interrupt_blocked():
+            yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
+def _interrupt_blocked() -> Iterator[None]:
+    """Ctrl-C reaches other threads only; processes inherit that, where the system knows it."""
+    if sys.platform == "win32":
+        yield
+        return
+    resource_tracker.ensure_running()  # started later, it would lift the block
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 # ------------------------------------------------------------------------------- in the helpers
