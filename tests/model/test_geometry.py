@@ -78,6 +78,16 @@ def test_warp_agrees_with_opencv_within_its_rounding():
     assert np.abs(got.numpy() - wanted).mean() < 0.7
 
 
+def test_sampling_at_transformed_pixels_is_a_warp():
+    images = torch.rand(2, 1, 20, 30, generator=torch.Generator().manual_seed(0))
+    image_from_out = torch.tensor([[[1.2, 0.3, -2.0], [-0.2, 0.9, 5.0]]]).repeat(2, 1, 1)
+    y, x = torch.meshgrid(torch.arange(16.0), torch.arange(16.0), indexing="ij")
+    pixels = torch.stack([x, y], dim=-1).view(1, -1, 2).repeat(2, 1, 1)
+    positions = geometry.move_points(pixels, image_from_out)
+    wanted = geometry.warp(images, image_from_out, 16)
+    torch.testing.assert_close(geometry.sample(images, positions), wanted)
+
+
 def test_coordinates_stay_float32_under_autocast():
     shapes = torch.rand(1, 5, 2) * 100
     with torch.autocast("cpu", dtype=torch.bfloat16):

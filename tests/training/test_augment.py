@@ -14,6 +14,7 @@ from dan.training.faces import Faces, faces_of_pack, mean_shape_of_pack
 
 NONE = Augmentation.none()
 ALL = torch.arange(8)
+GEOMETRIC = ("rotation_deg", "scale", "shift", "stretch", "shear", "bend", "flip")
 
 
 @pytest.fixture(scope="module")
@@ -57,19 +58,17 @@ def test_the_same_seed_gives_the_same_samples(faces):
 )
 def test_each_change_changes_something(faces, change):
     sizes = {"blur_sigma": 2.0, "noise_levels": 20.0, "occlusion_size": 0.5}
-    value = {"rotation_deg": 20.0}.get(change, 0.9)
+    value = {"rotation_deg": 20.0, "bend": 0.03}.get(change, 0.9)
     plain = augmenter(faces).batch(ALL, seed=1)
     changed = augmenter(faces, **{change: value}, **sizes).batch(ALL, seed=1)
-    geometric = change in {"rotation_deg", "scale", "shift", "stretch", "shear", "flip"}
+    geometric = change in GEOMETRIC
     assert torch.equal(plain.points, changed.points) is not geometric
     assert not torch.equal(plain.crops, changed.crops)
     assert changed.crops.min() >= 0
     assert changed.crops.max() <= 255
 
 
-@pytest.mark.parametrize(
-    "change", ["rotation_deg", "scale", "shift", "stretch", "shear", "flip", "all"]
-)
+@pytest.mark.parametrize("change", [*GEOMETRIC, "all"])
 def test_points_stay_on_what_they_mark(change):
     """A bright dot at each landmark is found where the landmark went."""
     rng = np.random.default_rng(0)
@@ -89,6 +88,7 @@ def test_points_stay_on_what_they_mark(change):
         "shift": 0.05,
         "stretch": 0.1,
         "shear": 0.1,
+        "bend": 0.02,
         "flip": 0.5,
     }
     # All in small amounts: shrunk twice, a dot falls between two pixels.

@@ -5,6 +5,7 @@ coordinates are pixel centres. Mixed precision is switched off inside, because a
 has no sub-pixel digits left at 112.
 """
 
+import math
 from collections.abc import Callable
 from functools import wraps
 from typing import Literal
@@ -115,7 +116,29 @@ def warp(images: Tensor, image_from_out: Tensor, out_size: int, border: Border =
     scale = torch.tensor([2 / (width - 1), 2 / (height - 1)]).to(images)
     offset = torch.tensor([[0.0, 0.0], [0.0, 0.0], [-1.0, -1.0]]).to(images)
     grid = pixels @ (image_from_out.transpose(1, 2) * scale + offset)  # (B, out², 2), -1..1
-    grid = grid.view(-1, out_size, out_size, 2)
+    return _grid_sample(images, grid, out_size, border)
+
+
+@in_full_precision
+def sample(images: Tensor, positions: Tensor) -> Tensor:
+    """Sample images anywhere, bilinear; beyond the edges the outermost pixels repeat.
+
+    Args:
+        images: (B, C, H, W).
+        positions: (B, S·S, 2), pixels, row after row of the output.
+
+    Returns:
+        (B, C, S, S).
+    """
+    height, width = images.shape[-2:]
+    scale = torch.tensor([2 / (width - 1), 2 / (height - 1)]).to(images)
+    return _grid_sample(images, positions * scale - 1, math.isqrt(positions.shape[1]), "edge")
+
+
+def _grid_sample(images: Tensor, grid: Tensor, out_size: int, border: Border) -> Tensor:
     return functional.grid_sample(
-        images, grid, padding_mode="border" if border == "edge" else "zeros", align_corners=True
+        images,
+        grid.view(-1, out_size, out_size, 2),
+        padding_mode="border" if border == "edge" else "zeros",
+        align_corners=True,
     )

@@ -13,10 +13,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from dan.model.distributed import world
-from dan.model.geometry import compose, invert, move_points, warp
+from dan.model.geometry import compose, invert, move_points, sample, warp
 from dan.schemes import LandmarkScheme
 from dan.training.config import Augmentation
 from dan.training.faces import Faces
+from dan.training.fields import SmoothFields
 
 MAX_DEVIATIONS = 2.5
 """Normal draws are cut off here, so that no face leaves its crop."""
@@ -75,7 +76,13 @@ class Augmenter:
         if self.mirror is not None:
             points = torch.where(flipped[:, None, None], points[:, self.mirror], points)
         images = self.faces.images[chosen][:, None].float()  # (B, 1, H, W)
-        crops = warp(images, invert(crop_from_image), self.crop_size)
+        image_from_crop = invert(crop_from_image)
+        if self.settings.bend:
+            bend = self._fields(2, self.settings.bend * self.crop_size, dice)
+            crops = sample(images, move_points(bend.sources(), image_from_crop))
+            points = bend.places(points)
+        else:
+            crops = warp(images, image_from_crop, self.crop_size)
         return Batch(self._photometric(crops, dice), points)
 
     def _transforms(self, crop_from_image: Tensor, dice: _Dice) -> tuple[Tensor, Tensor]:
@@ -108,6 +115,8 @@ class Augmenter:
             contrast = dice.normal(settings.contrast).exp().view(-1, 1, 1, 1)
             brightness = dice.normal(settings.brightness).view(-1, 1, 1, 1)
             levels = (levels - mean) * contrast + mean + brightness
+        if settings.shade:
+            levels = levels + self._fields(1, settings.shade, dice).maps()
         if settings.blur:
             sigma = dice.uniform() * settings.blur_sigma * dice.chance(settings.blur)
             levels = gaussian_blur(levels, sigma)
@@ -118,6 +127,10 @@ class Augmenter:
         if settings.occlusion:
             levels = self._occluded(levels, dice)
         return levels.clamp(0, 1) * 255
+
+    def _fields(self, n_fields: int, deviation: float, dice: _Dice) -> SmoothFields:
+        draws = dice.normals(SmoothFields.n_draws(n_fields))
+        return SmoothFields.of_draws(draws, deviation, self.crop_size)
 
     def _occluded(self, levels: Tensor, dice: _Dice) -> Tensor:
         size, settings = self.crop_size, self.settings
@@ -164,6 +177,11 @@ class _Dice:
         draws = torch.randn(self.count, generator=self.generator)
         draws = draws.clamp(-MAX_DEVIATIONS, MAX_DEVIATIONS) * deviation
         return draws[self.mine].to(self.device)
+
+    def normals(self, count: int) -> Tensor:
+        """(B, count) standard normal, cut off at 2.5 deviations."""
+        draws = torch.randn(self.count, count, generator=self.generator)
+        return draws.clamp(-MAX_DEVIATIONS, MAX_DEVIATIONS)[self.mine].to(self.device)
 
     def chance(self, probability: float) -> Tensor:
         """(B,) true with the given probability."""

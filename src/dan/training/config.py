@@ -49,10 +49,13 @@ class Augmentation:
             Unlike the changes above, no stage undoes this: it makes faces of other proportions.
         shear: standard deviation of the sideways shift of a row over its distance from the centre;
             likewise.
+        bend: standard deviation of the smooth random shifts that bend the face, on each axis, as a
+            share of the crop's side; likewise.
         flip: probability of a left-right flip (needs a scheme with flip partners).
         brightness: standard deviation, as a share of the grey range.
         contrast: standard deviation of the logarithm of the contrast about the mean.
         gamma: standard deviation of the logarithm of the exponent.
+        shade: standard deviation of smooth random light and shadow, as a share of the grey range.
         blur: probability of a Gaussian blur of up to ``blur_sigma`` pixels.
         blur_sigma: see ``blur``.
         noise: probability of Gaussian noise of up to ``noise_levels`` grey levels.
@@ -66,10 +69,12 @@ class Augmentation:
     shift: float = 0.04
     stretch: float = 0.0
     shear: float = 0.0
+    bend: float = 0.0
     flip: float = 0.5
     brightness: float = 0.1
     contrast: float = 0.2
     gamma: float = 0.2
+    shade: float = 0.0
     blur: float = 0.1
     blur_sigma: float = 1.5
     noise: float = 0.1
