@@ -19,6 +19,7 @@ from dan.errors import (
     NonFiniteLossError,
 )
 from dan.model import load_model
+from dan.model.stage import Stage
 from dan.training import engine
 from dan.training.config import Augmentation, Recipe
 from dan.training.run import read_csv
@@ -285,6 +286,23 @@ def test_precisions_and_layouts(drawn_pack, tmp_path, tiny_recipe, precision, da
     assert all(np.isfinite(float(loss)) for loss in losses_of(tmp_path)["stage2"])
     loaded = load_model(tmp_path / "model.safetensors").model
     assert {value.dtype for value in loaded.parameters()} == {torch.float32}
+
+
+def test_every_phase_computes_in_the_precision_asked_for(
+    drawn_pack, tmp_path, tiny_recipe, monkeypatch
+):
+    real, trained = Stage.forward, []
+
+    def forward(self, images):
+        offsets, hidden = real(self, images)
+        if self.training:
+            trained.append(hidden.dtype)
+        return offsets, hidden
+
+    monkeypatch.setattr(Stage, "forward", forward)
+    recipe = tiny_recipe(epochs=[1, 1], joint_epochs=1, precision="bf16")
+    train(drawn_pack, recipe, tmp_path, "cpu")
+    assert trained == [torch.bfloat16] * 16  # four steps of each phase, both stages in the last
 
 
 def test_other_losses_and_optimisers(drawn_pack, tmp_path, tiny_recipe):

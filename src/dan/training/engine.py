@@ -154,8 +154,7 @@ def train_phase(job: PhaseJob, model: DAN) -> None:
         start_from_previous(model, job.phase)
     optimiser = build_optimiser(model, settings.optimiser, job.phase.rate, settings.weight_decay)
     average = build_average(model, settings.average_decay)
-    network = torch.compile(model) if settings.compile else model
-    network, optimiser = accelerator.prepare(network, optimiser)
+    network, optimiser = accelerator.prepare(_Network(model, compiled=settings.compile), optimiser)
     state = PhaseState(
         model,
         average,
@@ -187,7 +186,6 @@ def train_phase(job: PhaseJob, model: DAN) -> None:
         if stop_wanted.in_any_process(accelerator):  # during the last validation
             raise InterruptedTrainingError(_goes_on(job))
     accelerator.wait_for_everyone()
-    accelerator.unwrap_model(network, keep_fp32_wrapper=False)
     accelerator.free_memory()
     fill(model, state.averaged_model.state_dict(), job.folder.last)
     model.train_stages(())
@@ -214,6 +212,22 @@ def hash_of_start(model: DAN, phase: Phase) -> str:
         for value in part.state_dict().values():
             digest.update(value.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+class _Network(nn.Module):
+    """The model as one phase prepares it for its device and precision.
+
+    Accelerate marks what it prepares and does not prepare it again: the model itself would lose
+    its mixed precision after the first phase.
+    """
+
+    def __init__(self, model: DAN, *, compiled: bool) -> None:
+        super().__init__()
+        self.model = torch.compile(model) if compiled else model
+
+    def forward(self, crops: Tensor, n_stages: int) -> list[Tensor]:
+        estimates: list[Tensor] = self.model(crops, n_stages)
+        return estimates
 
 
 class _StepFunction:
