@@ -258,7 +258,7 @@ def test_both_stages_learn(drawn_pack, tmp_path):
                 "batch_size": 8,
                 "rate": 3e-3,
                 "average_decay": 0.9,
-                "validations": 10,
+                "validate_every": 10,
                 "precision": "fp32",
             },
         }

@@ -229,7 +229,7 @@ def _recipe(options: Options, image_size: int) -> Recipe:
             rate_schedule="constant",
             warm_up_steps=0,
             clip_norm=0.0,
-            validations=options.epochs_per_eval,
+            validate_every=options.epochs_per_eval,
             precision=_precision(options),
             data_format="channels_first"
             if options.data_format == "channels_first"

@@ -110,7 +110,7 @@ class TrainingSettings:
         average_decay: of the exponential moving average of the weights; 0: none.
         confidence_draws: crops of each kind (good, misplaced, background) from each face that the
             confidence head learns from when the stages are done; 0: no such head.
-        validations: how often an epoch is followed by a validation: every so many epochs.
+        validate_every: epochs from one validation to the next.
         save_seconds: at least so often the state is saved, to resume from.
         precision: ``auto`` is bf16 where the processor computes it fast, else fp32.
         data_format: how images lie in memory; ``channels_last`` is the faster one.
@@ -132,7 +132,7 @@ class TrainingSettings:
     clip_norm: float = 1.0
     average_decay: float = 0.998
     confidence_draws: int = 2
-    validations: int = 1
+    validate_every: int = 1
     save_seconds: float = 120.0
     precision: Precision = "auto"
     data_format: DataFormat = "channels_last"
@@ -140,7 +140,7 @@ class TrainingSettings:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "validations"):
+        for name in ("batch_size", "validate_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(
                     f"training.{name}: expected at least 1, got {getattr(self, name)}"

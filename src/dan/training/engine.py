@@ -45,7 +45,7 @@ FLUSH_STEPS = 10
 
 WITHOUT_EFFECT = (
     "save_seconds",
-    "validations",
+    "validate_every",
     "compile",
     "epochs",
     "joint_epochs",
@@ -124,7 +124,7 @@ class PhaseJob:
 
     def is_validated_at(self, step: int) -> bool:
         """Whether a validation follows the step."""
-        return step % (self.recipe.training.validations * self.epoch_steps) == 0 or (
+        return step % (self.recipe.training.validate_every * self.epoch_steps) == 0 or (
             step == self.n_steps
         )
 
