@@ -12,7 +12,7 @@ pytest.importorskip("onnxscript")
 
 from dan.errors import ConfigError, ParityError
 from dan.export import ExportOptions, bundling, export
-from dan.export.bundling import CHECKED_BATCHES, Cascade, parity_px
+from dan.export.bundling import CHECKED_BATCHES, Cascade, distances_px
 from dan.inference.bundle import load_bundle, save_bundle
 from dan.inference.session import LandmarkModel
 from dan.model import DAN, DANConfig
@@ -75,7 +75,7 @@ def test_torch_and_onnxruntime_agree_on_every_batch_size(changes):
     file = model_file(**changes)
     bundle = export(file, ExportOptions("tiny"))
     assert CHECKED_BATCHES == (1, 2, 7, 64)
-    assert parity_px(Cascade(file.model, None), bundle) < 0.01
+    assert distances_px(Cascade(file.model, None), bundle).max() < 0.01
     assert bundle.card["parity_px"] < 0.01
     assert bundle.has_confidence == file.model.config.confidence
 
@@ -109,7 +109,7 @@ def test_points_and_confidence_are_those_of_torch(crops, tmp_path):
 def test_half_the_weights_half_the_size(crops):
     full, half = exported("fp32"), exported("fp16")
     assert len(half.graph) < 0.62 * len(full.graph)
-    assert half.card["parity_px"] < 0.1
+    assert half.card["parity_px"] == full.card["parity_px"] < 0.01
     distance = np.abs(points_of(full, crops) - points_of(half, crops))
     assert 0 < distance.max() < 0.1
 
@@ -149,9 +149,16 @@ def test_mirroring_needs_flip_partners():
 
 
 def test_a_graph_that_differs_is_not_let_go(monkeypatch):
-    monkeypatch.setattr(bundling, "parity_px", lambda *_: 0.2)
+    monkeypatch.setattr(bundling, "distances_px", lambda *_: np.array([0.0, 0.2]))
     with pytest.raises(ParityError, match=r"expected at most 0\.01 px .* got 0\.2000"):
         export(model_file(n_stages=1), ExportOptions("tiny"))
+
+
+def test_fp16_weights_that_move_points_are_not_let_go(monkeypatch):
+    found = {"fp32": np.array([0.001]), "fp16": np.array([0.0, 0.2])}
+    monkeypatch.setattr(bundling, "distances_px", lambda _, bundle: found[bundle.weights])
+    with pytest.raises(ParityError, match=r"at most 0\.05 px in the mean, got 0\.1000"):
+        export(model_file(n_stages=1), ExportOptions("tiny", weights="fp16"))
 
 
 def test_nothing_of_the_machine_is_in_the_file():

@@ -68,6 +68,6 @@ def export(
     )
     bundle = make_bundle(file, options)
     save_bundle(out, bundle)
-    parity = bundle.card.get("parity_px")
-    agrees = "" if parity is None else f", within {parity:.3f} px of torch"
-    console.print(f"bundle: {out}, {out.stat().st_size / 1e6:.1f} MB{agrees}")
+    megabytes, parity = out.stat().st_size / 1e6, bundle.card["parity_px"]
+    rounded = "" if bundle.weights == "fp32" else f" before rounding to {bundle.weights}"
+    console.print(f"bundle: {out}, {megabytes:.1f} MB, within {parity:.3f} px of torch{rounded}")
