@@ -67,10 +67,10 @@ def check_sample():
     and so may the blanks that line them up: samples stay true when a model is trained anew, but
     not when an output changes its form.
     """
-    number, blanks = re.compile(r"-?\d+(?:\.\d+)?"), re.compile(" +")
+    number, blanks = re.compile(r"-?\d+(?:\.\d*)?"), re.compile(r"(?<=\[) +| +(?=\])| +(?= )")
 
     def check(printed: str, sample: str) -> None:
-        printed, sample = (blanks.sub(" ", text) for text in (printed, sample))
+        printed, sample = (blanks.sub("", text) for text in (printed, sample))
         words = re.escape(number.sub("#", sample.strip())).replace("…", ".*")
         assert re.fullmatch(words, number.sub("#", printed.strip()), flags=re.DOTALL), printed
         shown = sample.strip().partition("…")[0]

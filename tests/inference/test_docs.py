@@ -106,6 +106,7 @@ def test_the_page_gives_the_fits_of_the_code():
         ("box 9 9", "face 9 9", False),
         ("[1, 2, 3]", "[1, …]", True),
         ("[1, 2, 3] x", "[1, …]", False),
+        ("[1.5 2. ]", "[ 1.5  2.25]", True),
     ],
 )
 def test_samples_may_differ_in_numbers_only(check_sample, printed, sample, fits):
