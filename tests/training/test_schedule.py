@@ -46,7 +46,10 @@ def test_constant_rate_without_warm_up():
 
 def test_phases_are_the_stages_then_all_together():
     recipe = Recipe.from_dict(
-        {"model": {"n_stages": 3}, "training": {"epochs": [5, 4, 3], "joint_epochs": 2}}
+        {
+            "model": {"n_stages": 3},
+            "training": {"epochs": [5, 4, 3], "joint_epochs": 2, "joint_rounds": 3},
+        }
     )
     phases = phases_of(recipe)
     assert [(phase.name, phase.trained, phase.epochs) for phase in phases] == [
@@ -54,7 +57,10 @@ def test_phases_are_the_stages_then_all_together():
         ("stage2", (2,), 4),
         ("stage3", (3,), 3),
         ("joint", (1, 2, 3), 2),
+        ("joint2", (1, 2, 3), 2),
+        ("joint3", (1, 2, 3), 2),
     ]
+    assert len({phase.number for phase in phases}) == 6
     assert phases[2] == stage_phase(3, recipe)
     assert phases[3].n_stages == 3
 

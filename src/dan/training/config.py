@@ -95,6 +95,8 @@ class TrainingSettings:
     Attributes:
         epochs: passes over the training faces for each stage, one entry a stage.
         joint_epochs: passes with all stages trained together at the end; 0: none.
+        joint_rounds: how often that is done, each time from the best of the last, with the rate
+            raised again (warm restarts, Loshchilov & Hutter 2017). A finished run may be given more.
         batch_size: faces a step, over all processes.
         loss: mean point distance over the eye-centre distance or over the diagonal of the
             landmark box, or the wing loss (Feng et al. 2018) in crop pixels.
@@ -120,6 +122,7 @@ class TrainingSettings:
 
     epochs: tuple[int, ...] = (40, 40)
     joint_epochs: int = 0
+    joint_rounds: int = 1
     batch_size: int = 64
     loss: LossKind = "eye_centres"
     start_from_previous: bool = False
@@ -140,7 +143,7 @@ class TrainingSettings:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "validate_every"):
+        for name in ("batch_size", "joint_rounds", "validate_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(
                     f"training.{name}: expected at least 1, got {getattr(self, name)}"

@@ -31,7 +31,6 @@ from dan.training.losses import build_loss
 from dan.training.report import TrainingReport, ValidationReport
 from dan.training.run import LOSS_COLUMNS, VALIDATION_COLUMNS, CsvLog, PhaseFolder
 from dan.training.schedule import (
-    JOINT,
     Phase,
     batch_indices,
     derive_seed,
@@ -49,6 +48,7 @@ WITHOUT_EFFECT = (
     "compile",
     "epochs",
     "joint_epochs",
+    "joint_rounds",
     "joint_rate",
     "confidence_draws",
 )
@@ -130,8 +130,7 @@ class PhaseJob:
 
     def seed(self, step: int, use: int) -> int:
         """Seed of one use of randomness in one step."""
-        number = 0 if self.phase.name == JOINT else max(self.phase.trained)
-        return derive_seed(self.recipe.training.seed, number, step, use)
+        return derive_seed(self.recipe.training.seed, self.phase.number, step, use)
 
 
 def train_phase(job: PhaseJob, model: DAN) -> None:
@@ -150,7 +149,7 @@ def train_phase(job: PhaseJob, model: DAN) -> None:
     memory_format = getattr(torch, MEMORY_FORMATS[settings.data_format])
     model.to(accelerator.device).in_memory_format(memory_format)
     model.train_stages(job.phase.trained)
-    if settings.start_from_previous and job.phase.name != JOINT:
+    if settings.start_from_previous and not job.phase.joint_round:
         start_from_previous(model, job.phase)
     optimiser = build_optimiser(model, settings.optimiser, job.phase.rate, settings.weight_decay)
     average = build_average(model, settings.average_decay)
@@ -206,9 +205,9 @@ def start_from_previous(model: DAN, phase: Phase) -> None:
 def hash_of_start(model: DAN, phase: Phase) -> str:
     """Changes with the weights that a phase starts from: those of the phases before it."""
     digest = hashlib.sha256()
-    first = 0 if phase.name == JOINT else min(phase.trained) - 1
+    first = 0 if phase.joint_round else min(phase.trained) - 1
     earlier = [*model.stages[:first], *model.connections[: max(first - 1, 0)]]
-    for part in model.children() if phase.name == JOINT else earlier:
+    for part in model.children() if phase.joint_round else earlier:
         for value in part.state_dict().values():
             digest.update(value.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -12,9 +12,6 @@ from torch import Tensor
 
 from dan.training.config import Recipe, TrainingSettings
 
-JOINT = "joint"
-"""Name of the phase that trains all stages together."""
-
 FINAL_RATE = 0.01
 """The cosine ends at this share of the highest rate."""
 
@@ -24,31 +21,46 @@ class Phase:
     """A part of the training.
 
     Attributes:
-        name: ``stage1``, ``stage2``, … or ``joint``; the name of its folder.
+        name: ``stage1``, ``stage2``, …, ``joint``, ``joint2``, …; the name of its folder.
         trained: stages (1-based) whose weights change; those after them do not run.
         epochs: passes over the training faces.
         rate: highest learning rate.
+        joint_round: 1 where all stages are trained together, 2 where once more, …; 0: one alone.
     """
 
     name: str
     trained: tuple[int, ...]
     epochs: int
     rate: float
+    joint_round: int = 0
 
     @property
     def n_stages(self) -> int:
         """How many stages run."""
         return max(self.trained)
 
+    @property
+    def number(self) -> int:
+        """Tells the phase's random numbers from those of the others."""
+        if self.joint_round:
+            return 0 if self.joint_round == 1 else self.n_stages + self.joint_round - 1
+        return self.n_stages
+
 
 def phases_of(recipe: Recipe) -> list[Phase]:
-    """Stage after stage, then all together where the recipe asks for it."""
-    settings = recipe.training
-    phases = [stage_phase(number, recipe) for number in range(1, recipe.model.n_stages + 1)]
-    if settings.joint_epochs:
-        every_stage = tuple(range(1, recipe.model.n_stages + 1))
-        phases.append(Phase(JOINT, every_stage, settings.joint_epochs, settings.joint_rate))
-    return phases
+    """Stage after stage, then all together, once or more, where the recipe asks for it."""
+    stages = tuple(range(1, recipe.model.n_stages + 1))
+    rounds = range(1, recipe.training.joint_rounds + 1) if recipe.training.joint_epochs else ()
+    return [stage_phase(number, recipe) for number in stages] + [
+        Phase(
+            f"joint{number}" if number > 1 else "joint",
+            stages,
+            recipe.training.joint_epochs,
+            recipe.training.joint_rate,
+            joint_round=number,
+        )
+        for number in rounds
+    ]
 
 
 def stage_phase(number: int, recipe: Recipe) -> Phase:
