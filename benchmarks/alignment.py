@@ -8,6 +8,7 @@ which the things to be compared take turns, so that other work in the machine hi
 
 import argparse
 import json
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,7 @@ import onnxruntime
 
 from dan.bulk.run import align_sources
 from dan.bulk.sources import Source, find_sources
+from dan.cli.main import run
 from dan.cropping import crop_from_box, extract_crop
 from dan.images import read_rgb
 from dan.inference.aligner import FaceAligner
@@ -62,9 +64,9 @@ def best_of(
     """Seconds of each, the best of several rounds; the first round warms up."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds + 1):
-        for name, run in runs.items():
+        for name, task in runs.items():
             started = clock()
-            run()
+            task()
             times[name].append(clock() - started)
     return {name: min(seconds[1:]) for name, seconds in times.items()}
 
@@ -214,4 +216,4 @@ def folder(aligner: FaceAligner, sources: Sequence[Source]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(main))

@@ -9,6 +9,7 @@ the code has it.
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
+from dan.cli.main import run
 from dan.cropping import crop_from_box, extract_crop
 from dan.data.annotated import AnnotatedImage, find_annotated, test_part, training_part
+from dan.errors import DataError
 from dan.formats import load_pts
 from dan.geometry import box_of_points, box_overlap
 from dan.images import read_grey, read_rgb
@@ -61,6 +64,8 @@ def main() -> None:
 
 
 def detect(detector: Detector, images: Sequence[AnnotatedImage], name: str) -> Found:
+    if not images:
+        raise DataError(f"expected the 300-W layout with {name} images, found none of them")
     found, boxes, truth, seconds = [], [], [], 0.0
     for image in images:
         box = box_of_points(load_pts(image.points_path))
@@ -109,4 +114,4 @@ def report(model: LandmarkModel, faces: Found, variants: Mapping[str, FloatArray
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(main))

@@ -9,6 +9,7 @@ the outer eye corners.
 """
 
 import argparse
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import cv2
 import numpy as np
 
 import dan
+from dan.cli.main import run
 from dan.draw import contact_sheet, draw_face
 from dan.evaluation.pictures import around_face
 from dan.geometry import Similarity, box_centre, box_of_points, box_size_wh, warp_image
@@ -80,4 +82,4 @@ def covered(picture: Picture, box: np.ndarray, share: float) -> Picture:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(main))

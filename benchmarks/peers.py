@@ -20,6 +20,7 @@ package is missing is named and left out:
 
 import argparse
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ os.environ.setdefault("GLOG_minloglevel", "3")  # MediaPipe's messages
 
 import numpy as np
 
+from dan.cli.main import run
 from dan.data.annotated import AnnotatedImage, find_annotated, test_part, training_part
 from dan.formats import load_pts
 from dan.geometry import box_centre, box_of_points, box_overlap, box_size_wh, estimate_similarity
@@ -302,4 +304,4 @@ def line(
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(main))

@@ -19,6 +19,7 @@ same disk, making a file took from 0.03 to 0.9 ms, depending on the folder.
 import argparse
 import multiprocessing
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -30,6 +31,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from dan.cli.main import run
 from dan.data.samples import FACE_SHARE, SampleOptions, prepare_samples
 from dan.formats import load_pts
 from dan.geometry import Similarity, box_centre, box_of_points, box_size_wh
@@ -138,4 +140,4 @@ def opencv_alone(jobs: list[Job], out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(main))

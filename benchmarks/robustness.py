@@ -10,10 +10,12 @@ colour and theirs beneath in the other: a person must say who is wrong.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
 
+from dan.cli.main import run
 from dan.draw import contact_sheet, draw_face
 from dan.evaluation.pictures import around_face
 from dan.formats import load_youtube_csv
@@ -97,4 +99,4 @@ def draw_worst(
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(main))

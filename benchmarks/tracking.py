@@ -18,6 +18,7 @@ table as the steadiest whose lag is one frame at 30 frames a second.
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dan.cli.main import run
 from dan.cropping import crop_from_points, extract_crop
 from dan.errors import DataError
 from dan.geometry import box_of_points, box_size_wh
@@ -63,6 +65,8 @@ def main() -> None:
     flags = parser.parse_args()
     aligner = FaceAligner(flags.model, threads=flags.threads)
     clips = sorted(flags.clips.iterdir()) if flags.clips.is_dir() else [flags.clips]
+    if not clips or not clips[0].is_file():
+        raise DataError(f"{flags.clips}: expected a video or a folder of videos, found none")
     print("clip: ms a face (network alone), detector calls a 100 frames, jitter raw -> smooth, lag")
     paths = []
     for clip in clips:
@@ -150,4 +154,4 @@ def lag_s(paths: Sequence[FacePath], smooth: Sequence[FloatArray]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(main))

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from dan.cli.main import run
 from dan.data.pack import load_pack
 from dan.model import DAN, DANConfig
 from dan.schemes import LandmarkScheme
@@ -121,12 +122,12 @@ def compare_precisions(batch: int, steps: int) -> None:
     sample = Batch(crops, points)
     for name, build in (("engine", build_step), ("bare loop", build_bare_step)):
         times: dict[str, list[float]] = {"fp32": [], "bf16": []}
-        runs = {precision: build(64, precision) for precision in times}
-        for run in runs.values():
-            run(sample)
+        steps_of = {precision: build(64, precision) for precision in times}
+        for step in steps_of.values():
+            step(sample)
         for _ in range(steps):
-            for precision, run in runs.items():
-                times[precision].append(seconds(lambda run=run: run(sample)))
+            for precision, step in steps_of.items():
+                times[precision].append(seconds(lambda step=step: step(sample)))
         fp32, bf16 = (batch / statistics.median(values) for values in times.values())
         print(
             f"bf16 / fp32 at width 64, {name}: {bf16 / fp32:.2f} "
@@ -178,4 +179,4 @@ def train_briefly(path: Path, batch: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(main))

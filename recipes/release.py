@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dan.cli.main import run
 from dan.data.pack import canonical_crops, load_pack
 from dan.evaluation.protocol import predict_protocol
 from dan.evaluation.report import scores_of
@@ -132,4 +133,4 @@ def cut_in_parts(path: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

@@ -169,9 +169,7 @@ def test_a_finished_run_goes_on_with_a_joint_phase_but_not_with_another_rate_for
     train(drawn_pack, tiny_recipe(joint_epochs=1, joint_rate=3e-4), tmp_path, "cpu")
     assert losses_of(tmp_path).keys() == {*stages, "joint"}
     assert stages.items() <= losses_of(tmp_path).items()
-    train(
-        drawn_pack, tiny_recipe(joint_epochs=1, joint_rounds=2, joint_rate=3e-4), tmp_path, "cpu"
-    )
+    train(drawn_pack, tiny_recipe(joint_epochs=1, joint_rounds=2, joint_rate=3e-4), tmp_path, "cpu")
     assert losses_of(tmp_path).keys() == {*stages, "joint", "joint2"}
     with pytest.raises(CheckpointError, match=r"joint.*made with another recipe"):
         train(drawn_pack, tiny_recipe(joint_epochs=1, joint_rate=5e-4), tmp_path, "cpu")
