@@ -139,8 +139,10 @@ def build_average(model: nn.Module, decay: float) -> AveragedModel | None:
         n = torch.as_tensor(count)
         share = 1 - ((1 + n) / (10 + n)).clamp_max(decay)
         for average, value in zip(averaged, current, strict=True):
-            floating = average.is_floating_point()
-            average.copy_(average.lerp(value, share.to(average.dtype)) if floating else value)
+            if average.is_floating_point():
+                average.lerp_(value, share.to(average.dtype))
+            else:
+                average.copy_(value)
 
     averaged = AveragedModel(model, multi_avg_fn=blend, use_buffers=True)
     return averaged.requires_grad_(requires_grad=False).eval()
