@@ -162,7 +162,7 @@ def test_a_run_folder_of_another_recipe_is_refused(unbroken, drawn_pack, tiny_re
 
 
 def test_a_finished_run_goes_on_with_a_joint_phase_but_not_with_another_rate_for_it(
-    drawn_pack, tmp_path, tiny_recipe
+    drawn_pack, tmp_path, tiny_recipe, capsys
 ):
     train(drawn_pack, tiny_recipe(), tmp_path, "cpu")
     stages = losses_of(tmp_path)
@@ -171,6 +171,7 @@ def test_a_finished_run_goes_on_with_a_joint_phase_but_not_with_another_rate_for
     assert stages.items() <= losses_of(tmp_path).items()
     train(drawn_pack, tiny_recipe(joint_epochs=1, joint_rounds=2, joint_rate=3e-4), tmp_path, "cpu")
     assert losses_of(tmp_path).keys() == {*stages, "joint", "joint2"}
+    assert "of 2 joint rounds" in capsys.readouterr().err
     with pytest.raises(CheckpointError, match=r"joint.*made with another recipe"):
         train(drawn_pack, tiny_recipe(joint_epochs=1, joint_rate=5e-4), tmp_path, "cpu")
 

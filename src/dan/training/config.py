@@ -97,6 +97,7 @@ class TrainingSettings:
         joint_epochs: passes with all stages trained together at the end; 0: none.
         joint_rounds: how often that is done, each time from the best of the last, with the rate
             raised again (warm restarts, Loshchilov & Hutter 2017); a finished run may get more.
+            The mean of the rounds' models is kept where it is better on the faces held out.
         batch_size: faces a step, over all processes.
         loss: mean point distance over the eye-centre distance or over the diagonal of the
             landmark box, or the wing loss (Feng et al. 2018) in crop pixels.

@@ -37,7 +37,7 @@ from dan.training.schedule import (
     rate_at,
     steps_per_epoch,
 )
-from dan.training.validation import validate
+from dan.training.validation import ValidationFigures, validate
 
 FLUSH_STEPS = 10
 """Losses are looked at, logged and, in many processes, brought together every so many steps."""
@@ -339,12 +339,10 @@ def _non_finite(folder: PhaseFolder, step: int, text: str) -> str:
     )
 
 
-def _validate(job: PhaseJob, state: PhaseState, logs: _Logs) -> None:
-    """Score the averaged model on the held-out faces; keep it, and once more if it is best."""
-    model = state.averaged_model
-    model.eval()
-    figures = validate(
-        model,
+def score(job: PhaseJob, model: DAN) -> ValidationFigures:
+    """Figures of a model, on the training device, on the faces held out; in all processes."""
+    return validate(
+        model.eval(),
         job.data.valid,
         job.accelerator,
         job.data.scheme,
@@ -353,6 +351,12 @@ def _validate(job: PhaseJob, state: PhaseState, logs: _Logs) -> None:
         n_stages=job.phase.n_stages,
         batch_size=job.recipe.training.batch_size,
     )
+
+
+def _validate(job: PhaseJob, state: PhaseState, logs: _Logs) -> None:
+    """Score the averaged model on the held-out faces; keep it, and once more if it is best."""
+    model = state.averaged_model
+    figures = score(job, model)
     error = figures.error_percent[-1]
     is_best = error < state.best_error
     state.best_error = min(state.best_error, error)

@@ -13,8 +13,8 @@ from accelerate import Accelerator
 
 from dan.data.pack import FacePack
 from dan.errors import ConfigError
-from dan.model import DAN, DANConfig, load_model, save_model
-from dan.model.weights import load_header
+from dan.model import DAN, DANConfig, save_model
+from dan.model.weights import ModelFile, load_header
 from dan.training.augment import Augmenter
 from dan.training.confidence import ConfidenceFigures, fit_confidence, n_batches
 from dan.training.config import Recipe
@@ -22,6 +22,7 @@ from dan.training.devices import build_accelerator
 from dan.training.engine import PhaseJob, TrainingData, load_phase, train_phase
 from dan.training.faces import Faces, faces_of_pack, mean_shape_of_pack
 from dan.training.report import TrainingReport, plot_curves, plot_reliability
+from dan.training.rounds import finished_model
 from dan.training.run import PhaseFolder, check_fingerprint, write_json
 from dan.training.schedule import derive_seed, phases_of
 from dan.types import FloatArray
@@ -86,9 +87,9 @@ def train(pack: FacePack, recipe: Recipe, run_dir: Path, device: str = "auto") -
             train_phase(job, model)
             load_phase(model, job.folder.best)
         model_path, pictures = run_dir / "model.safetensors", []
+        finished = finished_model(jobs)
         if accelerator.is_main_process:
-            last = PhaseFolder(run_dir / phases[-1].name)
-            figures = _save_finished(model_path, last.best, recipe, data, report)
+            figures = _save_finished(model_path, finished, recipe, data, report)
             pictures.append(plot_curves(run_dir, [phase.name for phase in phases]))
             if figures is not None:
                 path = run_dir / "reliability.png"
@@ -98,10 +99,9 @@ def train(pack: FacePack, recipe: Recipe, run_dir: Path, device: str = "auto") -
 
 
 def _save_finished(
-    path: Path, best: Path, recipe: Recipe, data: TrainingData, report: TrainingReport
+    path: Path, finished: ModelFile, recipe: Recipe, data: TrainingData, report: TrainingReport
 ) -> ConfidenceFigures | None:
-    """The best model of the last phase, with a confidence head where the recipe asks for one."""
-    finished = load_model(best)
+    """The finished model, with a confidence head where the recipe asks for one."""
     draws, figures = recipe.training.confidence_draws, None
     model, made = finished.model, {**finished.training, "recipe": recipe.to_dict()}
     made["date"] = datetime.datetime.now(datetime.UTC).date().isoformat()
