@@ -1,3 +1,4 @@
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -25,16 +26,20 @@ def model_of(value: float) -> DAN:
 def jobs(tmp_path, monkeypatch):
     """A stage and two joint rounds, with an error of 3 % each; the error of their mean is given."""
 
+    def path(name: str, which: str) -> Path:
+        return tmp_path / f"{name}-{which}.safetensors"
+
     def build(error: float):
         for number, name in enumerate(("stage1", "joint", "joint2")):
             made = {"validation": {"error_percent": [3.0]}}
-            save_model(tmp_path / f"{name}.safetensors", model_of(float(number)), FACE68, made)
+            save_model(path(name, "best"), model_of(float(number)), FACE68, made)
+            save_model(path(name, "last"), model_of(10.0 + number), FACE68, made)
         figures = ValidationFigures(7, "inter_ocular", (error,), 0.1)
         monkeypatch.setattr(rounds, "score", lambda job, model: figures)
         return [
             SimpleNamespace(
                 phase=SimpleNamespace(joint_round=number),
-                folder=SimpleNamespace(best=tmp_path / f"{name}.safetensors"),
+                folder=SimpleNamespace(best=path(name, "best"), last=path(name, "last")),
                 accelerator=SimpleNamespace(device="cpu"),
                 report=SimpleNamespace(say=lambda text: None),
             )
@@ -53,9 +58,9 @@ def test_mean_of_weights_and_batch_statistics():
     assert values_of(mean_of_models([model_of(1.0), model_of(2.0)])) == {1.5}
 
 
-def test_the_mean_of_the_rounds_is_kept_where_it_is_better(jobs):
+def test_the_mean_of_the_rounds_ends_is_kept_where_it_is_better(jobs):
     finished = finished_model(jobs(2.9))
-    assert values_of(finished.model) == {1.5}
+    assert values_of(finished.model) == {11.5}
     assert finished.training["mean_of_rounds"] == 2
     assert finished.training["validation"]["error_percent"] == (2.9,)
 

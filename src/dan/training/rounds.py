@@ -19,14 +19,16 @@ from dan.training.engine import PhaseJob, score
 
 
 def finished_model(jobs: Sequence[PhaseJob]) -> ModelFile:
-    """The best model of the last phase, or the rounds' mean where that is better; on the CPU.
+    """The best model of the last phase, or the mean of the rounds' ends where that is better.
+
+    The model is on the CPU.
 
     Args:
         jobs: all phases, trained. In many processes, each has to call this.
     """
     last = jobs[-1]
     best = load_model(last.folder.best)
-    rounds = [load_model(job.folder.best).model for job in jobs if job.phase.joint_round]
+    rounds = [load_model(job.folder.last).model for job in jobs if job.phase.joint_round]
     if len(rounds) < 2:
         return best
     mean = mean_of_models(rounds)
