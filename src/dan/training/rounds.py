@@ -40,8 +40,9 @@ def finished_model(jobs: Sequence[PhaseJob]) -> ModelFile:
     )
     if error >= single:
         return best
-    made = {**best.training, "mean_of_rounds": len(rounds), "validation": asdict(figures)}
-    return replace(best, model=mean.cpu(), training=made)
+    end = load_model(last.folder.last)
+    made = {**end.training, "mean_of_rounds": len(rounds), "validation": asdict(figures)}
+    return replace(end, model=mean.cpu(), training=made)
 
 
 def mean_of_models(models: Sequence[DAN]) -> DAN:
