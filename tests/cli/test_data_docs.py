@@ -54,7 +54,7 @@ def test_own_faces(tmp_path, monkeypatch):
     shutil.copy("drawn/testset/drawn_0004.png", "faces/photo.png")
     shutil.copytree(ROOT / "recipes", "recipes")
     small = ["training.epochs=[2, 1]", "training.batch_size=8", "model.width=4"]
-    small += ["training.confidence_draws=0"]
+    small += ["training.confidence_draws=0", "training.refinement_epochs=1"]
     for words in commands("own-faces.md"):
         more = [*small, "--device", "cpu"] if words[0] == "train" else []
         more += ["--detector", "whole"] if words[0] == "align" else []

@@ -33,6 +33,8 @@ def model_file(**changes) -> ModelFile:
     with torch.no_grad():
         for stage in model.stages:
             stage.offsets.weight.mul_(0.3)
+        if model.refinement is not None:
+            model.refinement.offsets.weight.normal_(std=0.1)
         for module in model.modules():
             if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
                 module.running_mean.uniform_(-0.2, 0.2)
@@ -66,7 +68,8 @@ def mirrored(points):
         {"n_stages": 1},
         {"n_stages": 2, "heat_map": "gaussians"},
         {"n_stages": 3, "heat_map": "gaussians", "trunk": "strided", "confidence": True},
-        {"n_stages": 2, "variant": "theano"},
+        {"n_stages": 2, "variant": "theano", "refinement": 3},
+        {"n_stages": 1, "trunk": "strided", "refinement": 4},
         {"n_stages": 2, "variant": "tensorflow"},
     ],
     ids=lambda changes: "-".join(map(str, changes.values())),
@@ -92,7 +95,9 @@ def exported(weights="fp32", *, mirrored=False):
 
 @cache
 def standard_file() -> ModelFile:
-    return model_file(n_stages=2, heat_map="gaussians", width=8, confidence=True)
+    return model_file(
+        n_stages=2, heat_map="gaussians", width=8, trunk="strided", refinement=4, confidence=True
+    )
 
 
 def test_points_and_confidence_are_those_of_torch(crops, tmp_path):
@@ -134,7 +139,10 @@ def test_no_8_bit_result_is_widened_for_a_relu():
     graph = onnx.load_from_string(exported("int8").graph).graph
     maker = {name: node.op_type for node in graph.node for name in node.output}
     # The convolutions' ReLUs are gone: a scale that starts at zero does what they did.
-    assert {maker[node.input[0]] for node in graph.node if node.op_type == "Relu"} == {"Gemm"}
+    assert {maker[node.input[0]] for node in graph.node if node.op_type == "Relu"} == {
+        "Gemm",
+        "BatchNormalization",  # of the refinement
+    }
 
 
 def test_int8_needs_crops_to_calibrate_with():

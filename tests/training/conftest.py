@@ -34,10 +34,16 @@ def tiny_recipe():
     pytest.importorskip("torch")
     from dan.training.config import Recipe
 
-    def build(**training) -> Recipe:
+    def build(refinement=0, **training) -> Recipe:
         return Recipe.from_dict(
             {
-                "model": {"image_size": 32, "width": 2, "hidden": 16, "heat_map": "gaussians"},
+                "model": {
+                    "image_size": 32,
+                    "width": 2,
+                    "hidden": 16,
+                    "heat_map": "gaussians",
+                    "refinement": refinement,
+                },
                 "data": {"face_size": 22.0, "validation_every": 4},
                 "training": {
                     "epochs": [2, 2],

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -176,6 +177,44 @@ def test_a_finished_run_goes_on_with_a_joint_phase_but_not_with_another_rate_for
         train(drawn_pack, tiny_recipe(joint_epochs=1, joint_rate=5e-4), tmp_path, "cpu")
 
 
+def test_a_finished_run_may_be_given_a_refinement(drawn_pack, tmp_path, tiny_recipe):
+    train(drawn_pack, tiny_recipe(epochs=[1, 1], joint_epochs=1), tmp_path, "cpu")
+    before = losses_of(tmp_path)
+    recipe = tiny_recipe(refinement=3, epochs=[1, 1], joint_epochs=1, refinement_epochs=2)
+    trained = train(drawn_pack, recipe, tmp_path, "cpu")
+    losses = losses_of(tmp_path)
+    assert losses == {**before, "refinement": losses["refinement"]}
+    model = load_model(trained.path).model
+    assert model.config.refinement == 3
+    assert model.refinement.offsets.weight.abs().max() > 0
+    joint = load_model(tmp_path / "joint" / "best.safetensors").model.stages
+    assert not torch.equal(joint[0].offsets.weight, model.stages[0].offsets.weight)
+    train(drawn_pack, recipe, tmp_path / "anew", "cpu")
+    assert losses_of(tmp_path / "anew") == losses
+
+
+def test_a_refinement_that_is_stopped_goes_on(drawn_pack, tmp_path, tiny_recipe, monkeypatch):
+    recipe = tiny_recipe(refinement=3, epochs=[1, 1], refinement_epochs=2)
+    train(drawn_pack, recipe, tmp_path / "unbroken", "cpu")
+    fail_at(monkeypatch, "refinement", 6)
+    settings = replace(recipe.training, save_seconds=0.0)
+    with pytest.raises(RuntimeError, match="power cut"):
+        train(drawn_pack, replace(recipe, training=settings), tmp_path / "broken", "cpu")
+    monkeypatch.undo()
+    train(drawn_pack, recipe, tmp_path / "broken", "cpu")
+    assert losses_of(tmp_path / "broken") == losses_of(tmp_path / "unbroken")
+    wanted, found = (
+        weights_of(tmp_path / name / "model.safetensors") for name in ("unbroken", "broken")
+    )
+    assert all(torch.equal(found[name], value) for name, value in wanted.items())
+
+
+@pytest.mark.parametrize(("units", "epochs"), [(3, 0), (0, 2)])
+def test_a_refinement_needs_units_and_epochs(tiny_recipe, units, epochs):
+    with pytest.raises(ConfigError, match=f"refinement_epochs together, got {units} and {epochs}"):
+        tiny_recipe(refinement=units, refinement_epochs=epochs)
+
+
 def test_a_finished_run_may_be_given_a_confidence_head(drawn_pack, tmp_path, tiny_recipe):
     train(drawn_pack, tiny_recipe(epochs=[1, 1], confidence_draws=0), tmp_path, "cpu")
     trained = train(drawn_pack, tiny_recipe(epochs=[1, 1], confidence_draws=1), tmp_path, "cpu")
@@ -297,10 +336,10 @@ def test_every_phase_computes_in_the_precision_asked_for(
     real, trained = Stage.forward, []
 
     def forward(self, images):
-        offsets, hidden = real(self, images)
+        output = real(self, images)
         if self.training:
-            trained.append(hidden.dtype)
-        return offsets, hidden
+            trained.append(output.hidden.dtype)
+        return output
 
     monkeypatch.setattr(Stage, "forward", forward)
     recipe = tiny_recipe(epochs=[1, 1], joint_epochs=1, precision="bf16")

@@ -45,7 +45,8 @@ class ExportOptions:
 
     Attributes:
         name: short name of the model.
-        weights: how weights are stored. ``fp16`` ones are widened when the bundle is loaded.
+        weights: how weights are stored. ``fp16`` ones are widened when the bundle is loaded; so is
+            what ``int8`` leaves of them.
         mirrored: run each crop and its mirror image and average both: twice the time.
         calibration: (K, S, S) uint8 crops like those to come, which ``int8`` needs.
         card: added to the model card: figures, data, remarks.
@@ -144,8 +145,7 @@ def _rounded(
     """The bundle with smaller weights; ``proto`` is its graph and is used up."""
     if options.weights == "int8" and options.calibration is not None:
         proto = quantise(proto, options.calibration)
-    else:
-        halve_weights(proto)
+    halve_weights(proto)
     rounded = replace(bundle, graph=proto.SerializeToString(), weights=options.weights)
     if options.weights == "fp16":
         moved = distances_px(cascade, rounded).mean()

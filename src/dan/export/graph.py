@@ -24,6 +24,8 @@ OPSET = 20
 LEAST_HALVED = 256
 """Smaller tensors (biases, shapes, sampling lines) stay in fp32: they weigh nothing."""
 
+SCALED = ("QuantizeLinear", "DequantizeLinear")
+
 
 def trace(module: nn.Module, example: Tensor, outputs: Sequence[str]) -> onnx.ModelProto:
     """The graph of a module in evaluation mode, batch norms folded into their convolutions.
@@ -80,12 +82,16 @@ def _forget_sources(proto: onnx.ModelProto) -> None:
 
 
 def halve_weights(proto: onnx.ModelProto) -> None:
-    """Store large weights as fp16; a Cast before their use widens them, once, on load."""
+    """Store large weights as fp16; a Cast before their use widens them, once, on load.
+
+    Scales of 8-bit numbers stay as they are: they may be too small for fp16.
+    """
     graph = proto.graph
     casts = []
+    scales = {name for node in graph.node if node.op_type in SCALED for name in node.input}
     for tensor in list(graph.initializer):
         values = numpy_helper.to_array(tensor)
-        if values.dtype != np.float32 or values.size < LEAST_HALVED:
+        if values.dtype != np.float32 or values.size < LEAST_HALVED or tensor.name in scales:
             continue
         name = tensor.name
         limit = float(np.finfo(np.float16).max)

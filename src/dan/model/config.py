@@ -27,6 +27,8 @@ class DANConfig:
         trunk: ``paper``, four blocks each ended by a pooling, or ``strided``: the first convolution
             is 5x5 and takes every second pixel, and the last block is not pooled. Every block then
             works at half the paper's resolution: a quarter of the multiplications at equal width.
+        refinement: units a point of the head that corrects the last stage's points by what its maps
+            show around them; 0: no such head. See :mod:`dan.model.refinement`.
         confidence: whether a head on the last hidden layer tells how likely the result is good.
         heat_map: ``inverse_distance``, the paper's 1/(1 + d), or ``gaussians``, a sum of separable
             Gaussians, several times cheaper.
@@ -43,6 +45,7 @@ class DANConfig:
     hidden: int = 256
     dropout: float = 0.5
     trunk: Trunk = "paper"
+    refinement: int = 0
     confidence: bool = False
     heat_map: HeatMapKernel = "inverse_distance"
     variant: Variant = "theano"
@@ -58,6 +61,8 @@ class DANConfig:
             raise ConfigError(
                 f"image_size: expected a multiple of 16, at least 32, got {self.image_size}"
             )
+        if self.refinement < 0:
+            raise ConfigError(f"refinement: expected 0 or more units, got {self.refinement}")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout: expected 0 <= p < 1, got {self.dropout}")
         for name, allowed in (

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 
 from dan.model.config import DANConfig
 from dan.model.dan import DAN
+from dan.model.refinement import PointwiseLinear
 
 
 @dataclass(frozen=True)
 class ModelCost:
-    """Cost of each stage, its connection included.
+    """Cost of each stage, its connection included, and in the last one the refinement.
 
     Attributes:
         parameters: trainable numbers a stage.
@@ -33,10 +34,12 @@ def cost_of(config: DANConfig) -> ModelCost:
         [stage] if index == 0 else [stage, model.connections[index - 1]]
         for index, stage in enumerate(model.stages)
     ]
+    if model.refinement is not None:
+        parts[-1].append(model.refinement)
     counts = [0] * len(parts)
     for index, modules in enumerate(parts):
         for layer in (layer for module in modules for layer in module.modules()):
-            if isinstance(layer, nn.Conv2d | nn.Linear):
+            if isinstance(layer, nn.Conv2d | nn.Linear | PointwiseLinear):
                 layer.register_forward_hook(_counter(counts, index))
     size = config.image_size
     with torch.no_grad():
@@ -50,11 +53,11 @@ def cost_of(config: DANConfig) -> ModelCost:
     )
 
 
-def _counter(
-    counts: list[int], index: int
-) -> Callable[[nn.Conv2d | nn.Linear, object, Tensor], None]:
-    def count(layer: nn.Conv2d | nn.Linear, _: object, output: Tensor) -> None:
+def _counter(counts: list[int], index: int) -> Callable[[nn.Module, object, Tensor], None]:
+    def count(layer: nn.Module, _: object, output: Tensor) -> None:
         # Each output value is the sum of one product per weight of its output channel.
-        counts[index] += output.numel() * (layer.weight.numel() // layer.weight.shape[0])
+        weight = layer.get_parameter("weight")
+        n_in = weight.shape[1] if isinstance(layer, PointwiseLinear) else weight[0].numel()
+        counts[index] += output.numel() * n_in
 
     return count

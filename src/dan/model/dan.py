@@ -12,7 +12,8 @@ from dan.checks import check_shape
 from dan.model.config import DANConfig
 from dan.model.connection import Connection
 from dan.model.geometry import move_points
-from dan.model.stage import Stage
+from dan.model.refinement import LocalRefinement
+from dan.model.stage import Stage, StageOutput
 from dan.types import FloatArray, Points
 
 
@@ -56,6 +57,7 @@ class DAN(nn.Module):
             Stage(config, n_channels=1 if index == 0 else 3) for index in range(config.n_stages)
         )
         self.connections = nn.ModuleList(Connection(config) for _ in range(config.n_stages - 1))
+        self.refinement = LocalRefinement(config) if config.refinement else None
         self.confidence = nn.Linear(config.hidden, 1) if config.confidence else None
 
     def set_statistics(
@@ -99,15 +101,24 @@ class DAN(nn.Module):
         ``sigmoid(self.confidence(hidden))``, where the configuration has that head.
         """
         images = (crops - self.mean_image) / self.std_image
-        offsets, hidden = self.stages[0](images)
-        estimates = [self.mean_shape + offsets]
-        for connection, stage in list(zip(self.connections, self.stages[1:], strict=True))[
-            : None if n_stages is None else n_stages - 1
-        ]:
-            look = connection(images, estimates[-1], hidden, self.mean_shape)
-            offsets, hidden = stage(look.images)
-            estimates.append(move_points(look.points + offsets, look.crop_from_canonical))
-        return CascadeOutput(estimates, hidden)
+        found: StageOutput = self.stages[0](images)
+        estimates = [self._moved(self.mean_shape, found, 1)]
+        for number in range(2, (n_stages or len(self.stages)) + 1):
+            look = self.connections[number - 2](
+                images, estimates[-1], found.hidden, self.mean_shape
+            )
+            found = self.stages[number - 1](look.images)
+            points = self._moved(look.points, found, number)
+            estimates.append(move_points(points, look.crop_from_canonical))
+        return CascadeOutput(estimates, found.hidden)
+
+    def _moved(self, points: Tensor, found: StageOutput, number: int) -> Tensor:
+        """Where a stage (1-based) moves points, in its own frame."""
+        points = points + found.offsets
+        if self.refinement is None or number < len(self.stages):
+            return points
+        offsets: Tensor = self.refinement(found.maps, points, found.hidden)
+        return points + offsets
 
     def in_memory_format(self, memory_format: torch.memory_format) -> Self:
         """Lay out the kernels, and so all maps, as channels_last or contiguous (channels first)."""
@@ -116,7 +127,7 @@ class DAN(nn.Module):
     def train_stages(self, trained: Iterable[int]) -> None:
         """Put the given stages (1-based) in training and freeze all others, batch statistics too.
 
-        A stage's connection belongs to the stage that it feeds.
+        A stage's connection belongs to the stage that it feeds, the refinement to the last one.
         """
         chosen = set(trained)
         self.train(mode=False)
@@ -125,3 +136,12 @@ class DAN(nn.Module):
             for part in parts:
                 part.requires_grad_(number in chosen)
                 part.train(number in chosen)
+        if self.refinement is not None:
+            self.refinement.requires_grad_(len(self.stages) in chosen)
+            self.refinement.train(len(self.stages) in chosen)
+
+    def extended(self, config: DANConfig) -> Self:
+        """The same network with the heads that another configuration has; new ones are fresh."""
+        network = type(self)(config)
+        network.load_state_dict(self.state_dict(), strict=False)
+        return network.to(self.mean_shape.device)

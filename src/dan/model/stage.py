@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,47 @@ from dan.model.config import DANConfig
 from dan.model.distributed import GlobalBatchNorm1d, GlobalBatchNorm2d, GlobalDropout
 
 N_BLOCKS = 4
+
+READ_STRIDES = (2, 4)
+"""Of the maps that a stage gives away: those at a half and a quarter of its input's resolution."""
+
+
+class StageMap(NamedTuple):
+    """What a block of a stage saw, before its pooling.
+
+    Attributes:
+        values: (B, C, H, W).
+        stride: pixels of the stage's input from one pixel of the map to the next.
+        start: the input's pixel that the map's first one stands for, on both axes.
+    """
+
+    values: Tensor
+    stride: int
+    start: float
+
+    def positions(self, points: Tensor) -> Tensor:
+        """Points in pixels of the input -> pixels of the map."""
+        return (points - self.start) / self.stride
+
+
+class StageOutput(NamedTuple):
+    """What a stage makes of its input.
+
+    Attributes:
+        offsets: (B, N, 2) pixels.
+        hidden: (B, hidden).
+        maps: one for each of ``READ_STRIDES``.
+    """
+
+    offsets: Tensor
+    hidden: Tensor
+    maps: list[StageMap]
+
+
+def map_channels(config: DANConfig) -> tuple[int, ...]:
+    """Channels of the maps that a stage gives away."""
+    first = 0 if config.trunk == "strided" else 1
+    return tuple(config.width * 2 ** (first + place) for place in range(len(READ_STRIDES)))
 
 
 class ConvLayer(nn.Sequential):
@@ -54,6 +96,7 @@ class Stage(nn.Module):
     def __init__(self, config: DANConfig, n_channels: int) -> None:
         super().__init__()
         self.n_landmarks = config.n_landmarks
+        self.first_stride = 2 if config.trunk == "strided" else 1
         self.input_norm = GlobalBatchNorm2d(n_channels) if n_channels > 1 else nn.Identity()
         self.blocks = _blocks(n_channels, config)
         n_flat = config.width * 2 ** (N_BLOCKS - 1) * (config.image_size // 2**N_BLOCKS) ** 2
@@ -63,15 +106,22 @@ class Stage(nn.Module):
         self.apply(glorot_for_relu)
         nn.init.xavier_uniform_(self.offsets.weight)  # no ReLU follows: gain 1
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, S, S) -> offsets (B, N, 2) in pixels, hidden layer (B, hidden)."""
-        maps = self.blocks(self.input_norm(images))  # (B, 8·width, S/16, S/16)
-        flat = self.dropout(maps.flatten(1))  # order: channel, row, column
+    def forward(self, images: Tensor) -> StageOutput:
+        """Look at (B, C, S, S) images."""
+        values, maps = self.input_norm(images), []
+        stride, start = self.first_stride, 0.0
+        for layer in self.blocks:
+            if isinstance(layer, nn.MaxPool2d):
+                if stride in READ_STRIDES:
+                    maps.append(StageMap(values, stride, start))
+                stride, start = 2 * stride, start + stride / 2
+            values = layer(values)
+        flat = self.dropout(values.flatten(1))  # order: channel, row, column
         hidden = self.hidden(flat)
         # bfloat16 would round an offset of 20 pixels to a sixteenth of a pixel.
         with torch.autocast(hidden.device.type, enabled=False):
             offsets = self.offsets(hidden.to(self.offsets.weight.dtype))
-        return offsets.view(-1, self.n_landmarks, 2), hidden
+        return StageOutput(offsets.view(-1, self.n_landmarks, 2), hidden, maps)
 
     def start_from(self, other: Stage) -> None:
         """Take the trunk of another stage; it then changes nothing, until it is trained.

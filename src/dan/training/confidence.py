@@ -96,9 +96,7 @@ def fit_confidence(
         seed: of the random crops.
         on_batch: called after each batch, of which there are :func:`n_batches`.
     """
-    with_head = DAN(replace(model.config, confidence=True))
-    with_head.load_state_dict(model.state_dict(), strict=False)
-    with_head.to(next(model.parameters()).device).eval()
+    with_head = model.extended(replace(model.config, confidence=True)).eval()
     learn, judge = (
         _samples(
             with_head, faces, scheme, augmentation, draws=draws, seed=own_seed, on_batch=on_batch

@@ -98,6 +98,8 @@ class TrainingSettings:
         joint_rounds: how often that is done, each time from the best of the last, with the rate
             raised again (warm restarts, Loshchilov & Hutter 2017); a finished run may get more.
             The mean of the rounds' models is kept where it is better on the faces held out.
+        refinement_epochs: passes that follow, with all stages and the refinement that
+            ``model.refinement`` asks for trained together.
         batch_size: faces a step, over all processes.
         loss: mean point distance over the eye-centre distance or over the diagonal of the
             landmark box, or the wing loss (Feng et al. 2018) in crop pixels.
@@ -106,6 +108,7 @@ class TrainingSettings:
         optimiser: ``adam`` or ``adamw``.
         rate: learning rate at its highest.
         joint_rate: the same in the joint phase.
+        refinement_rate: the same with the refinement.
         weight_decay: of convolution and dense kernels.
         rate_schedule: after the warm-up, ``constant`` or ``cosine`` down to 1 % of ``rate``.
         warm_up_steps: linear rise of the rate.
@@ -124,12 +127,14 @@ class TrainingSettings:
     epochs: tuple[int, ...] = (40, 40)
     joint_epochs: int = 0
     joint_rounds: int = 1
+    refinement_epochs: int = 0
     batch_size: int = 64
     loss: LossKind = "eye_centres"
     start_from_previous: bool = False
     optimiser: Optimiser = "adamw"
     rate: float = 1e-3
     joint_rate: float = 1e-4
+    refinement_rate: float = 5e-4
     weight_decay: float = 1e-4
     rate_schedule: RateSchedule = "cosine"
     warm_up_steps: int = 100
@@ -149,15 +154,18 @@ class TrainingSettings:
                 raise ConfigError(
                     f"training.{name}: expected at least 1, got {getattr(self, name)}"
                 )
-        if not self.epochs or min(self.epochs) < 1 or self.joint_epochs < 0:
+        if not self.epochs or min(self.epochs) < 1:
             raise ConfigError(
                 f"training.epochs: expected at least 1 for each stage, got {list(self.epochs)}"
             )
+        for name in ("joint_epochs", "refinement_epochs"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"training.{name}: expected 0 or more, got {getattr(self, name)}")
         if self.clip_norm < 0:
             raise ConfigError(f"training.clip_norm: expected 0 or more, got {self.clip_norm}")
         if not 0 <= self.average_decay < 1:
             raise ConfigError(f"training.average_decay: expected 0..1, got {self.average_decay}")
-        if self.rate <= 0 or self.joint_rate <= 0:
+        if min(self.rate, self.joint_rate, self.refinement_rate) <= 0:
             raise ConfigError("training.rate: expected rates above 0")
 
 
@@ -175,6 +183,11 @@ class Recipe:
             raise ConfigError(
                 f"training.epochs: expected {self.model.n_stages} entries, one a stage, "
                 f"got {list(self.training.epochs)}"
+            )
+        if (self.model.refinement > 0) != (self.training.refinement_epochs > 0):
+            raise ConfigError(
+                "expected model.refinement and training.refinement_epochs together, got "
+                f"{self.model.refinement} and {self.training.refinement_epochs}"
             )
 
     def to_dict(self) -> dict[str, Any]:

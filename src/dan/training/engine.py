@@ -50,10 +50,12 @@ WITHOUT_EFFECT = (
     "joint_epochs",
     "joint_rounds",
     "joint_rate",
+    "refinement_epochs",
+    "refinement_rate",
     "confidence_draws",
 )
 """Settings that do not change what a phase's steps do to the weights; lengths count as steps, and
-the joint phase's rate as the phase's own."""
+the rates of later phases as the phase's own."""
 
 MEMORY_FORMATS = {"channels_last": "channels_last", "channels_first": "contiguous_format"}
 
@@ -149,7 +151,7 @@ def train_phase(job: PhaseJob, model: DAN) -> None:
     memory_format = getattr(torch, MEMORY_FORMATS[settings.data_format])
     model.to(accelerator.device).in_memory_format(memory_format)
     model.train_stages(job.phase.trained)
-    if settings.start_from_previous and not job.phase.joint_round:
+    if settings.start_from_previous and not job.phase.joint:
         start_from_previous(model, job.phase)
     optimiser = build_optimiser(model, settings.optimiser, job.phase.rate, settings.weight_decay)
     average = build_average(model, settings.average_decay)
@@ -205,9 +207,9 @@ def start_from_previous(model: DAN, phase: Phase) -> None:
 def hash_of_start(model: DAN, phase: Phase) -> str:
     """Changes with the weights that a phase starts from: those of the phases before it."""
     digest = hashlib.sha256()
-    first = 0 if phase.joint_round else min(phase.trained) - 1
+    first = min(phase.trained) - 1
     earlier = [*model.stages[:first], *model.connections[: max(first - 1, 0)]]
-    for part in model.children() if phase.joint_round else earlier:
+    for part in model.children() if phase.joint else earlier:
         for value in part.state_dict().values():
             digest.update(value.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

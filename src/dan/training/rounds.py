@@ -24,11 +24,12 @@ def finished_model(jobs: Sequence[PhaseJob]) -> ModelFile:
     The model is on the CPU.
 
     Args:
-        jobs: all phases, trained. In many processes, each has to call this.
+        jobs: of :func:`dan.training.schedule.phases_of`, trained. In many processes, each has to
+            call this.
     """
     last = jobs[-1]
     best = load_model(last.folder.best)
-    rounds = [load_model(job.folder.last).model for job in jobs if job.phase.joint_round]
+    rounds = [load_model(job.folder.last).model for job in jobs if job.phase.joint]
     if len(rounds) < 2:
         return best
     mean = mean_of_models(rounds)

@@ -12,6 +12,9 @@ from torch import Tensor
 
 from dan.training.config import Recipe, TrainingSettings
 
+REFINEMENT_NUMBER = 1000
+"""Beyond that of any other phase."""
+
 FINAL_RATE = 0.01
 """The cosine ends at this share of the highest rate."""
 
@@ -21,34 +24,33 @@ class Phase:
     """A part of the training.
 
     Attributes:
-        name: ``stage1``, ``stage2``, …, ``joint``, ``joint2``, …; the name of its folder.
+        name: ``stage1``, ``stage2``, …, ``joint``, ``joint2``, …, ``refinement``; the name of its
+            folder.
         trained: stages (1-based) whose weights change; those after them do not run.
         epochs: passes over the training faces.
         rate: highest learning rate.
-        joint_round: 1 where all stages are trained together, 2 where once more, …; 0: one alone.
+        number: tells its random numbers from those of the other phases.
+        joint: whether all stages are trained together.
     """
 
     name: str
     trained: tuple[int, ...]
     epochs: int
     rate: float
-    joint_round: int = 0
+    number: int
+    joint: bool = False
 
     @property
     def n_stages(self) -> int:
         """How many stages run."""
         return max(self.trained)
 
-    @property
-    def number(self) -> int:
-        """Tells the phase's random numbers from those of the others."""
-        if self.joint_round:
-            return 0 if self.joint_round == 1 else self.n_stages + self.joint_round - 1
-        return self.n_stages
-
 
 def phases_of(recipe: Recipe) -> list[Phase]:
-    """Stage after stage, then all together, once or more, where the recipe asks for it."""
+    """Stage after stage, then all together, once or more, where the recipe asks for it.
+
+    A refinement comes after them, by :func:`refinement_phase`.
+    """
     stages = tuple(range(1, recipe.model.n_stages + 1))
     rounds = range(1, recipe.training.joint_rounds + 1) if recipe.training.joint_epochs else ()
     return [stage_phase(number, recipe) for number in stages] + [
@@ -57,7 +59,8 @@ def phases_of(recipe: Recipe) -> list[Phase]:
             stages,
             recipe.training.joint_epochs,
             recipe.training.joint_rate,
-            joint_round=number,
+            number=len(stages) + number - 1 if number > 1 else 0,
+            joint=True,
         )
         for number in rounds
     ]
@@ -65,8 +68,20 @@ def phases_of(recipe: Recipe) -> list[Phase]:
 
 def stage_phase(number: int, recipe: Recipe) -> Phase:
     """The phase that trains stage ``number`` (1-based) alone."""
+    settings = recipe.training
+    return Phase(f"stage{number}", (number,), settings.epochs[number - 1], settings.rate, number)
+
+
+def refinement_phase(recipe: Recipe) -> Phase:
+    """The phase that ends a training with a refinement: everything is trained together."""
+    settings = recipe.training
     return Phase(
-        f"stage{number}", (number,), recipe.training.epochs[number - 1], recipe.training.rate
+        "refinement",
+        tuple(range(1, recipe.model.n_stages + 1)),
+        settings.refinement_epochs,
+        settings.refinement_rate,
+        number=REFINEMENT_NUMBER,
+        joint=True,
     )
 
 

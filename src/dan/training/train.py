@@ -13,7 +13,7 @@ from accelerate import Accelerator
 
 from dan.data.pack import FacePack
 from dan.errors import ConfigError
-from dan.model import DAN, DANConfig, save_model
+from dan.model import DAN, DANConfig, load_model, save_model
 from dan.model.weights import ModelFile, load_header
 from dan.training.augment import Augmenter
 from dan.training.confidence import ConfidenceFigures, fit_confidence, n_batches
@@ -24,7 +24,7 @@ from dan.training.faces import Faces, faces_of_pack, mean_shape_of_pack
 from dan.training.report import TrainingReport, plot_curves, plot_reliability
 from dan.training.rounds import finished_model
 from dan.training.run import PhaseFolder, check_fingerprint, write_json
-from dan.training.schedule import derive_seed, phases_of
+from dan.training.schedule import derive_seed, phases_of, refinement_phase
 from dan.types import FloatArray
 
 STATISTICS_BATCH = 256
@@ -61,8 +61,8 @@ def train(pack: FacePack, recipe: Recipe, run_dir: Path, device: str = "auto") -
             f"training.batch_size: expected a multiple of the {accelerator.num_processes} "
             f"processes, got {settings.batch_size}"
         )
-    data, model = _set_up(pack, recipe, accelerator)
-    phases = phases_of(recipe)
+    plain = without_refinement(recipe)
+    data, model = _set_up(pack, plain, accelerator)
     with TrainingReport(
         is_main=accelerator.is_main_process, tensorboard_dir=run_dir / "tensorboard"
     ) as report:
@@ -72,10 +72,14 @@ def train(pack: FacePack, recipe: Recipe, run_dir: Path, device: str = "auto") -
             f"{accelerator.num_processes} process(es)"
         )
         jobs = [
-            PhaseJob(phase, recipe, data, PhaseFolder(run_dir / phase.name), accelerator, report)
-            for phase in phases
+            PhaseJob(phase, plain, data, PhaseFolder(run_dir / phase.name), accelerator, report)
+            for phase in phases_of(plain)
         ]
-        for job in jobs:
+        last = refinement_phase(recipe)
+        refining = [
+            PhaseJob(last, recipe, data, PhaseFolder(run_dir / last.name), accelerator, report)
+        ] * bool(recipe.model.refinement)
+        for job in [*jobs, *refining]:
             if job.folder.resume.is_file():
                 check_fingerprint(
                     job.folder.resume, load_header(job.folder.resume), job.fingerprint
@@ -88,14 +92,27 @@ def train(pack: FacePack, recipe: Recipe, run_dir: Path, device: str = "auto") -
             load_phase(model, job.folder.best)
         model_path, pictures = run_dir / "model.safetensors", []
         finished = finished_model(jobs)
+        for job in refining:
+            torch.manual_seed(derive_seed(settings.seed, 8))
+            train_phase(job, finished.model.extended(recipe.model))
+            finished = load_model(job.folder.best)
         if accelerator.is_main_process:
             figures = _save_finished(model_path, finished, recipe, data, report)
-            pictures.append(plot_curves(run_dir, [phase.name for phase in phases]))
+            pictures.append(plot_curves(run_dir, [job.phase.name for job in [*jobs, *refining]]))
             if figures is not None:
                 path = run_dir / "reliability.png"
                 pictures.append(plot_reliability(path, figures.reliability))
     accelerator.wait_for_everyone()
     return TrainedModel(model_path, tuple(path for path in pictures if path is not None))
+
+
+def without_refinement(recipe: Recipe) -> Recipe:
+    """What the phases before the refinement go by."""
+    return replace(
+        recipe,
+        model=replace(recipe.model, refinement=0),
+        training=replace(recipe.training, refinement_epochs=0),
+    )
 
 
 def _save_finished(

@@ -1,0 +1,140 @@
+"""Local refinement: what it reads, where it reads it, and what it changes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch.nn import functional
+
+from dan.errors import ConfigError
+from dan.model import DAN, DANConfig, cost_of
+from dan.model.refinement import PointwiseLinear, patches
+from dan.model.stage import READ_STRIDES, Stage, map_channels
+
+CONFIG = DANConfig(n_landmarks=5, image_size=32, width=2, hidden=8, dropout=0.0, refinement=3)
+
+
+def network(**changes) -> DAN:
+    torch.manual_seed(0)
+    model = DAN(replace(CONFIG, **changes)).eval()
+    shape = np.array([[8, 8], [22, 8], [15, 15], [10, 24], [20, 24]], dtype=np.float32)
+    model.set_statistics(shape, np.full((32, 32), 100.0), np.full((32, 32), 50.0))
+    return model
+
+
+def test_patches_of_a_hand_made_map():
+    values = torch.arange(20.0).view(1, 1, 4, 5)  # 5 a row
+    seen = patches(values, torch.tensor([[[2.0, 1.0], [2.25, 1.5]]]), 3)
+    assert seen[0, 0].tolist() == [1, 2, 3, 6, 7, 8, 11, 12, 13]
+    assert seen[0, 1].tolist() == [value + 0.25 + 2.5 for value in (1, 2, 3, 6, 7, 8, 11, 12, 13)]
+
+
+def test_patches_are_those_of_bilinear_sampling_also_beyond_the_edges():
+    maps, points = torch.rand(3, 4, 9, 7), torch.rand(3, 6, 2) * 14 - 4
+    line = torch.arange(5.0) - 2
+    grid = torch.stack([line.repeat(5), line.repeat_interleave(5)], dim=1)
+    positions = (points[:, :, None] + grid).view(3, 1, -1, 2) * 2 / torch.tensor([6.0, 8.0]) - 1
+    expected = functional.grid_sample(maps, positions, padding_mode="border", align_corners=True)
+    expected = expected.view(3, 4, 6, 25).permute(0, 2, 3, 1).flatten(2)
+    torch.testing.assert_close(patches(maps, points, 5), expected)
+
+
+def test_patches_follow_their_positions_smoothly():
+    maps = torch.rand(1, 2, 8, 8, dtype=torch.float64, requires_grad=True)
+    points = (torch.rand(1, 3, 2, dtype=torch.float64) * 6 + 0.5).requires_grad_()
+    assert torch.autograd.gradcheck(lambda m, p: patches(m, p, 3), (maps, points))
+
+
+@pytest.mark.parametrize("trunk", ["paper", "strided"])
+@pytest.mark.parametrize("axis", [-1, -2])
+def test_a_maps_pixels_stand_where_it_says(trunk, axis):
+    """Averaging kernels on a ramp: each map then shows the coordinate of its own pixels.
+
+    Pooling takes the right one of two pixels from a rising ramp and the left one from a falling
+    one; the mean of both is their middle.
+    """
+    stage = Stage(replace(CONFIG, trunk=trunk, image_size=64), n_channels=1).eval()
+    for layer in stage.blocks.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            torch.nn.init.constant_(layer.weight, 1 / layer.weight[0].numel())
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.eps = 0.0
+    ramp = torch.arange(64.0).expand(64, 64)
+    ramp = ramp if axis == -1 else ramp.T
+    rising, falling = (stage(values[None, None]).maps for values in (ramp, 63 - ramp))
+    for up, down, stride in zip(rising, falling, READ_STRIDES, strict=True):
+        side = 64 // stride
+        assert up.stride == stride
+        assert up.values.shape[2:] == (side, side)
+        across = -1 if axis == -2 else -2
+        shown = (up.values + 63 - down.values)[0, 0].select(across, side // 2) / 2
+        inner = slice(side * 3 // 8, side * 5 // 8)  # edges are padded with zeros
+        torch.testing.assert_close(up.positions(shown)[inner], torch.arange(float(side))[inner])
+
+
+def test_map_channels_are_those_of_the_maps():
+    for trunk in ("paper", "strided"):
+        config = replace(CONFIG, trunk=trunk)
+        maps = Stage(config, n_channels=3).eval()(torch.rand(1, 3, 32, 32)).maps
+        assert map_channels(config) == tuple(item.values.shape[1] for item in maps)
+
+
+@pytest.mark.parametrize("n_stages", [1, 2])
+@pytest.mark.parametrize("trunk", ["paper", "strided"])
+def test_a_fresh_refinement_moves_nothing(trunk, n_stages):
+    plain = network(trunk=trunk, n_stages=n_stages, refinement=0)
+    refined = plain.extended(replace(plain.config, refinement=3)).eval()
+    crops = torch.rand(3, 1, 32, 32) * 255
+    for before, after in zip(plain(crops), refined(crops), strict=True):
+        assert torch.equal(before, after)
+
+
+def test_it_moves_the_last_stages_points_in_that_stages_frame_and_no_others():
+    model = network(n_stages=2)
+    crops = torch.rand(2, 1, 32, 32) * 255
+    before = model(crops)
+    with torch.no_grad():
+        model.refinement.offsets.bias.copy_(torch.tensor([1.0, 2.0]).repeat(5))
+    after = model(crops)
+    assert torch.equal(before[0], after[0])
+    assert torch.equal(before[0], model(crops, n_stages=1)[0])
+    look = model.connections[0](
+        (crops - 100) / 50, before[0], model.stages[0]((crops - 100) / 50).hidden, model.mean_shape
+    )
+    step = look.crop_from_canonical[:, :, :2] @ torch.tensor([1.0, 2.0])
+    torch.testing.assert_close(after[1] - before[1], step[:, None].expand(-1, 5, -1))
+
+
+def test_each_point_has_weights_of_its_own():
+    layer = PointwiseLinear(3, 4, 2)
+    values = torch.rand(2, 3, 4)
+    expected = torch.stack([values[:, i] @ layer.weight[i] for i in range(3)], dim=1)
+    torch.testing.assert_close(layer(values), expected)
+
+
+def test_it_is_trained_with_the_last_stage():
+    model = network(n_stages=2)
+    for trained, expected in (([1], False), ([2], True), ([1, 2], True)):
+        model.train_stages(trained)
+        assert model.refinement.training is expected
+        assert {value.requires_grad for value in model.refinement.parameters()} == {expected}
+
+
+def test_its_cost():
+    config = replace(CONFIG, trunk="strided", n_stages=2)
+    plain, refined = cost_of(replace(config, refinement=0)), cost_of(config)
+    values = 2 * 16 * 5 * 5  # two maps of 16 channels, patches of 5 x 5
+    look, offsets = 5 * values * 3, (5 * 3 + 8) * 10
+    narrow = 16 * 16 * 2 * 16 + 8 * 8 * 4 * 16
+    assert refined.multiplications[0] == plain.multiplications[0]
+    assert refined.multiplications[1] - plain.multiplications[1] == look + offsets + narrow
+    norms = 2 * (16 + 16 + 5 * 3)
+    parameters = look + offsets + 10 + (2 + 4) * 16 + norms
+    assert refined.parameters[1] - plain.parameters[1] == parameters
+
+
+def test_wrong_units():
+    with pytest.raises(ConfigError, match="refinement: expected 0 or more units, got -1"):
+        replace(CONFIG, refinement=-1)
