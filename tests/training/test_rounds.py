@@ -38,7 +38,7 @@ def jobs(tmp_path, monkeypatch):
         monkeypatch.setattr(rounds, "score", lambda job, model: figures)
         return [
             SimpleNamespace(
-                phase=SimpleNamespace(joint=bool(number)),
+                phase=SimpleNamespace(joint=bool(number), refined=False),
                 folder=SimpleNamespace(best=path(name, "best"), last=path(name, "last")),
                 accelerator=SimpleNamespace(device="cpu"),
                 report=SimpleNamespace(say=lambda text: None),

@@ -44,13 +44,9 @@ def test_constant_rate_without_warm_up():
     assert {rate_at(step, 50, 0.3, settings) for step in range(50)} == {0.3}
 
 
-def test_phases_are_the_stages_then_all_together():
-    recipe = Recipe.from_dict(
-        {
-            "model": {"n_stages": 3},
-            "training": {"epochs": [5, 4, 3], "joint_epochs": 2, "joint_rounds": 3},
-        }
-    )
+def test_phases_are_the_stages_then_all_together_then_refined():
+    training = {"epochs": [5, 4, 3], "joint_epochs": 2, "joint_rounds": 3, "refinement_epochs": 7}
+    recipe = Recipe.from_dict({"model": {"n_stages": 3, "refinement": 8}, "training": training})
     phases = phases_of(recipe)
     assert [(phase.name, phase.trained, phase.epochs) for phase in phases] == [
         ("stage1", (1,), 5),
@@ -59,8 +55,10 @@ def test_phases_are_the_stages_then_all_together():
         ("joint", (1, 2, 3), 2),
         ("joint2", (1, 2, 3), 2),
         ("joint3", (1, 2, 3), 2),
+        ("refinement", (1, 2, 3), 7),
     ]
-    assert len({phase.number for phase in phases}) == 6
+    assert len({phase.number for phase in phases}) == 7
+    assert [phase.name for phase in phases if phase.refined] == ["refinement"]
     assert phases[2] == stage_phase(3, recipe)
     assert phases[3].n_stages == 3
 

@@ -19,20 +19,19 @@ from dan.training.engine import PhaseJob, score
 
 
 def finished_model(jobs: Sequence[PhaseJob]) -> ModelFile:
-    """The best model of the last phase, or the mean of the rounds' ends where that is better.
+    """The best model of the last phase, or the mean of the joint rounds' ends if that is better.
 
     The model is on the CPU.
 
     Args:
-        jobs: of :func:`dan.training.schedule.phases_of`, trained. In many processes, each has to
-            call this.
+        jobs: phases, trained; the last may be any. In many processes, each has to call this.
     """
     last = jobs[-1]
     best = load_model(last.folder.best)
-    rounds = [load_model(job.folder.last).model for job in jobs if job.phase.joint]
-    if len(rounds) < 2:
+    rounds = [job for job in jobs if job.phase.joint]
+    if last.phase.refined or len(rounds) < 2:
         return best
-    mean = mean_of_models(rounds)
+    mean = mean_of_models([load_model(job.folder.last).model for job in rounds])
     figures = score(last, mean.to(last.accelerator.device))
     error, single = figures.error_percent[-1], best.training["validation"]["error_percent"][-1]
     last.report.say(

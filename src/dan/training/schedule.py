@@ -31,6 +31,7 @@ class Phase:
         rate: highest learning rate.
         number: tells its random numbers from those of the other phases.
         joint: whether all stages are trained together.
+        refined: whether the refinement is trained with them.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Phase:
     rate: float
     number: int
     joint: bool = False
+    refined: bool = False
 
     @property
     def n_stages(self) -> int:
@@ -47,42 +49,39 @@ class Phase:
 
 
 def phases_of(recipe: Recipe) -> list[Phase]:
-    """Stage after stage, then all together, once or more, where the recipe asks for it.
-
-    A refinement comes after them, by :func:`refinement_phase`.
-    """
-    stages = tuple(range(1, recipe.model.n_stages + 1))
-    rounds = range(1, recipe.training.joint_rounds + 1) if recipe.training.joint_epochs else ()
-    return [stage_phase(number, recipe) for number in stages] + [
-        Phase(
-            f"joint{number}" if number > 1 else "joint",
-            stages,
-            recipe.training.joint_epochs,
-            recipe.training.joint_rate,
-            number=len(stages) + number - 1 if number > 1 else 0,
-            joint=True,
+    """Stage after stage, then what the recipe asks for: all together, once or more; refined."""
+    settings, stages = recipe.training, tuple(range(1, recipe.model.n_stages + 1))
+    phases = [stage_phase(number, recipe) for number in stages]
+    for number in range(1, settings.joint_rounds + 1) if settings.joint_epochs else ():
+        phases.append(
+            Phase(
+                f"joint{number}" if number > 1 else "joint",
+                stages,
+                settings.joint_epochs,
+                settings.joint_rate,
+                number=len(stages) + number - 1 if number > 1 else 0,
+                joint=True,
+            )
         )
-        for number in rounds
-    ]
+    if settings.refinement_epochs:
+        phases.append(
+            Phase(
+                "refinement",
+                stages,
+                settings.refinement_epochs,
+                settings.refinement_rate,
+                number=REFINEMENT_NUMBER,
+                joint=True,
+                refined=True,
+            )
+        )
+    return phases
 
 
 def stage_phase(number: int, recipe: Recipe) -> Phase:
     """The phase that trains stage ``number`` (1-based) alone."""
     settings = recipe.training
     return Phase(f"stage{number}", (number,), settings.epochs[number - 1], settings.rate, number)
-
-
-def refinement_phase(recipe: Recipe) -> Phase:
-    """The phase that ends a training with a refinement: everything is trained together."""
-    settings = recipe.training
-    return Phase(
-        "refinement",
-        tuple(range(1, recipe.model.n_stages + 1)),
-        settings.refinement_epochs,
-        settings.refinement_rate,
-        number=REFINEMENT_NUMBER,
-        joint=True,
-    )
 
 
 def steps_per_epoch(n_faces: int, batch_size: int) -> int:

@@ -13,7 +13,7 @@ from accelerate import Accelerator
 
 from dan.data.pack import FacePack
 from dan.errors import ConfigError
-from dan.model import DAN, DANConfig, load_model, save_model
+from dan.model import DAN, DANConfig, save_model
 from dan.model.weights import ModelFile, load_header
 from dan.training.augment import Augmenter
 from dan.training.confidence import ConfidenceFigures, fit_confidence, n_batches
@@ -24,7 +24,7 @@ from dan.training.faces import Faces, faces_of_pack, mean_shape_of_pack
 from dan.training.report import TrainingReport, plot_curves, plot_reliability
 from dan.training.rounds import finished_model
 from dan.training.run import PhaseFolder, check_fingerprint, write_json
-from dan.training.schedule import derive_seed, phases_of, refinement_phase
+from dan.training.schedule import derive_seed, phases_of
 from dan.types import FloatArray
 
 STATISTICS_BATCH = 256
@@ -72,14 +72,17 @@ def train(pack: FacePack, recipe: Recipe, run_dir: Path, device: str = "auto") -
             f"{accelerator.num_processes} process(es)"
         )
         jobs = [
-            PhaseJob(phase, plain, data, PhaseFolder(run_dir / phase.name), accelerator, report)
-            for phase in phases_of(plain)
+            PhaseJob(
+                phase,
+                recipe if phase.refined else plain,
+                data,
+                PhaseFolder(run_dir / phase.name),
+                accelerator,
+                report,
+            )
+            for phase in phases_of(recipe)
         ]
-        last = refinement_phase(recipe)
-        refining = [
-            PhaseJob(last, recipe, data, PhaseFolder(run_dir / last.name), accelerator, report)
-        ] * bool(recipe.model.refinement)
-        for job in [*jobs, *refining]:
+        for job in jobs:
             if job.folder.resume.is_file():
                 check_fingerprint(
                     job.folder.resume, load_header(job.folder.resume), job.fingerprint
@@ -87,18 +90,17 @@ def train(pack: FacePack, recipe: Recipe, run_dir: Path, device: str = "auto") -
         if accelerator.is_main_process:
             run_dir.mkdir(parents=True, exist_ok=True)
             write_json(run_dir / "recipe.json", recipe.to_dict())
-        for job in jobs:
+        for number, job in enumerate(jobs):
+            if job.phase.refined:
+                torch.manual_seed(derive_seed(settings.seed, 8))
+                model = finished_model(jobs[:number]).model.extended(recipe.model)
             train_phase(job, model)
             load_phase(model, job.folder.best)
         model_path, pictures = run_dir / "model.safetensors", []
         finished = finished_model(jobs)
-        for job in refining:
-            torch.manual_seed(derive_seed(settings.seed, 8))
-            train_phase(job, finished.model.extended(recipe.model))
-            finished = load_model(job.folder.best)
         if accelerator.is_main_process:
             figures = _save_finished(model_path, finished, recipe, data, report)
-            pictures.append(plot_curves(run_dir, [job.phase.name for job in [*jobs, *refining]]))
+            pictures.append(plot_curves(run_dir, [job.phase.name for job in jobs]))
             if figures is not None:
                 path = run_dir / "reliability.png"
                 pictures.append(plot_reliability(path, figures.reliability))
