@@ -1,6 +1,6 @@
 """Where a model gives in: a free portrait made ever harder, and what the confidence says of it.
 
-    python benchmarks/limits.py dan68 -o limits.png
+    python benchmarks/limits.py dan68-fast -o limits.png
 
 Each row spoils the bundled portrait (NASA, public domain) in one way and more from left to right.
 The box is that of the unspoilt face, moved along, so that only the landmarks are on trial. The
