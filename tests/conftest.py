@@ -7,6 +7,7 @@ top says ``torch = pytest.importorskip("torch")`` before those imports, or lies 
 
 import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,9 @@ import pytest
 # Before torch is imported anywhere, also in processes that tests start: tiny networks are slower on
 # two threads than on one, and wait for each other when something else runs.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell that runs the tests in the background ignores Ctrl-C for them and for all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 SHARED_300W = SHARED / "300w"
