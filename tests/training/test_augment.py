@@ -68,6 +68,17 @@ def test_each_change_changes_something(faces, change):
     assert changed.crops.max() <= 255
 
 
+@pytest.mark.parametrize("change", ["blur", "noise"])
+def test_a_change_of_some_samples_leaves_the_others_as_they_are(faces, change):
+    plain = augmenter(faces).batch(ALL, seed=1)
+    changed = augmenter(faces, **{change: 0.5}, blur_sigma=2.0, noise_levels=20.0).batch(ALL, 1)
+    same = [torch.equal(a, b) for a, b in zip(plain.crops, changed.crops, strict=True)]
+    assert any(same)
+    assert not all(same)
+    unchanged = augmenter(faces, **{change: 1e-9}, blur_sigma=2.0, noise_levels=20.0).batch(ALL, 1)
+    assert torch.equal(plain.crops, unchanged.crops)
+
+
 @pytest.mark.parametrize("change", [*GEOMETRIC, "all"])
 def test_points_stay_on_what_they_mark(change):
     """A bright dot at each landmark is found where the landmark went."""

@@ -112,10 +112,11 @@ def warp(images: Tensor, image_from_out: Tensor, out_size: int, border: Border =
     height, width = images.shape[-2:]
     line = torch.arange(out_size, dtype=images.dtype, device=images.device)
     y, x = torch.meshgrid(line, line, indexing="ij")
-    pixels = torch.stack([x, y, torch.ones_like(x)], dim=-1).view(-1, 3)  # (out², 3)
-    scale = torch.tensor([2 / (width - 1), 2 / (height - 1)]).to(images)
-    offset = torch.tensor([[0.0, 0.0], [0.0, 0.0], [-1.0, -1.0]]).to(images)
-    grid = pixels @ (image_from_out.transpose(1, 2) * scale + offset)  # (B, out², 2), -1..1
+    pixels = torch.stack([x, y, torch.ones_like(x)]).view(3, -1)  # (3, out²)
+    scale = torch.tensor([[2 / (width - 1)], [2 / (height - 1)]]).to(images)
+    offset = torch.tensor([[0.0, 0.0, -1.0], [0.0, 0.0, -1.0]]).to(images)
+    rows = (image_from_out * scale + offset).view(-1, 3)  # (2B, 3): one product for all images
+    grid = (rows @ pixels).view(-1, 2, out_size**2).transpose(1, 2)  # (B, out², 2), -1..1
     return _grid_sample(images, grid, out_size, border)
 
 

@@ -118,12 +118,12 @@ class Augmenter:
         if settings.shade:
             levels = levels + self._fields(1, settings.shade, dice).maps()
         if settings.blur:
-            sigma = dice.uniform() * settings.blur_sigma * dice.chance(settings.blur)
-            levels = gaussian_blur(levels, sigma)
+            sigma, chosen = dice.uniform() * settings.blur_sigma, dice.some(settings.blur)
+            levels[chosen] = gaussian_blur(levels[chosen], sigma[chosen])
         if settings.noise:
-            strength = dice.uniform() * settings.noise_levels / 255 * dice.chance(settings.noise)
-            noise = dice.normal_images(self.crop_size)
-            levels = levels + noise * strength.view(-1, 1, 1, 1)
+            strength, chosen = dice.uniform() * settings.noise_levels, dice.some(settings.noise)
+            noise = dice.normal_images(chosen, self.crop_size)
+            levels[chosen] += noise * strength[chosen].view(-1, 1, 1, 1) / 255
         if settings.occlusion:
             levels = self._occluded(levels, dice)
         return levels.clamp(0, 1) * 255
@@ -150,6 +150,8 @@ class Augmenter:
 
 def gaussian_blur(images: Tensor, sigma: Tensor) -> Tensor:
     """Blur (B, 1, S, S) images by (B,) standard deviations, pixels; zero leaves one as it is."""
+    if not len(images):
+        return images
     count, size = len(images), images.shape[-1]
     offsets = torch.arange(-BLUR_RADIUS, BLUR_RADIUS + 1, device=images.device)
     kernels = (-0.5 * (offsets / sigma.clamp_min(1e-3)[:, None]).square()).exp()
@@ -187,8 +189,15 @@ class _Dice:
         """(B,) true with the given probability."""
         return self.uniform() < probability
 
-    def normal_images(self, size: int) -> Tensor:
-        """(B, 1, S, S) standard normal, drawn on the device."""
-        generator = torch.Generator(self.device).manual_seed(self.seed)
-        shape = (self.count, 1, size, size)
-        return torch.randn(shape, generator=generator, device=self.device)[self.mine]
+    def some(self, probability: float) -> Tensor:
+        """(K,) places, on the CPU, of the samples that the given probability chooses."""
+        draws = torch.rand(self.count, generator=self.generator)[self.mine]
+        return (draws < probability).nonzero()[:, 0]
+
+    def normal_images(self, places: Tensor, size: int) -> Tensor:
+        """(K, 1, S, S) standard normal for the samples at the given places, drawn on the device."""
+        generator = torch.Generator(self.device)
+        images = torch.empty(len(places), 1, size, size, device=self.device)
+        for image, place in zip(images, places.tolist(), strict=True):
+            image.normal_(generator=generator.manual_seed(self.seed + self.mine.start + place))
+        return images
