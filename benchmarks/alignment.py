@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ Crops = npt.NDArray[np.uint8]
 ROUNDS = 7
 DENSE = {"Gemm", "FusedGemm", "MatMul", "FusedMatMul", "DynamicQuantizeMatMul", "QGemm"}
 CONVOLUTIONS = {"Conv", "FusedConv", "QLinearConv", "ConvInteger"}
+STAGE_CONVOLUTIONS = 8
+"""Two in each of the four blocks, whatever the trunk."""
 
 
 def main() -> None:
@@ -115,13 +118,12 @@ def connection_events(events: Sequence[dict[str, Any]], n_stages: int) -> list[d
     """
     kinds = [event["args"]["op_name"] for event in events]
     convolutions = [place for place, kind in enumerate(kinds) if kind in CONVOLUTIONS]
-    a_stage = len(convolutions) // (n_stages * 5)  # five runs were kept
-    assert a_stage * n_stages * 5 == len(convolutions)
+    a_run = len(convolutions) // 5  # five runs were kept
+    assert n_stages * STAGE_CONVOLUTIONS <= a_run  # the refinement has some of its own, at the end
     found = []
-    for first in range(a_stage - 1, len(convolutions) - 1, a_stage):
-        if (first + 1) // a_stage % n_stages == 0:
-            continue  # the last stage of a run
-        for place in range(convolutions[first] + 1, convolutions[first + 1]):
+    for run_start, number in product(range(0, len(convolutions), a_run), range(1, n_stages)):
+        last = run_start + number * STAGE_CONVOLUTIONS - 1
+        for place in range(convolutions[last] + 1, convolutions[last + 1]):
             of_stage = kinds[place] == "MaxPool" or (
                 kinds[place] in DENSE and widest_output(events[place]) < 1000
             )
