@@ -12,7 +12,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -28,14 +28,15 @@ from dan.types import FilePath, FloatArray
 _BLOCK = 64  # faces whose numbers fit into the processor's cache
 _NO_BOX = [np.nan] * 4
 _Id = int | str
+_Pixels = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 MAX_ATTRIBUTES = 64
 
 
 class _Image(msgspec.Struct, gc=False):
     id: _Id
     file_name: str
-    width: int | None = 0
-    height: int | None = 0
+    width: _Pixels | None = 0
+    height: _Pixels | None = 0
 
 
 class _Annotation(msgspec.Struct, gc=False):
@@ -102,7 +103,8 @@ def _faces(content: _File, name: str | None, scheme: LandmarkScheme | None) -> A
         zip((image.id for image in content.images), place_of_image.tolist(), strict=True)
     )
     sizes = np.zeros((len(names), 2), dtype=np.int64)
-    sizes[place_of_image] = _sizes(content.images)
+    stated = [(image.width or 0, image.height or 0) for image in content.images]
+    sizes[place_of_image] = np.array(stated, dtype=np.int64).reshape(-1, 2)
     try:
         image_index = [place_of_id[entry.image_id] for entry in annotations]
     except KeyError as error:
@@ -121,17 +123,6 @@ def _faces(content: _File, name: str | None, scheme: LandmarkScheme | None) -> A
         attributes=_attributes(annotations),
         scheme=scheme,
     )
-
-
-def _sizes(images: list[_Image]) -> FloatArray:
-    """(images, 2) width and height, 0 where not stated."""
-    stated = [(image.width or 0, image.height or 0) for image in images]
-    sizes = np.array(stated, dtype=np.float64).reshape(-1, 2)
-    wrong = ~((sizes >= 0) & (sizes < 2**31)).all(axis=1)
-    if wrong.any():
-        place = int(np.argmax(wrong))
-        raise FormatError(f"image {place}: expected a size in pixels, got {shown(stated[place])}")
-    return sizes
 
 
 def _category(categories: list[_Category], name: str | None) -> _Category | None:
