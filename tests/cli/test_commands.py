@@ -87,6 +87,36 @@ def test_predict_never_writes_among_the_data(world, capsys):
     assert {path.name: path.read_bytes() for path in data.iterdir()} == before
 
 
+def test_predict_wants_a_new_folder(world, tmp_path, capsys):
+    (tmp_path / "drawn_0001.pts").write_text("mine")
+    assert dan("predict", world / "run/model.safetensors", world / "faces", "-o", tmp_path) == 2
+    assert "expected a new or empty folder" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["drawn_0001.pts"]
+
+
+@pytest.mark.parametrize("command", ["train", "predict"])
+def test_results_in_a_files_place_are_refused_in_one_line(world, tmp_path, capsys, command):
+    taken = tmp_path / "notes.txt"
+    taken.write_text("mine")
+    words = {
+        "train": [world / "faces.npz", "--recipe", world / "tiny.toml", "--device", "cpu"],
+        "predict": [world / "run/model.safetensors", world / "faces/testset"],
+    }
+    assert dan(command, *words[command], "-o", taken) == 2
+    error = capsys.readouterr().err
+    assert f"dan: {taken}: " in error.replace("\n", "")
+    assert "Traceback" not in error
+    assert taken.read_text() == "mine"
+
+
+def test_an_error_of_the_system_is_told_in_one_line(capsys):
+    def full_disk():
+        raise OSError(28, "No space left on device", "curves.png")
+
+    assert run(full_disk) == 2
+    assert capsys.readouterr().err == "dan: curves.png: No space left on device\n"
+
+
 def test_a_refused_run_keeps_its_recipe(world, capsys):
     before = (world / "run/recipe.json").read_bytes()
     words = ["--recipe", world / "tiny.toml", "-o", world / "run", "--device", "cpu"]

@@ -17,6 +17,13 @@ CONFIG = DANConfig(n_landmarks=5, image_size=32, width=2, hidden=8, n_stages=2)
 SCHEME = LandmarkScheme.from_mirror([1, 0, 2, 4, 3])
 
 
+def test_whoever_may_read_other_files_may_read_models(tmp_path):
+    (tmp_path / "other").touch()
+    save_model(tmp_path / "model.safetensors", DAN(CONFIG), SCHEME)
+    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
+    assert len(modes) == 1
+
+
 def test_round_trip(tmp_path):
     model = DAN(CONFIG).eval()
     path = tmp_path / "model.safetensors"

@@ -52,6 +52,13 @@ def test_overrides_reach_every_kind_of_setting(tmp_path):
         ("training.batch_size=big", "training.batch_size: expected a whole number, got 'big'"),
         ("training.batch_size=1.5", "training.batch_size: expected a whole number, got 1.5"),
         ("training.rate=true", "training.rate: expected a number, got True"),
+        ("training.rate=nan", "training.rate: expected a number, got nan"),
+        ("training.rate=-1", "training.rate: expected above 0, got -1"),
+        ("training.weight_decay=-1", "training.weight_decay: expected 0 or more, got -1"),
+        ("training.confidence_draws=-1", "training.confidence_draws: expected 0 or more, got -1"),
+        ("augmentation.flip=1.5", "augmentation.flip: expected 0..1, got 1.5"),
+        ("augmentation.rotation_deg=-5", "augmentation.rotation_deg: expected 0 or more, got -5"),
+        ("model.confidence=true", "model.confidence: expected false"),
         ("training.loss=l2", "training.loss: expected one of eye_centres, diagonal, wing"),
         ("training.epochs=3", "training.epochs: expected a list, got 3"),
         (

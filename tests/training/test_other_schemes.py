@@ -29,7 +29,7 @@ epochs = [4]
 batch_size = 8
 rate = 3e-3
 warm_up_steps = 5
-confidence_draws = 0
+confidence_draws = 1
 average_decay = 0.0
 precision = "fp32"
 """

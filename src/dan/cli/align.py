@@ -103,6 +103,8 @@ def align(
         )
         return
     fit = box_fit_of(box_kind)
+    if boxes is None and box_kind != "landmarks":
+        raise ConfigError(f"--box-kind {box_kind}: expected --boxes FILE, whose kind it tells")
     sources = find_sources(_with_standard_input(inputs), leave_out=_results_before(out))
     given = None if boxes is None else load_boxes(boxes)
     if given is not None:

@@ -171,7 +171,7 @@ def convert(
 def _write(out: Path, target: Kind, faces: AnnotationSet, root: Path) -> None:
     """Write annotations, and copies of their images where they have to lie beside them."""
     from dan.data.kinds import losses, save_annotations
-    from dan.files import building_folder
+    from dan.files import building_folder, make_folder
 
     for what in losses(faces, target):
         error_console.print(f"not kept in {target.title}: {what}")
@@ -191,7 +191,7 @@ def _write(out: Path, target: Kind, faces: AnnotationSet, root: Path) -> None:
     with building_folder(out) as folder, progress_bar("copying images", len(used)) as on_image:
         for place in used:
             copy = folder / faces.image_names[place]
-            copy.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(copy.parent)
             shutil.copyfile(paths[place], copy)
             on_image()
         save_annotations(folder, faces, target.name)
@@ -234,6 +234,10 @@ def split(
     from dan.data.splitting import select_images, split_images
     from dan.inspection.check import twins_of
 
+    if len({path.resolve() for path in (data, kept, held_out)}) < 3:
+        raise ConfigError(
+            f"expected three different places to read and to write, got {data}, {kept}, {held_out}"
+        )
     targets = [kind_of(path, to, must_exist=False) for path in (kept, held_out)]
     if every is None and share is None:
         every = 10

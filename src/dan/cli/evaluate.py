@@ -15,6 +15,7 @@ from dan.cli.common import (
     DeviceOption,
     JsonOption,
     ModelArgument,
+    SourceArgument,
     boxes_path,
     console,
     error_console,
@@ -36,7 +37,7 @@ class Protocol(StrEnum):
 
 def evaluate(
     model: ModelArgument,
-    data: Annotated[Path, typer.Argument(help="Folder of images with a .pts file beside each.")],
+    data: SourceArgument,
     *,
     boxes: BoxesOption = "gt",
     protocol: Annotated[

@@ -98,6 +98,9 @@ def run(command: Callable[[], object]) -> int:
         return _told(" ".join(said.split()), 2)
     except (typer.Abort, KeyboardInterrupt):
         return 130
+    except OSError as error:  # a full disk, a file in a folder's place
+        what = error.strerror or str(error)
+        return _told(f"{error.filename}: {what}" if error.filename else what, 2)
     return code if isinstance(code, int) else 0
 
 

@@ -11,12 +11,14 @@ from dan.cli.common import (
     BoxesOption,
     DeviceOption,
     ModelArgument,
+    SourceArgument,
     boxes_path,
     console,
     load_predictor,
     progress_bar,
 )
 from dan.errors import DataError
+from dan.files import building_folder
 
 if TYPE_CHECKING:
     from dan.evaluation import Predictions
@@ -28,8 +30,8 @@ SHEET_TILE_SIZE = 240
 
 def predict(
     model: ModelArgument,
-    data: Annotated[Path, typer.Argument(help="Folder of images with a .pts file beside each.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
+    data: SourceArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="New folder for the results.")],
     *,
     boxes: BoxesOption = "gt",
     limit: Annotated[int | None, typer.Option(min=1, help="Take the first so many images.")] = None,
@@ -45,10 +47,11 @@ def predict(
         )
     predictor = load_predictor(model, device)
     images = find_annotated(data)[:limit]
-    with progress_bar("predicting", len(images)) as on_face:
-        predictions = predict_annotated(images, predictor, boxes_path(boxes), on_face=on_face)
-    sheet = draw_sheet(predictions, out)
-    console.print(f"{len(images)} faces: {out}; an overview: {sheet}")
+    with building_folder(out) as folder:  # a new one: nothing that is there is written over
+        with progress_bar("predicting", len(images)) as on_face:
+            predictions = predict_annotated(images, predictor, boxes_path(boxes), on_face=on_face)
+        sheet = draw_sheet(predictions, folder)
+    console.print(f"{len(images)} faces: {out}; an overview: {out / sheet.name}")
 
 
 def draw_sheet(predictions: Predictions, out: Path) -> Path:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from dan.errors import ConfigError, DataError, FormatError
+from dan.files import make_folder
 from dan.formats import (
     AnnotationSet,
     load_ljson,
@@ -126,7 +127,7 @@ def save_folder(
         if len(one) > 1 and suffix != ".ljson":
             name = annotations.image_names[place]
             raise DataError(f"{name}: expected one face for a {suffix} file, got {len(one)}")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         writers[suffix](path, one)
 
 

@@ -211,6 +211,7 @@ def load_pack(path: FilePath) -> FacePack:
         DataError: naming the file, if it is missing, damaged or something else.
     """
     try:
+        zipfile.ZipFile(path).close()  # of another file NumPy would say that it wants unpickling
         with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             header = json.loads(str(file["header"]))
             if header["format"] != FORMAT_VERSION:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from dan.draw import draw_face
 from dan.evaluation.predict import Predictions
+from dan.files import make_folder
 from dan.formats import save_pts
 from dan.geometry import box_of_points, box_size_wh
 from dan.images import read_rgb, write_png
@@ -23,7 +24,7 @@ def save_predictions(predictions: Predictions, folder: Path) -> None:
     for image, points in zip(predictions.images, predictions.estimates[-1], strict=True):
         if np.isfinite(points).all():
             path = folder / f"{image.name}.pts"
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             save_pts(path, points)
 
 
@@ -35,7 +36,7 @@ def draw_predictions(predictions: Predictions, folder: Path) -> Iterator[npt.NDA
         picture = read_rgb(image.image_path)
         drawn = draw_face(picture, found, predictions.scheme, truth_xy=truth)
         path = folder / f"{image.name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         write_png(path, drawn)
         yield around_face(drawn, truth)
 

@@ -135,7 +135,9 @@ def parse_bundle(data: bytes) -> Bundle:
     except BundleError:
         raise
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, struct.error) as error:
-        raise BundleError(f"damaged, or no bundle at all ({error})") from error
+        raise BundleError(
+            f"damaged, or no bundle, which 'dan export' makes of a model ({error})"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{METADATA} cannot be read ({error})") from error
     except (RuntimeError, MemoryError) as error:  # encrypted, or packed in a way of its own

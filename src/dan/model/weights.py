@@ -96,7 +96,10 @@ def save_tensors(path: FilePath, tensors: Mapping[str, Tensor], header: Mapping[
     values = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
         with replacing(path) as temporary:
+            temporary.touch()
+            mode = temporary.stat().st_mode  # safetensors would let only the owner read
             save_file(values, temporary, {HEADER: json.dumps(header)})
+            temporary.chmod(mode)
     except SafetensorError as error:
         raise CheckpointError(f"{path}: cannot be written: {error}") from error
 

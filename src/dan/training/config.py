@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -22,6 +23,9 @@ Optimiser = Literal["adam", "adamw"]
 RateSchedule = Literal["constant", "cosine"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 DataFormat = Literal["channels_last", "channels_first"]
+
+PROBABILITIES = frozenset({"flip", "blur", "noise", "occlusion"})
+"""Settings of the augmentation that say how often; the others say how much."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,13 @@ class Augmentation:
     noise_levels: float = 10.0
     occlusion: float = 0.2
     occlusion_size: float = 0.4
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            most = 1.0 if name in PROBABILITIES else math.inf
+            if not 0 <= value <= most:
+                wanted = "0 or more" if most > 1 else "0..1"
+                raise ConfigError(f"augmentation.{name}: expected {wanted}, got {value}")
 
     @classmethod
     def none(cls) -> Augmentation:
@@ -158,15 +169,16 @@ class TrainingSettings:
             raise ConfigError(
                 f"training.epochs: expected at least 1 for each stage, got {list(self.epochs)}"
             )
-        for name in ("joint_epochs", "refinement_epochs"):
+        for name in ("joint_epochs", "refinement_epochs", "confidence_draws", "weight_decay"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"training.{name}: expected 0 or more, got {getattr(self, name)}")
         if self.clip_norm < 0:
             raise ConfigError(f"training.clip_norm: expected 0 or more, got {self.clip_norm}")
         if not 0 <= self.average_decay < 1:
             raise ConfigError(f"training.average_decay: expected 0..1, got {self.average_decay}")
-        if min(self.rate, self.joint_rate, self.refinement_rate) <= 0:
-            raise ConfigError("training.rate: expected rates above 0")
+        for name in ("rate", "joint_rate", "refinement_rate"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"training.{name}: expected above 0, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True)
@@ -183,6 +195,10 @@ class Recipe:
             raise ConfigError(
                 f"training.epochs: expected {self.model.n_stages} entries, one a stage, "
                 f"got {list(self.training.epochs)}"
+            )
+        if self.model.confidence:
+            raise ConfigError(
+                "model.confidence: expected false; training.confidence_draws adds that head"
             )
         if (self.model.refinement > 0) != (self.training.refinement_epochs > 0):
             raise ConfigError(
@@ -258,9 +274,10 @@ def _converted(hint: Any, value: Any, path: str) -> Any:  # noqa: ANN401
         return tuple(_converted(get_args(hint)[0], item, path) for item in value)
     if origin is Literal and value in get_args(hint):
         return value
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is float and is_number and math.isfinite(value):
         return float(value)
-    if isinstance(hint, type) and type(value) is hint:
+    if isinstance(hint, type) and type(value) is hint and hint is not float:
         return value
     wanted = f"one of {', '.join(get_args(hint))}" if origin is Literal else _spoken(hint)
     raise ConfigError(f"{path}: expected {wanted}, got {value!r}")

@@ -19,6 +19,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from dan.errors import InterruptedTrainingError, NonFiniteLossError
+from dan.files import make_folder
 from dan.model import DAN, load_model, save_model
 from dan.model.stage import Stage
 from dan.model.weights import fill
@@ -279,7 +280,7 @@ class _Logs:
         self.started = self.saved = self.counted_upto = time.monotonic()
         self.losses = self.validation = None
         if job.accelerator.is_main_process:
-            job.folder.path.mkdir(parents=True, exist_ok=True)
+            make_folder(job.folder.path)
             self.losses = CsvLog(job.folder.losses, LOSS_COLUMNS, step)
             self.validation = CsvLog(job.folder.validation, VALIDATION_COLUMNS, step)
 

@@ -13,6 +13,7 @@ from accelerate import Accelerator
 
 from dan.data.pack import FacePack
 from dan.errors import ConfigError
+from dan.files import make_folder
 from dan.model import DAN, DANConfig, save_model
 from dan.model.weights import ModelFile, load_header
 from dan.training.augment import Augmenter
@@ -88,7 +89,7 @@ def train(pack: FacePack, recipe: Recipe, run_dir: Path, device: str = "auto") -
                     job.folder.resume, load_header(job.folder.resume), job.fingerprint
                 )
         if accelerator.is_main_process:
-            run_dir.mkdir(parents=True, exist_ok=True)
+            make_folder(run_dir)
             write_json(run_dir / "recipe.json", recipe.to_dict())
         for number, job in enumerate(jobs):
             if job.phase.refined:
