@@ -132,6 +132,21 @@ def test_it_goes_on_where_a_run_was_cut_off(tmp_path):
     assert [record["name"] for record in again._read()] == ["a", "sub/b, c", "d"]
 
 
+def test_tables_of_an_earlier_run_take_in_what_came_later(tmp_path):
+    first = ResultFolder(tmp_path / "out", OPTIONS)
+    first.add(records()[0], [])
+    tables = [ResultFormat.CSV, ResultFormat.COCO]
+    first.finish(tables, FACE68)
+    again = ResultFolder(tmp_path / "out", OPTIONS)
+    again.add(records()[3], [])
+    names = [path.name for path in again.finish([], FACE68)]
+    assert names == ["faces.jsonl", "faces.csv", "coco.json"]
+    assert "in/d.jpg" in (tmp_path / "out/faces.csv").read_text()
+    assert "in/d.jpg" in (tmp_path / "out/coco.json").read_text()
+    only = ResultFolder(tmp_path / "other", OPTIONS)
+    assert [path.name for path in only.finish(tables[:1], FACE68)] == ["faces.jsonl", "faces.csv"]
+
+
 def test_other_options_are_refused(tmp_path):
     ResultFolder(tmp_path / "out", OPTIONS)
     with pytest.raises(DataError, match=r"holds results of other options \(see run.json\)"):

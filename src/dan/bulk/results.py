@@ -125,14 +125,16 @@ class ResultFolder:
             raise DataError(f"{self.lines}: cannot be written: {reason}") from error
 
     def finish(self, formats: Sequence[ResultFormat], scheme: LandmarkScheme) -> list[Path]:
-        """Write the formats that need all results; returns the files."""
+        """Write the tables of all results, those of earlier runs anew; returns the files."""
         written = [self.lines]
-        if ResultFormat.CSV in formats:
-            write_text(self.path / "faces.csv", render_csv(list(self._read()), scheme))
-            written.append(self.path / "faces.csv")
-        if ResultFormat.COCO in formats:
-            write_text(self.path / "coco.json", render_coco(list(self._read()), scheme))
-            written.append(self.path / "coco.json")
+        for kind, name, render in (
+            (ResultFormat.CSV, "faces.csv", render_csv),
+            (ResultFormat.COCO, "coco.json", render_coco),
+        ):
+            path = self.path / name
+            if kind in formats or path.exists():
+                write_text(path, render(list(self._read()), scheme))
+                written.append(path)
         return written
 
 

@@ -18,7 +18,6 @@ from dan.cli.common import (
     progress_bar,
 )
 from dan.errors import DataError
-from dan.files import building_folder
 
 if TYPE_CHECKING:
     from dan.evaluation import Predictions
@@ -40,6 +39,7 @@ def predict(
     """Write NAME.pts and NAME.png (prediction and truth drawn) of each image, and a sheet."""
     from dan.data.annotated import find_annotated
     from dan.evaluation import predict_annotated
+    from dan.files import building_folder
 
     if out.resolve().is_relative_to(data.resolve()):
         raise DataError(
