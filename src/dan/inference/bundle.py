@@ -136,7 +136,7 @@ def parse_bundle(data: bytes) -> Bundle:
         raise
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, struct.error) as error:
         raise BundleError(
-            f"damaged, or no bundle, which 'dan export' makes of a model ({error})"
+            f"damaged, or no bundle at all, which 'dan export' makes of a model ({error})"
         ) from error
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{METADATA} cannot be read ({error})") from error
