@@ -88,7 +88,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def run(command: Callable[[], object]) -> int:
-    """Exit code of a command: 2 after an error of the user's, 130 after Ctrl-C."""
+    """Exit code of a command: 2 after an error of the user's or the system's, 130 after Ctrl-C."""
     try:
         code = command()
     except DanError as error:
