@@ -36,7 +36,17 @@ def faces(count, seed=0):
 
 
 def source(name="a", suffix=".jpg"):
-    return Source(Path(f"in/{name}{suffix}"), name)
+    return Source(Path(f"in/{name}{suffix}"), Path(f"{name}{suffix}"), name)
+
+
+def opened(path, *sources, options=OPTIONS):
+    """A folder that has taken in some pictures."""
+    folder = ResultFolder(path, options)
+    folder.admit(sources)
+    return folder
+
+
+NAMES = ("a", "sub/b, c", "bad", "d")
 
 
 def records():
@@ -49,7 +59,7 @@ def records():
 
 
 def test_points_of_each_face_are_written(tmp_path):
-    folder = ResultFolder(tmp_path / "out", OPTIONS)
+    folder = opened(tmp_path / "out", source("sub/a"))
     found = faces(3)
     folder.add(record_of(source("sub/a"), (100, 80), found), [ResultFormat.PTS])
     for name, points in zip(("a", "a_2", "a_3"), found.points_xy, strict=True):
@@ -60,10 +70,11 @@ def test_points_of_each_face_are_written(tmp_path):
 
 
 def test_lines_are_json(tmp_path):
-    folder = ResultFolder(tmp_path, OPTIONS)
+    folder = opened(tmp_path, *map(source, NAMES))
     for record in records():
         folder.add(record, [])
     lines = [json.loads(line) for line in (tmp_path / "faces.jsonl").read_text().splitlines()]
+    assert [line.pop("file_stamp") for line in lines] == [[0, 0]] * 4  # there are no such files
     assert lines == records()
     assert lines[0]["size_wh"] == [100, 80]
     assert lines[1]["faces"] == []
@@ -116,51 +127,58 @@ def test_coco_is_read_by_its_own_tools(tmp_path):
 
 def test_it_goes_on_where_a_run_was_cut_off(tmp_path):
     out = tmp_path / "out"
+    sources = list(map(source, NAMES))
     first = ResultFolder(out, OPTIONS)
-    assert first.done == {}
+    assert first.admit(sources) == sources
     for record in records()[:3]:
         first.add(record, [ResultFormat.PTS])
     with (out / "faces.jsonl").open("a") as file:
         file.write(line_of(records()[3])[:50])  # torn
     (out / ".d.pts.0123abcd.part").write_text("half")
     again = ResultFolder(out, OPTIONS)
-    assert list(again.done) == ["a", "sub/b, c"]  # the bad one is tried again
     assert not list(out.glob(".*.part"))
-    left = again.left([source("a"), source("sub/b, c"), source("bad"), source("d")])
-    assert [one.name for one in left] == ["bad", "d"]
+    assert [one.name for one in again.admit(sources)] == ["bad", "d"]  # the bad one is tried again
     again.add(records()[3], [ResultFormat.PTS])
-    assert [record["name"] for record in again._read()] == ["a", "sub/b, c", "d"]
+    lines = [json.loads(line) for line in (out / "faces.jsonl").read_text().splitlines()]
+    assert [line["name"] for line in lines] == ["a", "sub/b, c", "d"]
 
 
 def test_tables_of_an_earlier_run_take_in_what_came_later(tmp_path):
-    first = ResultFolder(tmp_path / "out", OPTIONS)
+    first = opened(tmp_path / "out", source("a"))
     first.add(records()[0], [])
     tables = [ResultFormat.CSV, ResultFormat.COCO]
     first.finish(tables, FACE68)
-    again = ResultFolder(tmp_path / "out", OPTIONS)
+    again = opened(tmp_path / "out", source("d"))
     again.add(records()[3], [])
     names = [path.name for path in again.finish([], FACE68)]
     assert names == ["faces.jsonl", "faces.csv", "coco.json"]
     assert "in/d.jpg" in (tmp_path / "out/faces.csv").read_text()
     assert "in/d.jpg" in (tmp_path / "out/coco.json").read_text()
-    only = ResultFolder(tmp_path / "other", OPTIONS)
+    only = opened(tmp_path / "other")
     assert [path.name for path in only.finish(tables[:1], FACE68)] == ["faces.jsonl", "faces.csv"]
 
 
-def test_other_options_are_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"passes": 2}, "passes: 1, now 2"),
+        ({"model": "mine", "passes": 2}, 'model: "toy", now "mine"'),
+        ({"boxes": "b.json"}, 'boxes: null, now "b.json"'),
+    ],
+    ids=str,
+)
+def test_other_options_are_refused_and_named(tmp_path, other, told):
     ResultFolder(tmp_path / "out", OPTIONS)
-    with pytest.raises(DataError, match=r"holds results of other options \(see run.json\)"):
-        ResultFolder(tmp_path / "out", {**OPTIONS, "passes": 2})
+    with pytest.raises(DataError) as caught:
+        ResultFolder(tmp_path / "out", {**OPTIONS, **other})
+    assert f"out: holds results of other options ({told}); choose another" in str(caught.value)
 
 
-def test_results_of_another_picture_of_the_same_name_are_refused(tmp_path):
-    first = ResultFolder(tmp_path / "out", OPTIONS)
-    first.add(record_of(source("a"), (5, 5), faces(0)), [])
-    again = ResultFolder(tmp_path / "out", OPTIONS)
-    assert again.left([source("a")]) == []
-    assert again.left([Source(Path("./in/../in/a.jpg"), "a")]) == []
-    with pytest.raises(DataError, match=r"holds results of another a, of in/a\.jpg"):
-        again.left([Source(Path("elsewhere/a.jpg"), "a")])
+def test_folders_of_earlier_versions_are_refused(tmp_path):
+    ResultFolder(tmp_path, OPTIONS)
+    (tmp_path / "faces.jsonl").write_text('{"name": "a", "file": "a.jpg", "faces": []}\n')
+    with pytest.raises(DataError, match=r"expected names\.json beside faces\.jsonl"):
+        ResultFolder(tmp_path, OPTIONS)
 
 
 def test_what_is_there_is_never_written_over(tmp_path):
@@ -174,16 +192,16 @@ def test_what_is_there_is_never_written_over(tmp_path):
 
 def test_a_run_killed_at_its_very_start_leaves_a_free_folder(tmp_path):
     (tmp_path / ".run.json.0123abcd.part").write_text("{")
-    assert ResultFolder(tmp_path, OPTIONS).done == {}
+    assert opened(tmp_path, source("a")).path == tmp_path
 
 
 @pytest.mark.parametrize(
     "line", ["{", "[]", "7", '{"name": "a"}', "[" * 100_000], ids=lambda t: t[:9]
 )
 def test_damaged_lines_are_named(tmp_path, line):
-    ResultFolder(tmp_path, OPTIONS)
-    good = line_of(record_of(source(), (5, 5), faces(0)))
-    (tmp_path / "faces.jsonl").write_text(f"{good}{line}\n")
+    opened(tmp_path, source()).add(record_of(source(), (5, 5), faces(0)), [])
+    with (tmp_path / "faces.jsonl").open("a") as file:
+        file.write(f"{line}\n")
     with pytest.raises(DataError, match=r"faces.jsonl: line 2: expected the result of a picture"):
         ResultFolder(tmp_path, OPTIONS)
 
@@ -192,9 +210,9 @@ def test_damaged_lines_are_named(tmp_path, line):
     "name", ["größe 人脸", "a\u2028b", "a\x85b", os.fsdecode(b"caf\xe9"), "new\nline", 'quo"te']
 )
 def test_odd_names_survive(tmp_path, name):
-    folder = ResultFolder(tmp_path / "out", OPTIONS)
+    folder = opened(tmp_path / "out", source(name))
     folder.add(record_of(source(name), (5, 5), faces(1)), [])
-    assert list(ResultFolder(tmp_path / "out", OPTIONS).done) == [name]
+    assert ResultFolder(tmp_path / "out", OPTIONS).admit([source(name)]) == []
     folder.finish(list(ResultFormat), FACE68)
     coco = json.loads((tmp_path / "out/coco.json").read_text(encoding="utf-8"))
     assert coco["images"][0]["file_name"] == f"in/{name}.jpg"
@@ -203,7 +221,7 @@ def test_odd_names_survive(tmp_path, name):
 
 
 def test_a_file_name_as_long_as_it_may_be(tmp_path):
-    folder = ResultFolder(tmp_path, OPTIONS)
     name = "n" * 251
+    folder = opened(tmp_path, source(name))
     folder.add(record_of(source(name), (5, 5), faces(1)), [ResultFormat.PTS])
     assert (tmp_path / f"{name}.pts").is_file()

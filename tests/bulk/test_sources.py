@@ -49,7 +49,24 @@ def test_patterns(tree):
 def test_a_file_given_twice_counts_once(tree):
     touch("in/a.jpg")
     Path("in/link.jpg").symlink_to("a.jpg")
-    assert found("in/a.jpg", "in", "./in/*.jpg", str(tree / "in/a.jpg")) == [("in/a.jpg", "a")]
+    given = ("in/a.jpg", "in/a.jpg", "./in/a.*", str(tree / "in/a.jpg"), "in/../in/a.jpg")
+    assert found(*given) == [("in/a.jpg", "a")]
+
+
+def test_a_link_is_a_file_of_its_own(tree):
+    touch("in/a.jpg")
+    Path("in/link.jpg").symlink_to("a.jpg")
+    Path("in/twin.jpg").hardlink_to("in/a.jpg")
+    Path("other").symlink_to("in")
+    assert [name for _, name in found("in")] == ["a", "link", "twin"]
+    assert found("in/a.jpg", "other/a.jpg") == [("in/a.jpg", "a"), ("other/a.jpg", "a.jpg")]
+
+
+def test_what_lies_above_a_linked_folder_is_not_guessed_from_its_name(tree):
+    touch("deep/er/x.jpg", "deep/a.jpg", "a.jpg")
+    Path("link").symlink_to("deep/er")
+    assert found("link/../a.jpg", "a.jpg") == [("link/../a.jpg", "a"), ("a.jpg", "a.jpg")]
+    assert found("link/../a.jpg", "deep/a.jpg") == [("link/../a.jpg", "a")]
 
 
 def test_a_link_keeps_the_name_that_was_given(tree):
@@ -61,13 +78,15 @@ def test_a_link_keeps_the_name_that_was_given(tree):
 @pytest.mark.parametrize(
     ("files", "names"),
     [
-        (["a.jpg", "a.png"], ["a.jpg", "a.png"]),
-        (["x/a.jpg", "y/a.jpg"], ["a.jpg", "a.jpg-2"]),
-        (["a.jpg", "A.jpeg"], ["a.jpg", "A.jpeg"]),  # alike where case does not count
-        (["x/a.jpg", "y/a.jpg", "a.jpg-2.png"], ["a.jpg", "a.jpg-3", "a.jpg-2"]),
-        (["a.jpg", "a.png", "a.jpg.bmp"], ["a.jpg", "a.png", "a.jpg-2"]),
+        (["a.jpg", "a.png"], ["a", "a.png"]),
+        (["x/a.jpg", "y/a.jpg", "z/a.jpg"], ["a", "a.jpg", "a.jpg-2"]),
+        (["a.jpg", "A.jpeg"], ["a", "A.jpeg"]),  # alike where case does not count
+        (["\u00e9.jpg", "e\u0301.png"], ["\u00e9", "e\u0301.png"]),  # alike on some systems, too
+        (["x/a.jpg", "a.jpg-2.png", "y/a.jpg", "z/a.jpg"], ["a", "a.jpg-2", "a.jpg", "a.jpg-3"]),
+        (["a.jpg", "a.png", "a.jpg.bmp"], ["a", "a.png", "a.jpg"]),
         # The points of a's second face are called a_2.pts.
         (["a.jpg", "a_2.jpg", "a_3.jpg"], ["a", "a_2.jpg", "a_3.jpg"]),
+        (["a_2.jpg", "a.jpg", "a_2_3.jpg"], ["a_2", "a.jpg", "a_2_3.jpg"]),
         (["img_2.jpg", "img_3.jpg"], ["img_2", "img_3"]),
         (["a.jpg", "a_1.jpg", "a_02.jpg"], ["a", "a_1", "a_02"]),
     ],
@@ -75,6 +94,11 @@ def test_a_link_keeps_the_name_that_was_given(tree):
 def test_names_of_results_differ(tree, files, names):
     touch(*files)
     assert [source.name for source in find_sources(files)] == names
+
+
+def test_a_folder_is_not_called_as_a_result_is(tree):
+    touch("in/a.jpg", "in/a.pts/b.jpg")
+    assert [name for _, name in found("in")] == ["a", "a.pts_/b"]
 
 
 @pytest.mark.parametrize(

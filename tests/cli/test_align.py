@@ -73,7 +73,8 @@ def test_results_of_a_folder(dan, world):
     assert [r["name"] for r in records] == ["a", "b two", "bad", "sub/c", "sub/人", "z"]
     assert set(hashes(out)) == {
         path.relative_to(out)
-        for path in [out / "faces.jsonl", out / "run.json", out / "faces.csv", out / "coco.json"]
+        for path in [out / name for name in ("faces.jsonl", "run.json", "names.json")]
+        + [out / "faces.csv", out / "coco.json"]
         + [out / f"{name}{suffix}" for name in names for suffix in (".pts", ".png")]
     }
     found = {record["name"]: record for record in records if "faces" in record}
@@ -210,12 +211,35 @@ def test_other_options_are_refused(dan, world, other):
     assert hashes(world / "out") == before
 
 
-def test_other_pictures_of_the_same_name_are_refused(dan, world):
-    assert dan("align", "in/a.png", "-o", "out", *FAST).code == 0
-    os.rename("in/z.png", "in/sub/a.png")  # noqa: PTH104
-    done = dan("align", "in/sub/a.png", "-o", "out", *FAST)
-    assert done.code == 2
-    assert "out: holds results of another a, of in/a.png" in done.err
+def test_other_pictures_of_the_same_name_get_names_of_their_own(dan, world, monkeypatch):
+    words = ("-o", world / "out", "-f", "pts", "-f", "csv", *FAST)
+    for folder, name in (("in", "a.png"), ("in/sub", "c.png")):
+        os.rename(world / folder / name, world / folder / "p.png")  # noqa: PTH104
+        monkeypatch.chdir(world / folder)
+        assert dan("align", "p.png", *words).code == 0
+    records = lines_of(world / "out/faces.jsonl")
+    assert [(r["file"], r["name"]) for r in records] == [("p.png", "p"), ("sub/p.png", "p.png")]
+    with (world / "out/faces.csv").open(newline="") as file:
+        assert [row["file"] for row in csv.DictReader(file)] == ["p.png", "sub/p.png"]
+    for record in records:
+        points = np.array(record["faces"][0]["points_xy"])
+        assert np.abs(load_pts(world / f"out/{record['name']}.pts") - points).max() < 2e-3
+    assert dan("align", world / "in/p.png", *words).err.startswith("1 picture was done before\n")
+
+
+def test_a_picture_that_changed_is_read_again(dan, world):
+    words = ("align", "in/a.png", "in/sub", "-o", "out", "-f", "pts", "--draw", *FAST)
+    assert dan(*words).code == 0
+    before = lines_of(world / "out/faces.jsonl")
+    os.replace("in/z.png", "in/a.png")  # noqa: PTH105
+    done = dan(*words)
+    assert done.err.startswith("2 pictures were done before\n")
+    after = lines_of(world / "out/faces.jsonl")
+    assert [record["name"] for record in after] == ["c", "人", "a"]
+    assert after[:2] == before[1:]
+    points = np.array(after[2]["faces"][0]["points_xy"])
+    assert np.abs(points - before[0]["faces"][0]["points_xy"]).max() > 1
+    assert np.abs(load_pts(world / "out/a.pts") - points).max() < 2e-3
 
 
 @pytest.mark.parametrize("out", ["in", ".", "in/sub"])

@@ -75,7 +75,7 @@ def test_commands(blocks, folder, check_sample):
     assert read_rgb(folder / "found/one.png").shape == (512, 512, 3)
     assert load_pts(folder / "found/trip/two.pts").shape == (68, 2)
     names = {path.name for path in (folder / "tracked").iterdir()}
-    assert names == {"clip.jsonl", "clip.csv", "clip.mp4"}
+    assert names == {"clip.jsonl", "clip.csv", "clip.mp4", "names.json"}
     assert (folder / "tracked/clip.csv").read_text().count("\n") == 1 + 3
 
 

@@ -47,7 +47,7 @@ def test_align_hands_a_video_over(dan, clip, tmp_path, capsys):
     out = tmp_path / "new/out"
     assert dan("align", clip, "-o", out, "-f", "csv", "--draw") == 0
     names = {path.name for path in out.iterdir()}
-    assert names == {"walk.csv", "walk.jsonl", "walk.mp4"}
+    assert names == {"walk.csv", "walk.jsonl", "walk.mp4", "names.json"}
     assert (out / "walk.csv").read_bytes() == (tmp_path / "rows.csv").read_bytes()
     assert (out / "walk.mp4").read_bytes() == (tmp_path / "out.mp4").read_bytes()
     capsys.readouterr()
@@ -60,6 +60,21 @@ def test_align_hands_a_video_over(dan, clip, tmp_path, capsys):
     assert lines[39].startswith(f"{clip}: frame 39, face 1, box ")
     assert lines[39].endswith("score 0.90, confidence 0.95")
     assert "nothing written" not in printed.err
+
+
+def test_videos_of_one_name_are_kept_apart_in_one_folder(dan, clip, tmp_path):
+    other, out = tmp_path / "other" / clip.name, tmp_path / "out"
+    other.parent.mkdir()
+    other.write_bytes(clip.read_bytes())
+    out.mkdir()
+    (out / "walk.mp4").write_text("somebody's")
+    for video in (clip, other, clip):  # once more: in its own place
+        assert dan("align", video, "-o", out) == 0
+    suffix = clip.suffix
+    names = {path.name for path in out.iterdir()}
+    first, second = f"walk{suffix}", f"walk{suffix}-2"
+    assert names == {"names.json", "walk.mp4", f"{first}.jsonl", f"{second}.jsonl"}
+    assert (out / "walk.mp4").read_text() == "somebody's"
 
 
 def test_options_reach_the_tracker(dan, clip, tmp_path, capsys):
@@ -155,7 +170,6 @@ def test_opencv_and_ffmpeg_add_no_lines_of_their_own(tmp_path, video):
         (["{clip}", "--boxes", "b.json"], "a video goes with -f csv only"),
         (["{clip}", "{clip}"], "expected pictures, got a video; give it alone"),
         (["noise.mp4", "-o", "out"], "noise.mp4: expected a video with frames, found none"),
-        (["clip.mp4", "-o", ".", "--draw"], "clip.mp4: expected another file than the input"),
     ],
 )
 def test_what_align_refuses_of_a_video(dan, clip, tmp_path, monkeypatch, capsys, words, message):

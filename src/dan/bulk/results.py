@@ -1,7 +1,9 @@
 """The folder of results: ``faces.jsonl`` as it grows, other formats from it at the end.
 
 One JSON object a line and picture: ``{"file", "name", "size_wh", "scheme", "faces"}``, or
-``{"file", "name", "error"}`` for one that could not be read.
+``{"file", "name", "error"}`` for one that could not be read. In the folder a line also holds
+``file_stamp``, the file's size in bytes and its time of modification in nanoseconds: where they are
+others in a later run, the picture is read again.
 """
 
 from __future__ import annotations
@@ -10,15 +12,17 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dan.bulk.names import NAMES, ResultNames
 from dan.bulk.result_format import ResultFormat
 from dan.bulk.sources import Source
 from dan.errors import DataError
-from dan.files import make_folder, read_text, write_text
+from dan.files import make_folder, read_text, replacing, write_text
 from dan.formats import save_pts
 from dan.inference.faces import Faces
 from dan.schemes import LandmarkScheme
@@ -42,14 +46,13 @@ def error_record(source: Source, reason: str) -> dict[str, Any]:
 
 
 class ResultFolder:
-    """A folder of results that an interrupted run goes on with.
+    """A folder of results that later runs go on with.
+
+    Each picture keeps one name for ever (``names.json``), and has one line in ``faces.jsonl``.
 
     Args:
         path: new, empty, or left by a run with the same options.
         options: all that decides what the results are.
-
-    Attributes:
-        done: name of each picture that was read before -> its file, as it was given.
 
     Raises:
         DataError: if the folder holds something else, or results of other options.
@@ -57,40 +60,53 @@ class ResultFolder:
 
     def __init__(self, path: Path, options: Mapping[str, Any]) -> None:
         self.path, self.lines = path, path / LINES
-        wanted = json.dumps(options, indent=2, sort_keys=True) + "\n"
         noted = path / OPTIONS
         if noted.is_file():
-            if read_text(noted) != wanted:
-                raise DataError(
-                    f"{path}: holds results of other options (see {OPTIONS}); "
-                    "choose another folder, or remove it"
-                )
+            _check_options(noted, options)
         elif not _is_free(path):
             raise DataError(f"{path}: expected a new or empty folder, or one to go on with")
-        else:
-            make_folder(path)
-            write_text(noted, wanted)
+        if self.lines.is_file() and not (path / NAMES).is_file():
+            raise DataError(
+                f"{path}: expected {NAMES} beside {LINES}, as this version writes it; "
+                "choose another folder, or remove it"
+            )
+        self.names = ResultNames(path)
+        self._stamps: dict[str, list[int]] = {}
+        self._done = {
+            record["name"]: record["file_stamp"] for record in self._read() if "error" not in record
+        }
+        make_folder(path)
+        if not noted.is_file():
+            write_text(noted, json.dumps(options, indent=2, sort_keys=True) + "\n")
         for part in path.rglob(".*.part"):  # of a run that was killed while it wrote
             part.unlink(missing_ok=True)
-        # Whole lines of pictures that were read; the others are tried again.
-        records = [record for record in self._read() if "error" not in record]
-        write_text(self.lines, "".join(map(line_of, records)))
-        self.done: dict[str, str] = {record["name"]: record["file"] for record in records}
 
-    def left(self, sources: Sequence[Source]) -> list[Source]:
-        """The sources that no earlier run has read.
+    def admit(self, sources: Sequence[Source]) -> list[Source]:
+        """Take in the pictures of a run; returns those to read, under the names they have here.
 
-        Raises:
-            DataError: if the earlier run has read another picture under the name of one of them.
+        To read are new pictures, changed ones, and those that could not be read before. What an
+        earlier run wrote of these is removed.
         """
-        for source in sources:
-            before = self.done.get(source.name)
-            if before is not None and Path(before).resolve() != source.path.resolve():
-                raise DataError(
-                    f"{self.path}: holds results of another {source.name}, of {before}; "
-                    "choose another folder, or remove it"
-                )
-        return [source for source in sources if source.name not in self.done]
+        named = [replace(one, name=self.names.of(one.path, one.below)) for one in sources]
+        self.names.save()
+        self._stamps = {source.name: _stamp(source.path) for source in named}
+        left = [one for one in named if self._done.get(one.name) != self._stamps[one.name]]
+        anew = {source.name for source in left}
+        with replacing(self.lines) as temporary, temporary.open("wb") as file:
+            for record in self._read():
+                if record["name"] not in anew:
+                    file.write(line_of(record).encode())
+        for name in anew:
+            self._remove_outputs(name)
+        return left
+
+    def _remove_outputs(self, name: str) -> None:
+        (self.path / f"{name}.png").unlink(missing_ok=True)
+        n_faces = 0
+        while self.points_path(name, n_faces + 1).exists():
+            n_faces += 1
+        for place in range(n_faces, 0, -1):  # a kill between two leaves no gap
+            self.points_path(name, place).unlink()
 
     def _read(self) -> Iterator[Record]:
         """The whole lines; a torn last one is no line."""
@@ -100,7 +116,7 @@ class ResultFolder:
         for number, line in enumerate(lines, start=1):
             try:
                 record = json.loads(line)
-                record["name"], record["file"]
+                record["name"], record["file"], record["file_stamp"]
             except (ValueError, RecursionError, TypeError, KeyError) as error:
                 raise DataError(
                     f"{self.lines}: line {number}: expected the result of a picture; "
@@ -108,13 +124,18 @@ class ResultFolder:
                 ) from error
             yield record
 
+    def points_path(self, name: str, place: int) -> Path:
+        """Where the points of a picture's face go; its first face, number 1, has its own name."""
+        return self.path / f"{name}{'' if place == 1 else f'_{place}'}.pts"
+
     def add(self, record: Record, formats: Sequence[ResultFormat]) -> None:
-        """Take the result of one picture; it is on disk when this returns."""
+        """Take the result of one picture that was admitted; it is on disk when this returns."""
+        name = record["name"]
+        of_file = {"file": self.names.file(name), "file_stamp": self._stamps[name]}
+        record = {**record, **of_file}
         if ResultFormat.PTS in formats:
             for place, face in enumerate(record.get("faces", []), start=1):
-                # The first face has the picture's own name, as single-face tools expect it.
-                number = "" if place == 1 else f"_{place}"
-                target = self.path / f"{record['name']}{number}.pts"
+                target = self.points_path(name, place)
                 make_folder(target.parent)
                 save_pts(target, np.array(face["points_xy"]))
         try:
@@ -136,6 +157,30 @@ class ResultFolder:
                 write_text(path, render(list(self._read()), scheme))
                 written.append(path)
         return written
+
+
+def _check_options(noted: Path, options: Mapping[str, Any]) -> None:
+    """Raise DataError where a folder's results were made with other options; says which."""
+    try:
+        before = dict(json.loads(read_text(noted)))
+    except (ValueError, RecursionError, TypeError) as error:
+        raise DataError(f"{noted}: expected the options of a run") from error
+    for name in [*options, *before]:
+        was, wanted = (json.dumps(values.get(name)) for values in (before, options))
+        if was != wanted:
+            raise DataError(
+                f"{noted.parent}: holds results of other options ({name}: {was}, now {wanted}); "
+                "choose another folder, or remove it"
+            )
+
+
+def _stamp(path: Path) -> list[int]:
+    """Of a file: bytes, and the time of its last change in nanoseconds."""
+    try:
+        found = path.stat()
+    except OSError:  # gone since it was found; reading it will say so
+        return [0, 0]
+    return [found.st_size, found.st_mtime_ns]
 
 
 def _is_free(path: Path) -> bool:

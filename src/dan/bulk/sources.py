@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import glob
-import re
-from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dan.bulk.names import ResultNames, identity
 from dan.errors import DataError
 from dan.images import IMAGE_SUFFIXES
 
 VIDEO_SUFFIXES = frozenset(
     {".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"}
 )
-
-_SECOND_FACE = re.compile(r"(.+)_(?:[2-9]|[1-9]\d+)")  # as ResultFolder names their files
 
 
 @dataclass(frozen=True)
@@ -25,11 +22,12 @@ class Source:
 
     Attributes:
         path: the file, as it was given or found.
-        name: unique among the sources, with ``/`` between folders and without suffix unless two
-            files differ in nothing else; results are named by it.
+        below: its path below the folder that was given.
+        name: of its results, with ``/`` between folders; see :class:`dan.bulk.names.ResultNames`.
     """
 
     path: Path
+    below: Path
     name: str
 
 
@@ -37,7 +35,7 @@ def find_sources(inputs: Iterable[str], leave_out: Path | None = None) -> list[S
     """Picture files, folders of them (at any depth) and patterns such as ``'trip/*.jpg'``.
 
     Files given by name come in the given order, those of a folder or pattern by name. A file that
-    is given twice counts once.
+    is given twice counts once, a link to it is another file.
 
     Args:
         inputs: paths and patterns, at least one.
@@ -46,11 +44,11 @@ def find_sources(inputs: Iterable[str], leave_out: Path | None = None) -> list[S
     Raises:
         DataError: naming the input that is missing, holds no pictures, or is a video.
     """
-    found: dict[Path, tuple[Path, Path]] = {}  # the file -> as given, below the folder given
+    found: dict[Path, tuple[Path, Path]] = {}  # identity -> as given, below the folder given
     for given in inputs:
         try:
             for path, below in _files_of(given, leave_out):
-                found.setdefault(path.resolve(), (path, below))
+                found.setdefault(identity(path), (path, below))
         except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, a loop of links
             if isinstance(error, DataError):
                 raise
@@ -58,11 +56,8 @@ def find_sources(inputs: Iterable[str], leave_out: Path | None = None) -> list[S
             raise DataError(f"{given}: cannot be looked up: {reason}") from error
     if not found:
         raise DataError("expected pictures to read, got no input at all")
-    paths = [path for path, _ in found.values()]
-    with_suffix = [short.as_posix() for _, short in found.values()]
-    stems = [short.with_suffix("").as_posix() for _, short in found.values()]
-    names = _told_apart(stems, with_suffix)
-    return [Source(path, name) for path, name in zip(paths, names, strict=True)]
+    names = ResultNames()
+    return [Source(path, below, names.of(path, below)) for path, below in found.values()]
 
 
 def is_video(given: str) -> bool:
@@ -107,30 +102,3 @@ def _pictures_in(folder: Path, leave_out: Path | None) -> Iterator[Path]:
 def _is_picture(path: Path) -> bool:
     """By its name; and no folder, pipe or device, which may be called so, too."""
     return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
-
-
-def _told_apart(stems: Sequence[str], with_suffix: Sequence[str]) -> list[str]:
-    """Stems; where two are alike, with their suffix; where those are alike too, numbered.
-
-    ``a_2`` beside ``a`` counts as alike, since the results of a second face are named so.
-    """
-    often = Counter(stem.casefold() for stem in stems)
-    names = [
-        full if often[stem.casefold()] > 1 or _is_second_face(stem, often) else stem
-        for stem, full in zip(stems, with_suffix, strict=True)
-    ]
-    often = Counter(name.casefold() for name in names)
-    taken: set[str] = set()
-    for place, first in enumerate(names):
-        name, copy = first, 1
-        while name.casefold() in taken or (copy > 1 and name.casefold() in often):
-            copy += 1
-            name = f"{first}-{copy}"
-        taken.add(name.casefold())
-        names[place] = name
-    return names
-
-
-def _is_second_face(stem: str, stems: Container[str]) -> bool:
-    numbered = _SECOND_FACE.fullmatch(stem.casefold())
-    return numbered is not None and numbered[1] in stems

@@ -152,7 +152,8 @@ def _align_video(
     as_json: bool,
     **options: Any,  # noqa: ANN401 - of follow_video
 ) -> None:
-    """Hand over to the tracker; the files in the folder have the video's name."""
+    """Hand over to the tracker; the files in the folder are named after the video."""
+    from dan.bulk.names import ResultNames
     from dan.cli.track import follow_video, silence_opencv
     from dan.files import make_folder
     from dan.video.reader import VideoReader
@@ -170,7 +171,9 @@ def _align_video(
         silence_opencv()
         VideoReader(video).close()  # what is no video is told before a folder is made
         make_folder(out)
-        stem = out / Path(video).stem
+        names = ResultNames(out)
+        stem = out / names.of(Path(video), Path(Path(video).name))
+        names.save()
         movie = stem.with_name(f"{stem.name}.mp4") if draw else None
         suffixes = (".jsonl", ".csv") if as_csv else (".jsonl",)
         rows = [stem.with_name(f"{stem.name}{suffix}") for suffix in suffixes]
@@ -208,9 +211,10 @@ class _Results:
                     f"{self.out}: expected a folder without inputs in it, found {source.path}"
                 )
         self.folder = ResultFolder(self.out, self.options)
-        left = self.folder.left(sources)
-        if len(left) < len(sources):
-            error_console.print(f"{len(sources) - len(left)} pictures were done before")
+        left = self.folder.admit(sources)
+        if n_done := len(sources) - len(left):
+            were = "picture was" if n_done == 1 else "pictures were"
+            error_console.print(f"{n_done} {were} done before")
         return left
 
     def take(self, outcome: Outcome) -> None:
