@@ -44,6 +44,13 @@ def test_what_is_lost_is_said(dan, folder):
     assert "not kept in YouTube Faces' table (.csv): boxes" in done.err
 
 
+def test_of_fewer_than_ten_images_a_split_holds_out_the_last(dan, folder):
+    write_synthetic_faces("few", 5, size=60)
+    assert dan("data", "split", "few", "kept.json", "held.json").code == 0
+    (held,) = load_annotations("held.json").image_names
+    assert held == f"few/{max(load_annotations('few').image_names)}"
+
+
 def test_suspects_give_exit_code_1_and_json(dan, folder):
     (folder / "faces/trainset/drawn_0000.png").write_bytes(b"")
     done = dan("data", "check", "faces", "--json")
@@ -69,7 +76,7 @@ def test_figures_as_json(dan, folder):
         (["convert", "faces", "faces.doc"], "faces.doc: expected a folder, or a file that ends"),
         (["convert", "faces", "out.npz"], "out.npz: the Theano version's data set (.npz) is read"),
         (["convert", "faces", "faces"], "faces: expected"),
-        (["convert", "odd", "out.json"], "b.pts: expected 4 points as in the first file, got 5"),
+        (["convert", "odd", "out.json"], "b.pts: expected 4 points as in other files, got 5"),
         (["split", "faces", "a.json", "b.json", "--every", "1"], "every: expected 2..10"),
         (["split", "faces", "a.json", "b.json", "--share", "2"], "share: expected a number"),
         (["300w", "faces"], "faces: expected folders of 300-W"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -150,6 +150,15 @@ def write_imported(out: Path, file: ModelFile) -> None:
     for name, value in file.training.items():
         console.print(f"{name.replace('_', ' ')}: {value}")
     console.print(f"model: {out}, {out.stat().st_size / 1e6:.1f} MB")
+
+
+def tell_left_out(reasons: Iterable[str]) -> None:
+    """Say how many faces were left out for which reason; those without a reason were not."""
+    from dan.data.annotated import counts_in_words
+
+    words = counts_in_words(filter(None, reasons))
+    if words:
+        error_console.print(f"left out: {words}")
 
 
 def tell_skipped(skipped: Sequence[tuple[str, str]]) -> None:

@@ -20,6 +20,7 @@ from dan.cli.common import (
     console,
     error_console,
     progress_bar,
+    tell_left_out,
 )
 from dan.errors import ConfigError, DataError
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Check, convert, split, count and show annotated data.", no_args_is_help=True
 )
+
+SPLIT_EVERY = 10
+"""Each so many-th image is held out unless told otherwise."""
 
 OutArgument = Annotated[
     Path, typer.Argument(help="What to write: a folder, or a file whose suffix says its kind.")
@@ -90,7 +94,7 @@ def check(
     first_pixel: FirstPixelOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Look for faults: pictures twice or unreadable, points outside, collapsed or mirrored shapes.
+    """Look for faults: pictures twice or unreadable, points missing or outside, bad shapes.
 
     Exit code 1 where there is a suspect.
     """
@@ -124,7 +128,9 @@ def check(
         if suspects:
             console.print(table)
         n_faces = sum(len(source.annotations) for source in sources)
-        console.print(f"{n_faces} faces, {len(suspects)} suspects")
+        n_ignored = sum(int(source.annotations.ignore.sum()) for source in sources)
+        ignored = f" ({n_ignored} marked to be ignored)" if n_ignored else ""
+        console.print(f"{n_faces} faces{ignored}, {len(suspects)} suspects")
     if out is not None:
         error_console.print(f"written: {out}")
     if suspects:
@@ -218,7 +224,10 @@ def split(
     held_out: Annotated[Path, typer.Argument(help="What to write the part held out to.")],
     *,
     every: Annotated[
-        int | None, typer.Option(help="Hold out each so many-th image by sorted name.")
+        int | None,
+        typer.Option(
+            help="Hold out each so many-th image by sorted name; default 10, or the last of fewer."
+        ),
     ] = None,
     share: Annotated[
         float | None, typer.Option(help="Or hold out this share of them, drawn at random.")
@@ -239,9 +248,9 @@ def split(
             f"expected three different places to read and to write, got {data}, {kept}, {held_out}"
         )
     targets = [kind_of(path, to, must_exist=False) for path in (kept, held_out)]
-    if every is None and share is None:
-        every = 10
     faces, root = _load(data, kind, images, first_pixel)
+    if every is None and share is None:
+        every = min(SPLIT_EVERY, len(faces.image_names))
     with progress_bar("looking", len(faces.image_names)) as on_image:
         twins = twins_of(faces.image_paths(root), on_image)
     chosen = split_images(faces.image_names, twins, every=every, share=share, seed=seed)
@@ -270,19 +279,21 @@ def stats(
 
     if out is not None and out.suffix != ".png":
         raise ConfigError(f"{out}: expected a name that ends in .png")
-    figures = Statistics.of(_load(data, kind, None, first_pixel)[0])
+    faces = _load(data, kind, None, first_pixel)[0]
+    figures = Statistics.of(faces)
     values = figures.to_dict()
     if as_json:
         print(json.dumps(values, indent=1))
     else:
         console.print(
             f"{figures.n_faces} faces of {figures.n_landmarks} landmarks ({figures.scheme}) in "
-            f"{figures.n_images} images; {figures.n_ignored} ignored, {figures.n_whole} whole"
+            f"{figures.n_images} images; {figures.n_whole} are used for the figures"
         )
         table = Table("percentile", *map(str, PERCENTILES))
         for title in figures.distributions():
             table.add_row(title, *(f"{value:g}" for value in values[title]))  # type: ignore[attr-defined]
         console.print(table)
+    tell_left_out(faces.why_unusable())
     if out is not None:
         if plot_statistics(out, figures) is None:
             raise ConfigError("this picture needs matplotlib: pip install '.[plot]'")
@@ -307,6 +318,7 @@ def show(
     import numpy as np
 
     from dan.draw import contact_sheet
+    from dan.formats.annotations import WITHOUT_POINTS
     from dan.images import write_png
     from dan.inspection.sheet import TILE, draw_annotated
 
@@ -326,6 +338,7 @@ def show(
             on_face()
     labels = [Path(faces.face_names[face]).name for face in chosen]
     write_png(out, contact_sheet(tiles, min(columns, len(tiles)), TILE, labels))
+    tell_left_out([WITHOUT_POINTS] * (len(faces) - len(drawable)))
     console.print(f"{len(tiles)} of {len(faces)} faces: {out}")
 
 

@@ -21,6 +21,7 @@ from dan.cli.common import (
     error_console,
     load_predictor,
     progress_bar,
+    tell_left_out,
 )
 from dan.errors import ConfigError
 
@@ -59,6 +60,7 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Score a model: error of each stage, AUC, failure rate, by every normaliser."""
+    from dan.data.annotated import counts_in_words
     from dan.evaluation.errors import parse_peers
     from dan.evaluation.report import scores_of, write_report
     from dan.evaluation.score import score_predictions
@@ -68,6 +70,8 @@ def evaluate(
     if peers and out is None:
         raise ConfigError("--compare: expected a folder for the report, -o OUT")
     parts = _predict(load_predictor(model, device), data, boxes, protocol)
+    left_out = dict.fromkeys(face for part in parts for face in part.left_out)
+    tell_left_out(face.reason for face in left_out)
     if protocol is None:
         scores = score_predictions(parts[0].predictions, data.name, threshold)
     else:
@@ -81,6 +85,8 @@ def evaluate(
         about = {"model": model, "data": data.name, "boxes": boxes, "date": today}
         if protocol is not None:
             about["boxes"] = "gt and det, as the tables say"
+        if left_out:
+            about["left out"] = counts_in_words(face.reason for face in left_out)
         for path in write_report(out, parts, about, threshold=threshold, peers=peers):
             error_console.print(f"written: {path}")
 
@@ -99,4 +105,4 @@ def _predict(
     images = find_annotated(data)
     with progress_bar("predicting", len(images)) as on_face:
         predictions = predict_annotated(images, predictor, boxes_path(boxes), on_face=on_face)
-    return [SubsetPredictions(data.name, Path(boxes).stem, predictions)]
+    return [SubsetPredictions(data.name, Path(boxes).stem, predictions, images.left_out)]

@@ -16,6 +16,7 @@ from dan.cli.common import (
     console,
     load_predictor,
     progress_bar,
+    tell_left_out,
 )
 from dan.errors import DataError
 
@@ -47,6 +48,7 @@ def predict(
         )
     predictor = load_predictor(model, device)
     images = find_annotated(data)[:limit]
+    tell_left_out(face.reason for face in images.left_out)
     with building_folder(out) as folder:  # a new one: nothing that is there is written over
         with progress_bar("predicting", len(images)) as on_face:
             predictions = predict_annotated(images, predictor, boxes_path(boxes), on_face=on_face)

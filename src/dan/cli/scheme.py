@@ -17,6 +17,7 @@ from dan.cli.common import (
     SourceArgument,
     console,
     error_console,
+    tell_left_out,
 )
 from dan.errors import ConfigError, DataError
 
@@ -171,7 +172,8 @@ def _load_points(
         pack = load_pack(data)
         return pack.points, pack.scheme
     faces = load_annotations(data, kind, first_pixel=first_pixel)
-    return faces.points, faces.scheme
+    tell_left_out(faces.why_unusable())
+    return faces.points[faces.usable], faces.scheme
 
 
 def _print_fit(fit: MirrorFit, scheme: LandmarkScheme) -> None:

@@ -5,7 +5,9 @@ The annotation of ``NAME.jpg`` is ``NAME.pts`` beside it, at any depth below the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -50,8 +52,7 @@ def load_folder(
 
     Raises:
         DataError: if there is no such folder, or it holds none.
-        FormatError: naming the file, if one is damaged or has another number of points than the
-            first.
+        FormatError: naming the file, if one is damaged or has another number of points than most.
     """
     _check_suffix(suffix)
     root = Path(root)
@@ -62,29 +63,48 @@ def load_folder(
     )
     if not images:
         raise DataError(f"{root}: expected images with a {suffix} file beside each, found none")
-    faces: list[FloatArray] = []
-    image_index: list[int] = []
+    faces: list[tuple[int, FloatArray]] = []  # the place of the image, the points
     for place, path in enumerate(images):
-        try:
-            for points in _load_points(path.with_suffix(suffix), suffix, first_pixel):
-                _check_count(path.with_suffix(suffix), points, faces)
-                faces.append(points)
-                image_index.append(place)
-        except FormatError as error:
-            if on_bad is None:
-                raise
-            on_bad(path, str(error).removeprefix(f"{path.with_suffix(suffix)}: "))
+        with _telling(path, suffix, on_bad):
+            points_of_faces = _load_points(path.with_suffix(suffix), suffix, first_pixel)
+            faces += [(place, points) for points in points_of_faces]
+    faces = _of_one_count(images, faces, suffix, on_bad)
     names = [path.relative_to(root).as_posix() for path in images]
     with naming(root), refusing():
-        stacked = np.array(faces) if faces else np.empty((0, 0, 2))
-        return AnnotationSet.build(names, image_index, stacked, scheme=scheme)
+        stacked = np.array([points for _, points in faces]) if faces else np.empty((0, 0, 2))
+        return AnnotationSet.build(names, [place for place, _ in faces], stacked, scheme=scheme)
 
 
-def _check_count(path: Path, points: FloatArray, faces: Sequence[FloatArray]) -> None:
-    if faces and points.shape != faces[0].shape:
-        raise FormatError(
-            f"{path}: expected {len(faces[0])} points as in the first file, got {len(points)}"
-        )
+@contextmanager
+def _telling(path: Path, suffix: str, on_bad: Callable[[Path, str], None] | None) -> Iterator[None]:
+    """Hand the error of a file to ``on_bad``, if there is one."""
+    try:
+        yield
+    except FormatError as error:
+        if on_bad is None:
+            raise
+        on_bad(path, str(error).removeprefix(f"{path.with_suffix(suffix)}: "))
+
+
+def _of_one_count(
+    images: Sequence[Path],
+    faces: Sequence[tuple[int, FloatArray]],
+    suffix: str,
+    on_bad: Callable[[Path, str], None] | None,
+) -> list[tuple[int, FloatArray]]:
+    """The faces with as many points as most of them have."""
+    counts = Counter(len(points) for _, points in faces)
+    wanted = max(counts, key=counts.__getitem__, default=0)
+    kept = []
+    for place, points in faces:
+        with _telling(images[place], suffix, on_bad):
+            if len(points) != wanted:
+                path = images[place].with_suffix(suffix)
+                raise FormatError(
+                    f"{path}: expected {wanted} points as in other files, got {len(points)}"
+                )
+            kept.append((place, points))
+    return kept
 
 
 def _load_points(path: Path, suffix: str, first_pixel: int) -> FloatArray:
@@ -102,8 +122,8 @@ def save_folder(
     Args:
         root: where the images lie, or shall lie; folders are made as needed.
         annotations: the faces.
-        suffix: ``.pts``, ``.ptv`` or ``.ljson``. Only the last takes several faces an image, or
-            unknown points.
+        suffix: ``.pts``, ``.ptv`` or ``.ljson``. Only the last takes several faces an image;
+            ``.ptv`` takes no unknown points.
         first_pixel: of ``.pts`` files; see :func:`dan.formats.parse_pts`.
 
     Raises:

@@ -60,6 +60,13 @@ class Kind:
         return f".{self.name}" in SUFFIXES
 
 
+_FOLDER_KEEPS = {
+    ".pts": frozenset({"unknown points"}),
+    ".ptv": frozenset[str](),
+    ".ljson": frozenset({"several faces an image", "unknown points"}),
+}
+
+
 def _folder(suffix: str) -> Kind:
     return Kind(
         suffix.lstrip("."),
@@ -67,7 +74,7 @@ def _folder(suffix: str) -> Kind:
         lambda path, first, scheme: load_folder(path, suffix, first_pixel=first, scheme=scheme),
         lambda path, faces, first: save_folder(path, faces, suffix, first_pixel=first),
         1 if suffix == ".pts" else None,
-        frozenset({"several faces an image", "unknown points"} if suffix == ".ljson" else ()),
+        _FOLDER_KEEPS[suffix],
     )
 
 

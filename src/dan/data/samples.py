@@ -216,6 +216,9 @@ class _SampleMaker:
             points = load_pts(image_path.with_suffix(".pts"))
             if len(points) != self.n_landmarks:
                 raise DataError(f"expected {self.n_landmarks} points, got {len(points)}")
+            n_known = int(np.isfinite(points).all(axis=1).sum())
+            if n_known < len(points):
+                raise DataError(f"expected all {len(points)} points annotated, got {n_known}")
             box_of_points(points)
             image = read_grey(image_path)
         except DanError as error:

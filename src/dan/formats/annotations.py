@@ -27,6 +27,13 @@ MAX_COORDINATE = 1e9
 # a name with one of these could not be written by every format.
 _FORBIDDEN_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
+IGNORED, WITHOUT_POINTS, POINTS_MISSING = (
+    "marked to be ignored",
+    "without points",
+    "with points missing",
+)
+"""Why training and scoring pass over a face; see :meth:`AnnotationSet.why_unusable`."""
+
 _BLOCK = 4096
 _DTYPES: dict[str, npt.DTypeLike] = {
     "image_index": np.int64,
@@ -159,6 +166,20 @@ class AnnotationSet:
         """(F, N) whether a point is annotated, seen or occluded."""
         known: npt.NDArray[np.bool_] = self.visibility != UNKNOWN
         return known
+
+    def why_unusable(self) -> tuple[str, ...]:
+        """Why training and scoring pass over each face, F reasons; empty for a usable one."""
+        known = self.known
+        why = [self.ignore, ~known.any(axis=1), ~known.all(axis=1)]
+        reasons = np.select(why, [IGNORED, WITHOUT_POINTS, POINTS_MISSING], "")
+        return tuple(reasons.tolist())
+
+    @property
+    def usable(self) -> npt.NDArray[np.bool_]:
+        """(F,) faces with every point known, at least one, that are not to be ignored."""
+        known = self.known
+        usable: npt.NDArray[np.bool_] = known.all(axis=1) & known.any(axis=1) & ~self.ignore
+        return usable
 
     @property
     def face_names(self) -> tuple[str, ...]:

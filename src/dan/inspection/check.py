@@ -14,6 +14,7 @@ import numpy.typing as npt
 from dan.errors import DanError, DegenerateShapeError
 from dan.files import read_bytes
 from dan.formats import AnnotationSet
+from dan.formats.annotations import POINTS_MISSING, WITHOUT_POINTS
 from dan.geometry import align_shape, box_of_points, box_size_wh, mean_shape_of
 from dan.images import IMAGE_SUFFIXES, read_grey
 from dan.inspection.hashes import PictureHash, hash_picture, same_pictures
@@ -26,6 +27,7 @@ Fault = Literal[
     "no annotation",
     "damaged annotation",
     "same picture",
+    "points missing",
     "points outside",
     "collapsed",
     "mirrored",
@@ -127,7 +129,7 @@ def check_sources(
                     places.append((source.name, name))
                     sizes[place] = picture[1]
                 on_image()
-        suspects += _outside(source, sizes) + _shapes(source)
+        suspects += _incomplete(source) + _outside(source, sizes) + _shapes(source)
     return suspects + _twice(hashes, places)
 
 
@@ -184,6 +186,19 @@ def _twice(hashes: list[PictureHash], places: list[tuple[str, str]]) -> list[Sus
     return found
 
 
+def _incomplete(source: Source) -> list[Suspect]:
+    """Faces that training and scoring pass over because they lack points."""
+    faces, found = source.annotations, []
+    n_missing = (~faces.known).sum(axis=1)
+    for face, reason in enumerate(faces.why_unusable()):
+        if reason == WITHOUT_POINTS:
+            found.append(_face(source, face, "points missing", "no point annotated"))
+        elif reason == POINTS_MISSING:
+            detail = f"{n_missing[face]} of {faces.n_landmarks} points not annotated"
+            found.append(_face(source, face, "points missing", detail))
+    return found
+
+
 def _outside(source: Source, sizes_wh: FloatArray) -> list[Suspect]:
     faces, found = source.annotations, []
     for face, points in enumerate(faces.points):
@@ -202,9 +217,8 @@ def _outside(source: Source, sizes_wh: FloatArray) -> list[Suspect]:
 def _shapes(source: Source) -> list[Suspect]:
     """Collapsed, mirrored, disordered and odd shapes, by comparison with the mean shape."""
     faces, found = source.annotations, []
-    usable = np.flatnonzero(faces.known.all(axis=1) & ~faces.ignore)
     whole = []
-    for face in usable.tolist():
+    for face in np.flatnonzero(faces.usable).tolist():
         sides = np.ptp(faces.points[face], axis=0)
         distinct = len(np.unique(np.round(faces.points[face], 2), axis=0))
         if sides.min() <= THINNEST * sides.max() or distinct <= faces.n_landmarks / 2:
