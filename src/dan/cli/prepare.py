@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dan.cli.common import (
-    FirstPixelOption,
-    ImagesOption,
-    KindOption,
     SourceArgument,
+    SourceOptions,
     console,
     progress_bar,
     tell_skipped,
+    with_source_options,
 )
 from dan.errors import ConfigError, DataError
 
@@ -24,15 +23,14 @@ if TYPE_CHECKING:
     from dan.schemes import LandmarkScheme
 
 
+@with_source_options
 def prepare(
     data: SourceArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="The face pack to write.")] = Path(
         "faces.npz"
     ),
     *,
-    kind: KindOption = None,
-    images: ImagesOption = None,
-    first_pixel: FirstPixelOption = None,
+    source: SourceOptions,
     scheme_name: Annotated[
         str | None,
         typer.Option(
@@ -54,11 +52,12 @@ def prepare(
     ] = False,
 ) -> None:
     """Cut out the faces of annotated images into one file to train from."""
-    from dan.data.annotated import find_annotated, training_part
+    from dan.data.annotated import training_part
     from dan.data.pack import PackOptions, pack_faces, save_pack
 
-    faces = find_annotated(data, kind, images=images, first_pixel=first_pixel)
-    scheme = _scheme(scheme_name, landmarks, mirror_file, faces)
+    named = _named_scheme(scheme_name, landmarks, mirror_file)
+    faces = source.find(data, named)
+    scheme = named or _usual_scheme(landmarks, mirror_file, faces)
     if not all_folders:
         faces = training_part(faces)
         if not faces:
@@ -74,18 +73,13 @@ def prepare(
         raise typer.Exit(1)
 
 
-def _scheme(
-    name: str | None,
-    landmarks: int | None,
-    mirror_file: Path | None,
-    faces: Sequence[AnnotatedImage],
-) -> LandmarkScheme:
-    """The scheme that the options name, or what so many points as the faces have usually are."""
-    from dan.schemes import load_mirror, load_scheme, scheme_of
+def _named_scheme(
+    name: str | None, landmarks: int | None, mirror_file: Path | None
+) -> LandmarkScheme | None:
+    from dan.schemes import load_scheme
 
     if name is None:
-        n_landmarks = landmarks or (68 if faces[0].points is None else len(faces[0].points))
-        return load_mirror(mirror_file, n_landmarks) if mirror_file else scheme_of(n_landmarks)
+        return None
     if mirror_file is not None:
         raise ConfigError("expected --scheme or --mirror-file, got both")
     scheme = load_scheme(name)
@@ -94,3 +88,13 @@ def _scheme(
             f"--landmarks: expected {scheme.n_landmarks}, as {scheme.name} has, got {landmarks}"
         )
     return scheme
+
+
+def _usual_scheme(
+    landmarks: int | None, mirror_file: Path | None, faces: Sequence[AnnotatedImage]
+) -> LandmarkScheme:
+    """What so many points as the faces have usually are."""
+    from dan.schemes import load_mirror, scheme_of
+
+    n_landmarks = landmarks or (68 if faces[0].points is None else len(faces[0].points))
+    return load_mirror(mirror_file, n_landmarks) if mirror_file else scheme_of(n_landmarks)

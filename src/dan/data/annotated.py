@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from dan.data.folders import annotated_pairs
 from dan.data.kinds import kind_of, load_annotations
+from dan.data.locating import locate_images
 from dan.errors import DataError
 from dan.formats import AnnotationSet, load_pts
-from dan.images import IMAGE_SUFFIXES
 from dan.schemes import LandmarkScheme
 from dan.types import FilePath, FloatArray
 
@@ -52,12 +53,15 @@ def find_annotated(
     kind: str | None = None,
     *,
     images: FilePath | None = None,
+    find_images: bool = False,
+    allow_outside: bool = False,
     first_pixel: int | None = None,
+    category: str | None = None,
     scheme: LandmarkScheme | None = None,
 ) -> list[AnnotatedImage]:
     """Every annotated face of a source, by name.
 
-    Of a folder of ``.pts`` files, at any depth, those are taken that lie beside an image; they are
+    Of a folder of ``.pts`` files, at any depth, those are taken that belong to an image; they are
     read later, one by one. All other kinds are read now; faces that are marked to be ignored, or
     that lack a point, are passed over.
 
@@ -65,7 +69,11 @@ def find_annotated(
         source: a folder or a file; see :mod:`dan.data.kinds`.
         kind: its kind; None guesses.
         images: folder that the image names start from; default: the folder of the source.
+        find_images: look for images below it by the end of their names; see
+            :func:`dan.data.locating.locate_images`.
+        allow_outside: take image names that lead out of it as they stand.
         first_pixel: what the files count from; None: what their kind usually does.
+        category: the category of a COCO file that is meant.
         scheme: what the points are.
 
     Raises:
@@ -75,32 +83,74 @@ def find_annotated(
     source = Path(source)
     if not source.exists():
         raise DataError(f"{source}: expected a folder of images, found none")
-    chosen = kind_of(source, kind)
-    if chosen.name == "pts":
-        found = _beside_images(source, 1 if first_pixel is None else first_pixel)
+    chosen = kind_of(source, kind, images=images)
+    if chosen.name == "pts" and category is None:
+        found = _in_folder(source, images, 1 if first_pixel is None else first_pixel)
     else:
-        faces = load_annotations(source, kind, first_pixel=first_pixel, scheme=scheme)
-        root = images or (source if source.is_dir() else source.parent)
+        faces, root = load_located(
+            source,
+            kind,
+            images=images,
+            find_images=find_images,
+            allow_outside=allow_outside,
+            first_pixel=first_pixel,
+            category=category,
+            scheme=scheme,
+        )
+        check_landmarks(faces, source)
         found = faces_of(faces, source, root)
     if not found:
         raise DataError(f"{source}: expected {chosen.title}, found no annotated face")
     return sorted(found, key=lambda image: image.name)
 
 
-def _beside_images(root: Path, first_pixel: int) -> list[AnnotatedImage]:
-    found = [
+def load_located(
+    source: FilePath,
+    kind: str | None = None,
+    *,
+    images: FilePath | None = None,
+    find_images: bool = False,
+    allow_outside: bool = False,
+    first_pixel: int | None = None,
+    category: str | None = None,
+    scheme: LandmarkScheme | None = None,
+) -> tuple[AnnotationSet, Path]:
+    """The faces of a source, and the folder that their image names start from.
+
+    Args and errors as of :func:`find_annotated` and :func:`dan.data.kinds.load_annotations`.
+    """
+    source = Path(source)
+    faces = load_annotations(
+        source, kind, first_pixel=first_pixel, scheme=scheme, images=images, category=category
+    )
+    root = images or (source if source.is_dir() else source.parent)
+    return locate_images(faces, root, find=find_images, allow_outside=allow_outside)
+
+
+def check_landmarks(faces: AnnotationSet, source: FilePath) -> None:
+    """Refuse faces of which only boxes are known.
+
+    Raises:
+        DataError: naming the source.
+    """
+    if len(faces) and not faces.n_landmarks:
+        raise DataError(
+            f"{source}: expected landmarks, such as dlib's <part> elements in each <box> or COCO's "
+            f"keypoints, found boxes alone ({len(faces)})"
+        )
+
+
+def _in_folder(root: Path, images: FilePath | None, first_pixel: int) -> list[AnnotatedImage]:
+    home = root if images is None else images
+    return [
         AnnotatedImage(
-            path.relative_to(root).with_suffix("").as_posix(),
+            path.relative_to(home).with_suffix("").as_posix(),
             path,
             points,
             first_pixel=first_pixel,
         )
-        for path in root.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and (points := path.with_suffix(".pts")).is_file()
+        for path, points in annotated_pairs(root, ".pts", images)
     ]
-    if not found:
-        raise DataError(f"{root}: expected images with a .pts file beside each, found none")
-    return found
 
 
 def faces_of(annotations: AnnotationSet, source: Path, root: FilePath) -> list[AnnotatedImage]:

@@ -1,6 +1,7 @@
 """Formats of one file an image (``.pts``, ``.ptv``, ``.ljson``) as sets of many faces.
 
-The annotation of ``NAME.jpg`` is ``NAME.pts`` beside it, at any depth below the folder.
+The annotation of ``NAME.jpg`` is ``NAME.pts`` beside it, at any depth below the folder, or at the
+same place of another folder.
 """
 
 from __future__ import annotations
@@ -29,10 +30,45 @@ from dan.types import FilePath, FloatArray, Points
 SUFFIXES = (".pts", ".ptv", ".ljson")
 
 
+def annotated_pairs(
+    root: FilePath, suffix: str, images: FilePath | None = None
+) -> list[tuple[Path, Path]]:
+    """Each picture that has an annotation file, by name, and that file.
+
+    Args:
+        root: folder of the annotations.
+        suffix: ``.pts``, ``.ptv`` or ``.ljson``.
+        images: folder of the pictures, with the same folders in it as ``root``; default: ``root``.
+
+    Raises:
+        DataError: if there is no such folder, or not one pair.
+    """
+    root = Path(root)
+    home = root if images is None else Path(images)
+    pairs = [
+        (path, points)
+        for path in sorted(home.rglob("*"))
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and (points := (root / path.relative_to(home)).with_suffix(suffix)).is_file()
+    ]
+    if pairs:
+        return pairs
+    if images is not None:
+        raise DataError(
+            f"{root}: expected images in {home} with a {suffix} file at the same place of {root}, "
+            "found none"
+        )
+    elsewhere = "; --images names their folder" if any(root.rglob(f"*{suffix}")) else ""
+    raise DataError(
+        f"{root}: expected images with a {suffix} file beside each, found none{elsewhere}"
+    )
+
+
 def load_folder(
     root: FilePath,
     suffix: str = ".pts",
     *,
+    images: FilePath | None = None,
     first_pixel: int = 1,
     scheme: LandmarkScheme | None = None,
     on_bad: Callable[[Path, str], None] | None = None,
@@ -40,9 +76,10 @@ def load_folder(
     """All faces of a folder of pictures with an annotation file beside each, by name.
 
     Args:
-        root: the folder; names of images are paths below it. Pictures without annotation, and
-            annotations without picture, are passed over.
+        root: the folder. Pictures without annotation, and annotations without picture, are passed
+            over.
         suffix: ``.pts``, ``.ptv`` or ``.ljson``.
+        images: folder of the pictures, below which their names are paths; default: ``root``.
         first_pixel: of ``.pts`` files; see :func:`dan.formats.parse_pts`.
         scheme: what the points are.
         on_bad: is told of each damaged file and why, and the file is left out; without it, the
@@ -54,27 +91,20 @@ def load_folder(
             first.
     """
     _check_suffix(suffix)
-    root = Path(root)
-    images = sorted(
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.with_suffix(suffix).is_file()
-    )
-    if not images:
-        raise DataError(f"{root}: expected images with a {suffix} file beside each, found none")
+    pairs = annotated_pairs(root, suffix, images)
     faces: list[FloatArray] = []
     image_index: list[int] = []
-    for place, path in enumerate(images):
+    for place, (image, path) in enumerate(pairs):
         try:
-            for points in _load_points(path.with_suffix(suffix), suffix, first_pixel):
-                _check_count(path.with_suffix(suffix), points, faces)
+            for points in _load_points(path, suffix, first_pixel):
+                _check_count(path, points, faces)
                 faces.append(points)
                 image_index.append(place)
         except FormatError as error:
             if on_bad is None:
                 raise
-            on_bad(path, str(error).removeprefix(f"{path.with_suffix(suffix)}: "))
-    names = [path.relative_to(root).as_posix() for path in images]
+            on_bad(image, str(error).removeprefix(f"{path}: "))
+    names = [image.relative_to(images or root).as_posix() for image, _ in pairs]
     with naming(root), refusing():
         stacked = np.array(faces) if faces else np.empty((0, 0, 2))
         return AnnotationSet.build(names, image_index, stacked, scheme=scheme)
