@@ -68,7 +68,10 @@ class SourceOptions:
     ] = None
     images: Annotated[
         Path | None,
-        typer.Option(help="Folder that the image names start from; default: where DATA lies."),
+        typer.Option(
+            help="Folder that the image names start from, or that the images of .pts files lie in; "
+            "default: where DATA lies."
+        ),
     ] = None
     find_images: Annotated[
         bool,
