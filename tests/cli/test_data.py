@@ -99,6 +99,7 @@ def test_errors_are_one_line_exit_code_2_and_leave_nothing(dan, folder, words, m
 
 def test_an_image_that_is_not_there_stops_a_folder_from_being_made(dan, folder):
     dan("data", "convert", "faces", "faces.json")
+    (folder / "elsewhere").mkdir()
     done = dan("data", "convert", "faces.json", "copied", "--images", "elsewhere")
     assert done.code == 2
     assert "expected an image to lay the annotations beside, found none" in done.err

@@ -75,6 +75,8 @@ def test_what_a_kind_cannot_hold_is_named():
     assert losses(faces, KINDS["dlib"]) == []
     halves = AnnotationSet.build(["a.jpg"], [0], [[[1.5, 2]]])
     assert losses(halves, KINDS["dlib"]) == ["fractions of a pixel"]
+    gap = AnnotationSet.build(["a.jpg"], [0], [[[1, 2], [np.nan, np.nan], [3, 4]]])
+    assert losses(gap, KINDS["dlib"]) == ["points that no face has"]
 
 
 def test_the_kind_of_a_folder_is_that_of_a_file_beside_an_image(drawn, tmp_path):

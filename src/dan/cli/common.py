@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 from rich.console import Console
@@ -14,8 +16,11 @@ from rich.console import Console
 from dan.errors import ConfigError
 
 if TYPE_CHECKING:
+    from dan.data.annotated import AnnotatedFaces
     from dan.evaluation import CropPredictor
+    from dan.formats import AnnotationSet
     from dan.model import ModelFile
+    from dan.schemes import LandmarkScheme
 
 console = Console(highlight=False, soft_wrap=True, markup=False)
 error_console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
@@ -47,25 +52,100 @@ SourceArgument = Annotated[
         "file of COCO, dlib, WFLW, HRNet or YouTube Faces."
     ),
 ]
-KindOption = Annotated[
-    str | None,
-    typer.Option(
-        "--kind",
-        help="What DATA is, where its name does not tell: pts, ptv, ljson, coco, dlib, wflw, "
-        "hrnet, youtube or theano.",
-    ),
-]
-ImagesOption = Annotated[
-    Path | None,
-    typer.Option(help="Folder that the image names start from; default: where DATA lies."),
-]
-FirstPixelOption = Annotated[
-    int | None,
-    typer.Option(
-        min=0, max=1, help="What .pts files (default 1) and HRNet tables (default 0) count from."
-    ),
-]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """How DATA is to be read: the options of all commands that take annotations."""
+
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            help="What DATA is, where its name does not tell: pts, ptv, ljson, coco, dlib, wflw, "
+            "hrnet, youtube or theano."
+        ),
+    ] = None
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that the image names start from, or that the images of .pts files lie in; "
+            "default: where DATA lies."
+        ),
+    ] = None
+    find_images: Annotated[
+        bool,
+        typer.Option(
+            "--find-images",
+            help="Look for each image below that folder by the end of its name: for names that are "
+            "absolute or were written on another computer.",
+        ),
+    ] = False
+    allow_outside: Annotated[
+        bool,
+        typer.Option(
+            "--allow-outside",
+            help="Take image names that are absolute or lead out of that folder as they stand.",
+        ),
+    ] = False
+    first_pixel: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="What .pts files (default 1) and HRNet tables (default 0) count from.",
+        ),
+    ] = None
+    category: Annotated[
+        str | None,
+        typer.Option(help="The category of COCO keypoints, where several have keypoints."),
+    ] = None
+
+    def load(
+        self, data: Path, scheme: LandmarkScheme | None = None, *, or_boxes: bool = False
+    ) -> tuple[AnnotationSet, Path]:
+        """The faces, and the folder that their image names start from.
+
+        Boxes without landmarks are an error unless ``or_boxes``.
+        """
+        from dan.data.annotated import check_landmarks, load_located
+
+        faces, root = load_located(data, **vars(self), scheme=scheme)
+        if not or_boxes:
+            check_landmarks(faces, data)
+        return faces, root
+
+    def find(self, data: Path, scheme: LandmarkScheme | None = None) -> AnnotatedFaces:
+        """Every whole face, by name."""
+        from dan.data.annotated import find_annotated
+
+        return find_annotated(data, **vars(self), scheme=scheme)
+
+
+def with_source_options(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that gets the options of :class:`SourceOptions`, as its argument ``source``.
+
+    Typer reads options from a signature; this one has a parameter for each in place of ``source``.
+    """
+    hints = get_type_hints(SourceOptions, include_extras=True)
+    options = [
+        Parameter(one.name, Parameter.KEYWORD_ONLY, default=one.default, annotation=hints[one.name])
+        for one in fields(SourceOptions)
+    ]
+    own = [
+        parameter
+        for parameter in signature(command, eval_str=True).parameters.values()
+        if parameter.name != "source"
+    ]
+
+    def run(*args: object, **values: Any) -> None:  # noqa: ANN401 - whatever Typer hands over
+        given = {one.name: values.pop(one.name) for one in fields(SourceOptions)}
+        command(*args, **values, source=SourceOptions(**given))
+
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    run.__signature__ = Signature([*own, *options])  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in (*own, *options)}
+    return run
 
 
 @contextmanager

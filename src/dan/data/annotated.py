@@ -10,11 +10,12 @@ from typing import overload
 
 import numpy as np
 
+from dan.data.folders import annotated_pairs
 from dan.data.kinds import kind_of, load_annotations
+from dan.data.locating import locate_images
 from dan.errors import DataError, FormatError
 from dan.formats import AnnotationSet, load_pts
 from dan.formats.annotations import POINTS_MISSING, WITHOUT_POINTS
-from dan.images import IMAGE_SUFFIXES
 from dan.schemes import LandmarkScheme
 from dan.types import FilePath, FloatArray
 
@@ -117,12 +118,15 @@ def find_annotated(
     kind: str | None = None,
     *,
     images: FilePath | None = None,
+    find_images: bool = False,
+    allow_outside: bool = False,
     first_pixel: int | None = None,
+    category: str | None = None,
     scheme: LandmarkScheme | None = None,
 ) -> AnnotatedFaces:
     """Every face of a source with all its points annotated, by name.
 
-    Of a folder of ``.pts`` files, at any depth, those are taken that lie beside an image; where one
+    Of a folder of ``.pts`` files, at any depth, those are taken that belong to an image; where one
     is damaged, the face is among the others, and reading its points raises. Faces that are marked
     to be ignored, or that lack a point, are left out and listed.
 
@@ -130,7 +134,11 @@ def find_annotated(
         source: a folder or a file; see :mod:`dan.data.kinds`.
         kind: its kind; None guesses.
         images: folder that the image names start from; default: the folder of the source.
+        find_images: look for images below it by the end of their names; see
+            :func:`dan.data.locating.locate_images`.
+        allow_outside: take image names that lead out of it as they stand.
         first_pixel: what the files count from; None: what their kind usually does.
+        category: the category of a COCO file that is meant.
         scheme: what the points are.
 
     Raises:
@@ -140,12 +148,21 @@ def find_annotated(
     source = Path(source)
     if not source.exists():
         raise DataError(f"{source}: expected a folder of images, found none")
-    chosen = kind_of(source, kind)
-    if chosen.name == "pts":
-        found = _beside_images(source, 1 if first_pixel is None else first_pixel)
+    chosen = kind_of(source, kind, images=images)
+    if chosen.name == "pts" and category is None:
+        found = _in_folder(source, images, 1 if first_pixel is None else first_pixel)
     else:
-        faces = load_annotations(source, kind, first_pixel=first_pixel, scheme=scheme)
-        root = images or (source if source.is_dir() else source.parent)
+        faces, root = load_located(
+            source,
+            kind,
+            images=images,
+            find_images=find_images,
+            allow_outside=allow_outside,
+            first_pixel=first_pixel,
+            category=category,
+            scheme=scheme,
+        )
+        check_landmarks(faces, source)
         found = faces_of(faces, source, root)
     if not found:
         if found.left_out:
@@ -157,23 +174,55 @@ def find_annotated(
     return replace(found, images=tuple(sorted(found, key=lambda image: image.name)))
 
 
-def _beside_images(root: Path, first_pixel: int) -> AnnotatedFaces:
+def _in_folder(root: Path, images: FilePath | None, first_pixel: int) -> AnnotatedFaces:
+    home = root if images is None else Path(images)
     found, left_out = [], []
-    for path in sorted(root.rglob("*")):
-        beside = path.with_suffix(".pts")
-        if path.suffix.lower() not in IMAGE_SUFFIXES or not beside.is_file():
-            continue
-        name = path.relative_to(root).with_suffix("").as_posix()
-        image = _read_if_good(AnnotatedImage(name, path, beside, first_pixel=first_pixel))
+    for path, points_path in annotated_pairs(root, ".pts", images):
+        name = path.relative_to(home).with_suffix("").as_posix()
+        image = _read_if_good(AnnotatedImage(name, path, points_path, first_pixel=first_pixel))
         unknown = np.isnan(0.0 if image.points is None else image.points)
         if unknown.any():
             reason = WITHOUT_POINTS if unknown.all() else POINTS_MISSING
-            left_out.append(LeftOut(path.relative_to(root).as_posix(), reason))
+            left_out.append(LeftOut(path.relative_to(home).as_posix(), reason))
         else:
             found.append(image)
-    if not found and not left_out:
-        raise DataError(f"{root}: expected images with a .pts file beside each, found none")
     return AnnotatedFaces(tuple(found), tuple(left_out))
+
+
+def load_located(
+    source: FilePath,
+    kind: str | None = None,
+    *,
+    images: FilePath | None = None,
+    find_images: bool = False,
+    allow_outside: bool = False,
+    first_pixel: int | None = None,
+    category: str | None = None,
+    scheme: LandmarkScheme | None = None,
+) -> tuple[AnnotationSet, Path]:
+    """The faces of a source, and the folder that their image names start from.
+
+    Args and errors as of :func:`find_annotated` and :func:`dan.data.kinds.load_annotations`.
+    """
+    source = Path(source)
+    faces = load_annotations(
+        source, kind, first_pixel=first_pixel, scheme=scheme, images=images, category=category
+    )
+    root = images or (source if source.is_dir() else source.parent)
+    return locate_images(faces, root, find=find_images, allow_outside=allow_outside)
+
+
+def check_landmarks(faces: AnnotationSet, source: FilePath) -> None:
+    """Refuse faces of which only boxes are known.
+
+    Raises:
+        DataError: naming the source.
+    """
+    if len(faces) and not faces.n_landmarks:
+        raise DataError(
+            f"{source}: expected landmarks, such as dlib's <part> elements in each <box> or COCO's "
+            f"keypoints, found boxes alone ({len(faces)})"
+        )
 
 
 def _read_if_good(image: AnnotatedImage) -> AnnotatedImage:

@@ -1,6 +1,7 @@
 """Formats of one file an image (``.pts``, ``.ptv``, ``.ljson``) as sets of many faces.
 
-The annotation of ``NAME.jpg`` is ``NAME.pts`` beside it, at any depth below the folder.
+The annotation of ``NAME.jpg`` is ``NAME.pts`` beside it, at any depth below the folder, or at the
+same place of another folder.
 """
 
 from __future__ import annotations
@@ -31,10 +32,45 @@ from dan.types import FilePath, FloatArray, Points
 SUFFIXES = (".pts", ".ptv", ".ljson")
 
 
+def annotated_pairs(
+    root: FilePath, suffix: str, images: FilePath | None = None
+) -> list[tuple[Path, Path]]:
+    """Each picture that has an annotation file, by name, and that file.
+
+    Args:
+        root: folder of the annotations.
+        suffix: ``.pts``, ``.ptv`` or ``.ljson``.
+        images: folder of the pictures, with the same folders in it as ``root``; default: ``root``.
+
+    Raises:
+        DataError: if there is no such folder, or not one pair.
+    """
+    root = Path(root)
+    home = root if images is None else Path(images)
+    pairs = [
+        (path, points)
+        for path in sorted(home.rglob("*"))
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and (points := (root / path.relative_to(home)).with_suffix(suffix)).is_file()
+    ]
+    if pairs:
+        return pairs
+    if images is not None:
+        raise DataError(
+            f"{root}: expected images in {home} with a {suffix} file at the same place of {root}, "
+            "found none"
+        )
+    elsewhere = "; --images names their folder" if any(root.rglob(f"*{suffix}")) else ""
+    raise DataError(
+        f"{root}: expected images with a {suffix} file beside each, found none{elsewhere}"
+    )
+
+
 def load_folder(
     root: FilePath,
     suffix: str = ".pts",
     *,
+    images: FilePath | None = None,
     first_pixel: int = 1,
     scheme: LandmarkScheme | None = None,
     on_bad: Callable[[Path, str], None] | None = None,
@@ -42,9 +78,10 @@ def load_folder(
     """All faces of a folder of pictures with an annotation file beside each, by name.
 
     Args:
-        root: the folder; names of images are paths below it. Pictures without annotation, and
-            annotations without picture, are passed over.
+        root: the folder. Pictures without annotation, and annotations without picture, are passed
+            over.
         suffix: ``.pts``, ``.ptv`` or ``.ljson``.
+        images: folder of the pictures, below which their names are paths; default: ``root``.
         first_pixel: of ``.pts`` files; see :func:`dan.formats.parse_pts`.
         scheme: what the points are.
         on_bad: is told of each damaged file and why, and the file is left out; without it, the
@@ -55,41 +92,33 @@ def load_folder(
         FormatError: naming the file, if one is damaged or has another number of points than most.
     """
     _check_suffix(suffix)
-    root = Path(root)
-    images = sorted(
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.with_suffix(suffix).is_file()
-    )
-    if not images:
-        raise DataError(f"{root}: expected images with a {suffix} file beside each, found none")
+    pairs = annotated_pairs(root, suffix, images)
     faces: list[tuple[int, FloatArray]] = []  # the place of the image, the points
-    for place, path in enumerate(images):
-        with _telling(path, suffix, on_bad):
-            points_of_faces = _load_points(path.with_suffix(suffix), suffix, first_pixel)
+    for place, (image, path) in enumerate(pairs):
+        with _telling(image, path, on_bad):
+            points_of_faces = _load_points(path, suffix, first_pixel)
             faces += [(place, points) for points in points_of_faces]
-    faces = _of_one_count(images, faces, suffix, on_bad)
-    names = [path.relative_to(root).as_posix() for path in images]
+    faces = _of_one_count(pairs, faces, on_bad)
+    names = [image.relative_to(images or root).as_posix() for image, _ in pairs]
     with naming(root), refusing():
         stacked = np.array([points for _, points in faces]) if faces else np.empty((0, 0, 2))
         return AnnotationSet.build(names, [place for place, _ in faces], stacked, scheme=scheme)
 
 
 @contextmanager
-def _telling(path: Path, suffix: str, on_bad: Callable[[Path, str], None] | None) -> Iterator[None]:
+def _telling(image: Path, path: Path, on_bad: Callable[[Path, str], None] | None) -> Iterator[None]:
     """Hand the error of a file to ``on_bad``, if there is one."""
     try:
         yield
     except FormatError as error:
         if on_bad is None:
             raise
-        on_bad(path, str(error).removeprefix(f"{path.with_suffix(suffix)}: "))
+        on_bad(image, str(error).removeprefix(f"{path}: "))
 
 
 def _of_one_count(
-    images: Sequence[Path],
+    pairs: Sequence[tuple[Path, Path]],
     faces: Sequence[tuple[int, FloatArray]],
-    suffix: str,
     on_bad: Callable[[Path, str], None] | None,
 ) -> list[tuple[int, FloatArray]]:
     """The faces with as many points as most of them have."""
@@ -97,9 +126,9 @@ def _of_one_count(
     wanted = max(counts, key=counts.__getitem__, default=0)
     kept = []
     for place, points in faces:
-        with _telling(images[place], suffix, on_bad):
+        image, path = pairs[place]
+        with _telling(image, path, on_bad):
             if len(points) != wanted:
-                path = images[place].with_suffix(suffix)
                 raise FormatError(
                     f"{path}: expected {wanted} points as in other files, got {len(points)}"
                 )

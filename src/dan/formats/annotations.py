@@ -229,10 +229,18 @@ class AnnotationSet:
                 drive letter, or with ``..`` in it. Links are not followed.
         """
         for name in self.image_names:
-            form = PureWindowsPath(name)  # takes both kinds of slashes
-            if form.drive or form.root or ".." in form.parts:
-                raise DataError(f"{name}: expected an image below {root}, got a path out of it")
+            if leads_out(name):
+                raise DataError(
+                    f"{name}: expected an image below {root}, got a path out of it; --images DIR "
+                    "--find-images looks for it there, --allow-outside takes it as it stands"
+                )
         return tuple(Path(root, name) for name in self.image_names)
+
+
+def leads_out(image_name: str) -> bool:
+    """Whether a name is no path below a folder: absolute, with a drive letter, or with ``..``."""
+    form = PureWindowsPath(image_name)  # takes both kinds of slashes
+    return bool(form.anchor) or ".." in form.parts
 
 
 def number_names(names: Sequence[str]) -> tuple[tuple[str, ...], IntArray]:

@@ -70,6 +70,7 @@ class Source:
         root: folder that the image names start from.
         lists_all: whether images without annotation in ``root`` are a fault (folders of ``.pts``).
         damaged: image -> why its annotation could not be read, for such folders.
+        points_root: where the annotations of such a folder lie; None: beside the images.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Source:
     root: Path
     lists_all: bool
     damaged: Mapping[str, str] = field(default_factory=dict)
+    points_root: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -159,17 +161,23 @@ def _look(path: Path) -> tuple[PictureHash, tuple[int, int]] | str:
 def _missing_pairs(source: Source, paths: Sequence[Path]) -> list[Suspect]:
     if not source.lists_all:
         return []
-    listed = set(paths)
-    found = []
-    for path in sorted(source.root.rglob("*")):
-        name = path.relative_to(source.root).as_posix()
-        if path.suffix.lower() in IMAGE_SUFFIXES and path not in listed:
-            found.append(Suspect(source.name, name, "no annotation", "no file of points beside it"))
-        elif path.suffix == ".pts" and not any(
-            path.with_suffix(suffix).exists() for suffix in _suffixes_of(listed)
-        ):
+    listed, root = set(paths), source.points_root or source.root
+    found = [
+        Suspect(
+            source.name,
+            path.relative_to(source.root).as_posix(),
+            "no annotation",
+            "no file of points" + ("" if source.points_root else " beside it"),
+        )
+        for path in source.root.rglob("*")
+        if path.suffix.lower() in IMAGE_SUFFIXES and path not in listed
+    ]
+    for path in root.rglob("*.pts"):
+        name = path.relative_to(root).as_posix()
+        image = source.root / name
+        if not any(image.with_suffix(suffix).exists() for suffix in _suffixes_of(listed)):
             found.append(Suspect(source.name, name, "missing image", "points without an image"))
-    return found
+    return sorted(found, key=lambda suspect: suspect.image)
 
 
 def _suffixes_of(paths: set[Path]) -> set[str]:
