@@ -10,11 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dan.errors import DataError
-from dan.images import IMAGE_SUFFIXES
-
-VIDEO_SUFFIXES = frozenset(
-    {".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"}
-)
+from dan.image_files import is_image_name
+from dan.video.reader import VIDEO_SUFFIXES
 
 _SECOND_FACE = re.compile(r"(.+)_(?:[2-9]|[1-9]\d+)")  # as ResultFolder names their files
 
@@ -106,7 +103,7 @@ def _pictures_in(folder: Path, leave_out: Path | None) -> Iterator[Path]:
 
 def _is_picture(path: Path) -> bool:
     """By its name; and no folder, pipe or device, which may be called so, too."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+    return is_image_name(path) and path.is_file()
 
 
 def _told_apart(stems: Sequence[str], with_suffix: Sequence[str]) -> list[str]:

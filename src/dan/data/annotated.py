@@ -10,7 +10,7 @@ from pathlib import Path
 from dan.data.kinds import kind_of, load_annotations
 from dan.errors import DataError
 from dan.formats import AnnotationSet, load_pts
-from dan.images import IMAGE_SUFFIXES
+from dan.image_files import is_image_name
 from dan.schemes import LandmarkScheme
 from dan.types import FilePath, FloatArray
 
@@ -96,7 +96,7 @@ def _beside_images(root: Path, first_pixel: int) -> list[AnnotatedImage]:
             first_pixel=first_pixel,
         )
         for path in root.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and (points := path.with_suffix(".pts")).is_file()
+        if is_image_name(path) and (points := path.with_suffix(".pts")).is_file()
     ]
     if not found:
         raise DataError(f"{root}: expected images with a .pts file beside each, found none")

@@ -22,7 +22,7 @@ from dan.formats import (
     save_ptv,
 )
 from dan.formats.reading import naming, refusing
-from dan.images import IMAGE_SUFFIXES
+from dan.image_files import is_image_name
 from dan.schemes import LandmarkScheme
 from dan.types import FilePath, FloatArray, Points
 
@@ -58,7 +58,7 @@ def load_folder(
     images = sorted(
         path
         for path in root.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.with_suffix(suffix).is_file()
+        if is_image_name(path) and path.with_suffix(suffix).is_file()
     )
     if not images:
         raise DataError(f"{root}: expected images with a {suffix} file beside each, found none")

@@ -29,7 +29,7 @@ from dan.formats import (
     save_wflw,
     save_youtube_csv,
 )
-from dan.images import IMAGE_SUFFIXES
+from dan.image_files import image_suffixes
 from dan.schemes import WFLW98, LandmarkScheme
 from dan.types import FilePath
 
@@ -173,7 +173,7 @@ def _suffix_in(folder: Path) -> str:
     """Of the first kind of file that lies beside an image."""
     for suffix in SUFFIXES:
         for path in folder.rglob(f"*{suffix}"):
-            if any(path.with_suffix(image).is_file() for image in IMAGE_SUFFIXES):
+            if any(path.with_suffix(image).is_file() for image in image_suffixes()):
                 return suffix
     return SUFFIXES[0]
 

@@ -15,7 +15,8 @@ from dan.errors import DanError, DegenerateShapeError
 from dan.files import read_bytes
 from dan.formats import AnnotationSet
 from dan.geometry import align_shape, box_of_points, box_size_wh, mean_shape_of
-from dan.images import IMAGE_SUFFIXES, read_grey
+from dan.image_files import is_image_name
+from dan.images import read_grey
 from dan.inspection.hashes import PictureHash, hash_picture, same_pictures
 from dan.schemes import LandmarkScheme
 from dan.types import FloatArray, Points
@@ -161,7 +162,7 @@ def _missing_pairs(source: Source, paths: Sequence[Path]) -> list[Suspect]:
     found = []
     for path in sorted(source.root.rglob("*")):
         name = path.relative_to(source.root).as_posix()
-        if path.suffix.lower() in IMAGE_SUFFIXES and path not in listed:
+        if is_image_name(path) and path not in listed:
             found.append(Suspect(source.name, name, "no annotation", "no file of points beside it"))
         elif path.suffix == ".pts" and not any(
             path.with_suffix(suffix).exists() for suffix in _suffixes_of(listed)
