@@ -20,6 +20,7 @@ from dan.cli.common import (
     console,
     error_console,
     progress_bar,
+    tell_passed_over,
 )
 from dan.errors import ConfigError, DataError
 
@@ -51,6 +52,7 @@ def _load(
     """The faces, and the folder that their image names start from."""
     from dan.data.kinds import load_annotations
 
+    tell_passed_over([data])
     faces = load_annotations(data, kind, first_pixel=first_pixel, scheme=scheme)
     return faces, images or (data if data.is_dir() else data.parent)
 
@@ -65,6 +67,7 @@ def _source(
     if kind_of(data, kind).name != "pts":
         faces, root = _load(data, kind, images, first_pixel)
         return Source(str(data), faces, root, lists_all=False)
+    tell_passed_over([data])
     damaged: dict[str, str] = {}
 
     def on_bad(image: Path, reason: str) -> None:
@@ -340,6 +343,7 @@ def release_300w(
 
     from dan.data.release_300w import PARTS, SETS, find_release
 
+    tell_passed_over([root])
     parts = find_release(root)
     if as_json:
         print(

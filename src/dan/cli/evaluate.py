@@ -21,6 +21,7 @@ from dan.cli.common import (
     error_console,
     load_predictor,
     progress_bar,
+    tell_passed_over,
 )
 from dan.errors import ConfigError
 
@@ -93,6 +94,7 @@ def _predict(
     from dan.evaluation.predict import predict_annotated
     from dan.evaluation.protocol import SubsetPredictions, count_faces, predict_protocol
 
+    tell_passed_over([data])
     if protocol is not None:
         with progress_bar("predicting", count_faces(data)) as on_face:
             return predict_protocol(data, predictor, on_face)

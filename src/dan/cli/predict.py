@@ -16,6 +16,7 @@ from dan.cli.common import (
     console,
     load_predictor,
     progress_bar,
+    tell_passed_over,
 )
 from dan.errors import DataError
 
@@ -46,6 +47,7 @@ def predict(
             f"{out}: expected a folder outside of {data}, whose files would be mixed up"
         )
     predictor = load_predictor(model, device)
+    tell_passed_over([data])
     images = find_annotated(data)[:limit]
     with building_folder(out) as folder:  # a new one: nothing that is there is written over
         with progress_bar("predicting", len(images)) as on_face:

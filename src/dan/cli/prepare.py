@@ -15,6 +15,7 @@ from dan.cli.common import (
     SourceArgument,
     console,
     progress_bar,
+    tell_passed_over,
     tell_skipped,
 )
 from dan.errors import ConfigError, DataError
@@ -57,6 +58,7 @@ def prepare(
     from dan.data.annotated import find_annotated, training_part
     from dan.data.pack import PackOptions, pack_faces, save_pack
 
+    tell_passed_over([data])
     faces = find_annotated(data, kind, images=images, first_pixel=first_pixel)
     scheme = _scheme(scheme_name, landmarks, mirror_file, faces)
     if not all_folders:

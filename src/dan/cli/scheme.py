@@ -17,6 +17,7 @@ from dan.cli.common import (
     SourceArgument,
     console,
     error_console,
+    tell_passed_over,
 )
 from dan.errors import ConfigError, DataError
 
@@ -170,6 +171,7 @@ def _load_points(
     if data.suffix == ".npz":
         pack = load_pack(data)
         return pack.points, pack.scheme
+    tell_passed_over([data])
     faces = load_annotations(data, kind, first_pixel=first_pixel)
     return faces.points, faces.scheme
 

@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from dan.cli.common import DeviceOption, console, need_torch, progress_bar, tell_skipped
+from dan.cli.common import (
+    DeviceOption,
+    console,
+    need_torch,
+    progress_bar,
+    tell_passed_over,
+    tell_skipped,
+)
 from dan.cli.predict import draw_sheet
 
 DRAWN_FACES = 500
@@ -48,6 +55,7 @@ def tour(
         data = out / "drawn_faces"
         if not data.exists():
             write_synthetic_faces(data, DRAWN_FACES)
+    tell_passed_over([data])
     train_images, test_images = split_parts(find_annotated(data), TRAINING_FACES, TEST_FACES)
     console.print(f"1. prepare: {len(train_images)} training and {len(test_images)} test faces")
     with progress_bar("cutting out faces", len(train_images)) as on_face:
