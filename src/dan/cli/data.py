@@ -19,6 +19,7 @@ from dan.cli.common import (
     error_console,
     progress_bar,
     tell_left_out,
+    tell_passed_over,
     with_source_options,
 )
 from dan.errors import ConfigError, DataError
@@ -52,6 +53,7 @@ def _to_check(data: Path, source: SourceOptions) -> Source:
     if kind_of(data, source.kind, images=source.images).name != "pts":
         faces, root = source.load(data)
         return Source(str(data), faces, root, lists_all=False)
+    tell_passed_over([data])
     damaged: dict[str, str] = {}
     root = source.images or data
 
@@ -332,6 +334,7 @@ def release_300w(
 
     from dan.data.release_300w import PARTS, SETS, find_release
 
+    tell_passed_over([root])
     parts = find_release(root)
     if as_json:
         print(

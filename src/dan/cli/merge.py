@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dan.cli.common import console, progress_bar, tell_left_out
+from dan.cli.common import console, progress_bar, tell_left_out, tell_passed_over
 
 
 def merge(
@@ -23,6 +23,7 @@ def merge(
     from dan.data.merge import merge_images
     from dan.errors import DataError
 
+    tell_passed_over([data])
     images = (test_part if test else training_part)(find_annotated(data))
     if not images:
         found = f"only {words}" if (words := images.left_out_in_words()) else "none"

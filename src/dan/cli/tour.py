@@ -13,6 +13,7 @@ from dan.cli.common import (
     need_torch,
     progress_bar,
     tell_left_out,
+    tell_passed_over,
     tell_skipped,
 )
 from dan.cli.predict import draw_sheet
@@ -55,6 +56,7 @@ def tour(
         data = out / "drawn_faces"
         if not data.exists():
             write_synthetic_faces(data, DRAWN_FACES)
+    tell_passed_over([data])
     faces = find_annotated(data)
     train_images, test_images = split_parts(faces, TRAINING_FACES, TEST_FACES)
     tell_left_out(face.reason for face in faces.left_out)

@@ -25,7 +25,7 @@ from dan.formats import (
     save_ptv,
 )
 from dan.formats.reading import naming, refusing
-from dan.images import IMAGE_SUFFIXES
+from dan.image_files import is_image_name
 from dan.schemes import LandmarkScheme
 from dan.types import FilePath, FloatArray, Points
 
@@ -50,7 +50,7 @@ def annotated_pairs(
     pairs = [
         (path, points)
         for path in sorted(home.rglob("*"))
-        if path.suffix.lower() in IMAGE_SUFFIXES
+        if is_image_name(path)
         and (points := (root / path.relative_to(home)).with_suffix(suffix)).is_file()
     ]
     if pairs:

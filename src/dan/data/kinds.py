@@ -30,7 +30,7 @@ from dan.formats import (
     save_wflw,
     save_youtube_csv,
 )
-from dan.images import IMAGE_SUFFIXES
+from dan.image_files import image_suffixes
 from dan.schemes import WFLW98, LandmarkScheme
 from dan.types import FilePath
 
@@ -210,7 +210,7 @@ def _suffix_in(folder: Path, images: Path) -> str:
     for suffix in SUFFIXES:
         for path in folder.rglob(f"*{suffix}"):
             place = images / path.relative_to(folder)
-            if any(place.with_suffix(image).is_file() for image in IMAGE_SUFFIXES):
+            if any(place.with_suffix(image).is_file() for image in image_suffixes()):
                 return suffix
     return SUFFIXES[0]
 

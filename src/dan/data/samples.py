@@ -30,7 +30,8 @@ from dan.geometry import (
     flip_points,
     warp_image,
 )
-from dan.images import encode_png, list_images, read_grey
+from dan.image_files import list_images
+from dan.images import encode_png, read_grey
 from dan.processes import spread, usable_cores
 from dan.schemes import LandmarkScheme
 from dan.types import FilePath, FloatArray, GreyImage, Points

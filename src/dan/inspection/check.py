@@ -16,7 +16,8 @@ from dan.files import read_bytes
 from dan.formats import AnnotationSet
 from dan.formats.annotations import POINTS_MISSING, WITHOUT_POINTS
 from dan.geometry import align_shape, box_of_points, box_size_wh, mean_shape_of
-from dan.images import IMAGE_SUFFIXES, read_grey
+from dan.image_files import is_image_name
+from dan.images import read_grey
 from dan.inspection.hashes import PictureHash, hash_picture, same_pictures
 from dan.schemes import LandmarkScheme
 from dan.types import FloatArray, Points
@@ -170,7 +171,7 @@ def _missing_pairs(source: Source, paths: Sequence[Path]) -> list[Suspect]:
             "no file of points" + ("" if source.points_root else " beside it"),
         )
         for path in source.root.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and path not in listed
+        if is_image_name(path) and path not in listed
     ]
     for path in root.rglob("*.pts"):
         name = path.relative_to(root).as_posix()
