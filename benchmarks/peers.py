@@ -90,6 +90,8 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     images = find_annotated(flags.data)
+    if images.left_out:
+        print("left out:", images.left_out_in_words())
     train = training_part(images)
     training = load(train[:: max(1, len(train) // FITTED_FACES)])
     peers = [ours("dan68"), ours("dan68-fast")]

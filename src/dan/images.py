@@ -8,10 +8,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
-from importlib.util import find_spec
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import cv2
@@ -19,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dan.checks import check_shape
-from dan.errors import ConfigError, DataError, ImageError, ShapeError
-from dan.files import write_bytes
+from dan.errors import ConfigError, ImageError, ShapeError
+from dan.files import read_bytes, write_bytes
+from dan.image_files import formats_of, what_is_missing
 from dan.types import ColourImage, FilePath, GreyImage
 
 if TYPE_CHECKING:
@@ -31,8 +29,6 @@ Picture: TypeAlias = "FilePath | npt.NDArray[np.uint8] | npt.NDArray[np.uint16] 
 
 Channels = Literal["rgb", "bgr"]
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
-
 MAX_PIXELS = 178_956_970
 """Larger pictures are refused: a small file may unpack to any amount of memory.
 
@@ -42,20 +38,19 @@ This is where Pillow itself refuses: a third of 2 GiB of RGB, twice the size tha
 _PNG_SETTINGS = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY)
 """A tenth less time than OpenCV's default, which looks for runs; photographs have none."""
 
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "DIB", "JPEG2000", "AVIF")
-"""What is opened, whatever a file is called. Pillow knows more, some of it little tested, and it
-would start Ghostscript for a PostScript file."""
-
 DECODING_ERRORS = (
     *(SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError, OverflowError),
-    *(RuntimeError, MemoryError, ArithmeticError, struct.error, zlib.error),
+    *(RuntimeError, MemoryError, ArithmeticError, struct.error, zlib.error, cv2.error),
 )
-"""What Pillow raises, beside OSError, while it decodes a damaged file."""
+"""What Pillow and OpenCV raise, beside OSError, while they decode a damaged file."""
 
 _ORIENTATION = 0x0112  # of EXIF
 _STRIP_PIXELS = 1 << 20
 
-_SIXTEEN_BIT_MODES = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N", "F"})
+_DEPTHS = (8, 10, 12, 14, 16)
+_DARK = 1 << 14 - 8  # most that what holds 14 bits or fewer comes to, where it is rounded up
+_SIXTEEN_BIT_MODES = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
+_MODES_OF_32_BITS = {"I": "whole numbers", "F": "floats"}
 
 
 class _Quiet:
@@ -91,59 +86,116 @@ _quiet = _Quiet()
 def read_grey(path: FilePath) -> GreyImage:
     """The (H, W) grey levels of a picture file, turned upright as its EXIF entry says.
 
-    Colours become ITU-R 601 luma. Transparent parts are laid on white. 16-bit pictures keep their
-    upper eight bits; whole numbers and floats of 32 bits count as 16-bit, cut off at 0 and 65535.
+    Colours become ITU-R 601 luma. Transparent parts are laid on white. Levels of 16 bits become
+    8; see :func:`eight_bits`.
 
     Raises:
-        ImageError: naming the file, if it is missing, damaged, cut short, or above ``MAX_PIXELS``.
+        ImageError: naming the file, if it is missing, damaged, cut short, above ``MAX_PIXELS``, or
+            of 32 bits or floats, whose range no file tells.
     """
     with _opened(path) as image:
         if image.format == "JPEG" and image.mode == "RGB":
             image.draft("L", image.size)  # decodes the luma alone: two thirds of the time
-        return np.array(_converted(_flattened(image), "L"))
+        return np.array(_converted(_upright(path, image), "L"))
 
 
 def read_rgb(path: FilePath) -> ColourImage:
     """The (H, W, 3) RGB levels of a picture file; see :func:`read_grey`."""
     with _opened(path) as image:
-        return _levels(image)
+        return _levels(_upright(path, image))
+
+
+def eight_bits(levels: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
+    """Levels of 16 bits as those of 8, in proportion.
+
+    Cameras keep 10, 12 or 14 bits in files of 16, and neither the tags of TIFF nor PNG's sBIT
+    tell how these are to be shown. So levels count as of the fewest of 8, 10, 12, 14 and 16 bits
+    that hold the largest of them, and the upper eight of these are kept.
+    """
+    largest = int(levels.max(initial=0))
+    depth = next(depth for depth in _DEPTHS if largest < 1 << depth)
+    return (levels >> (depth - 8)).astype(np.uint8)
 
 
 @contextmanager
 def _opened(path: FilePath) -> Iterator[Image]:
     from PIL import Image, UnidentifiedImageError
 
-    try:
-        # The warnings are of damaged metadata, and of sizes: checked below.
-        with _quiet, Image.open(path, formats=_formats()) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise ImageError(
-                    f"{path}: expected at most {MAX_PIXELS} pixels, got {width} x {height}"
-                )
+    # The warnings are of damaged metadata, and of sizes: checked below.
+    with _naming(path), _quiet:
+        try:
+            opened = Image.open(path, formats=formats_of(path))
+        except UnidentifiedImageError as error:
+            found = "another kind or a damaged file"
+            expected = f"expected a picture of 8 or 16 bits, got {found}"
+            raise ImageError(what_is_missing(path) or expected) from error
+        with opened as image:
+            _check_size(image.size)
             yield image
-    except UnidentifiedImageError as error:
-        raise ImageError(f"{path}: expected a picture, got another or a damaged file") from error
+
+
+@contextmanager
+def _naming(name: FilePath) -> Iterator[None]:
+    """Whatever goes wrong inside becomes an ImageError that names the picture."""
+    from PIL import Image
+
+    try:
+        yield
+    except ImageError as error:
+        raise ImageError(f"{name}: {error}") from error
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{path}: expected at most {MAX_PIXELS} pixels: {error}") from error
+        raise ImageError(f"{name}: expected at most {MAX_PIXELS} pixels: {error}") from error
     except OSError as error:
-        raise ImageError(f"{path}: {error.strerror or error}") from error
+        raise ImageError(f"{name}: {error.strerror or error}") from error
     except DECODING_ERRORS as error:
-        if isinstance(error, ImageError):
-            raise
-        raise ImageError(f"{path}: expected a whole picture: {error}") from error
+        raise ImageError(f"{name}: expected a whole picture: {error}") from error
 
 
-@cache
-def _formats() -> list[str]:
-    """Those of ``FORMATS`` that this Pillow has; AVIF came late."""
-    has_avif = find_spec("PIL.AvifImagePlugin") is not None
-    return [name for name in FORMATS if name != "AVIF" or has_avif]
+def _check_size(size_wh: tuple[int, int]) -> None:
+    width, height = size_wh
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"expected at most {MAX_PIXELS} pixels, got {width} x {height}")
+
+
+def _upright(path: FilePath, image: Image) -> Image:
+    """A file's picture as its EXIF entry turns it, in 8 bits without transparency."""
+    from PIL import ImageOps
+
+    if image.mode in ("RGB", "RGBA") and _may_be_deep(image):
+        image = _deep_colours(path, image)
+    turned = image.getexif().get(_ORIENTATION, 1) != 1
+    return _flattened(ImageOps.exif_transpose(image) if turned else image)
+
+
+def _may_be_deep(image: Image) -> bool:
+    """Whether the file may have 16 bits a colour; known before the picture is decoded."""
+    return image.format == "PPM" or ";16" in str(getattr(image, "tile", ""))  # as in "RGB;16B"
+
+
+def _deep_colours(path: FilePath, image: Image) -> Image:
+    """The same picture, brightened by :func:`eight_bits` if the file has colours of 16 bits.
+
+    Pillow gives their upper eight bits only; where these are dark, OpenCV is asked for all. Both
+    turn TIFFs by their entry already, and nothing else.
+    """
+    from PIL import Image as pil
+
+    if np.asarray(image.getextrema())[:3].max() > _DARK:
+        return image
+    levels = cv2.imdecode(np.frombuffer(read_bytes(path), np.uint8), cv2.IMREAD_UNCHANGED)
+    if levels is None or levels.dtype != np.uint16 or levels.shape[:2] != image.size[::-1]:
+        return image
+    rgb = np.asarray(levels[:, :, 2::-1], dtype=np.uint16)
+    deep = pil.fromarray(eight_bits(rgb))
+    if image.mode == "RGBA":
+        deep.putalpha(image.getchannel("A"))
+    deep.getexif()[_ORIENTATION] = image.getexif().get(_ORIENTATION, 1)
+    return deep
 
 
 def _levels(image: Image) -> ColourImage:
     """(H, W, 3) RGB; in strips, as Pillow would hold a large picture three times on the way."""
-    flat = _converted(_flattened(image), "RGB")
+    flat = _converted(image, "RGB")
     width, height = flat.size
     levels = np.empty((height, width, 3), dtype=np.uint8)
     rows = max(1, _STRIP_PIXELS // width)
@@ -154,20 +206,22 @@ def _levels(image: Image) -> ColourImage:
 
 
 def _flattened(image: Image) -> Image:
-    """Upright, 8 bits, no transparency; an image that is so already is not copied."""
+    """8 bits, no transparency; an image that is so already is not copied."""
     from PIL import Image as pil
-    from PIL import ImageOps
 
-    turned = image.getexif().get(_ORIENTATION, 1) != 1
-    upright = ImageOps.exif_transpose(image) if turned else image
-    if upright.mode in _SIXTEEN_BIT_MODES:
-        levels = np.nan_to_num(np.asarray(upright)).clip(0, 65535).astype(np.uint16)
-        return pil.fromarray((levels >> 8).astype(np.uint8))
-    if upright.has_transparency_data:
-        layered = upright.convert("RGBA")
+    # PPM's reader brings what it gives in mode I to 16 bits, by the largest level the file states.
+    if image.mode in _MODES_OF_32_BITS and (image.mode, image.format) != ("I", "PPM"):
+        raise ImageError(
+            f"expected levels of 8 or 16 bits, got {_MODES_OF_32_BITS[image.mode]} of 32 bits, "
+            "whose range is unknown; convert the picture first"
+        )
+    if image.mode in _SIXTEEN_BIT_MODES:
+        return pil.fromarray(eight_bits(np.asarray(image, dtype=np.uint16)))
+    if image.has_transparency_data:
+        layered = image.convert("RGBA")
         white = pil.new("RGBA", layered.size, "white")
         return pil.alpha_composite(white, layered).convert("RGB")
-    return upright
+    return image
 
 
 def _converted(image: Image, mode: str) -> Image:
@@ -178,12 +232,13 @@ def as_rgb(picture: Picture, channels: Channels = "rgb") -> ColourImage:
     """Any kind of picture as (H, W, 3) RGB, uint8; an array that is so already is not copied.
 
     Args:
-        picture: path, PIL image, or array: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), uint8 or
-            uint16 (whose upper eight bits count).
+        picture: path; PIL image, whose pixels count as they are, whatever its EXIF entry says; or
+            array: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), uint8 or uint16 (see
+            :func:`eight_bits`).
         channels: order of three or four channels in an array, ``rgb`` or ``bgr``.
 
     Raises:
-        ImageError: naming the file, if it cannot be read; or the picture, if it is too large.
+        ImageError: if a file or PIL image cannot be read, or a picture is too large.
         ShapeError: if an array has another shape or type.
     """
     if channels not in get_args(Channels):
@@ -199,13 +254,15 @@ def as_rgb(picture: Picture, channels: Channels = "rgb") -> ColourImage:
         )
     if picture.dtype not in (np.uint8, np.uint16):
         raise ShapeError(f"picture: expected uint8 or uint16 levels, got {picture.dtype}")
-    if picture.shape[0] * picture.shape[1] > MAX_PIXELS:
-        raise ImageError(f"picture: expected at most {MAX_PIXELS} pixels, got {picture.shape}")
-    levels = picture if picture.dtype == np.uint8 else (picture >> 8).astype(np.uint8)
-    if levels.ndim == 2 or levels.shape[2] == 1:
-        return np.repeat(levels.reshape(*levels.shape[:2], 1), 3, axis=2)
-    rgb = levels[:, :, :3] if channels == "rgb" else levels[:, :, 2::-1]
-    return np.ascontiguousarray(rgb)
+    with _naming("picture"):
+        _check_size((picture.shape[1], picture.shape[0]))
+    if picture.ndim == 2 or picture.shape[2] == 1:
+        colours = np.repeat(picture.reshape(*picture.shape[:2], 1), 3, axis=2)
+    else:
+        colours = picture[:, :, :3] if channels == "rgb" else picture[:, :, 2::-1]
+    if colours.dtype == np.uint16:
+        return eight_bits(np.asarray(colours, dtype=np.uint16))
+    return np.ascontiguousarray(colours, dtype=np.uint8)
 
 
 def _rgb_of_pil(picture: Image) -> ColourImage:
@@ -215,27 +272,9 @@ def _rgb_of_pil(picture: Image) -> ColourImage:
         raise ShapeError(
             f"picture: expected a path, an array or a PIL image, got {type(picture).__name__}"
         )
-    if picture.width * picture.height > MAX_PIXELS:
-        raise ImageError(f"picture: expected at most {MAX_PIXELS} pixels, got {picture.size}")
-    try:
-        return _levels(picture)
-    except (OSError, *DECODING_ERRORS) as error:  # decoded only now
-        raise ImageError(f"picture: expected a whole picture: {error}") from error
-
-
-def list_images(folder: FilePath) -> list[Path]:
-    """Picture files directly in a folder, by name.
-
-    Raises:
-        DataError: if the folder is missing or holds none.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise DataError(f"{folder}: expected a folder of images, found none")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-    if not found:
-        raise DataError(f"{folder}: expected images, found none")
-    return found
+    with _naming("picture"):  # it may be decoded only now
+        _check_size(picture.size)
+        return _levels(_flattened(picture))
 
 
 def encode_png(image: npt.NDArray[np.uint8]) -> bytes:

@@ -95,6 +95,7 @@ def test_csv():
 
 def test_coco_is_consistent():
     values = json.loads(render_coco(records(), FACE68))
+    assert values["info"]  # pycocotools 2.0.10 wants it
     ids = [image["id"] for image in values["images"]]
     assert len(set(ids)) == len(ids) == 4
     assert values["images"][0] == {"id": 1, "file_name": "in/a.jpg", "width": 100, "height": 80}
@@ -119,6 +120,7 @@ def test_coco_is_read_by_its_own_tools(tmp_path):
     tools = pytest.importorskip("pycocotools.coco")
     (tmp_path / "coco.json").write_text(render_coco(records(), FACE68))
     coco = tools.COCO(str(tmp_path / "coco.json"))
+    coco.info()
     assert len(coco.getAnnIds(imgIds=[1])) == 2
 
 

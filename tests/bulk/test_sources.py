@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dan.bulk.sources import find_sources
+from dan.bulk.sources import find_sources, is_video
 from dan.errors import DataError
 
 
@@ -157,6 +157,15 @@ def test_bad_inputs_are_named(tree, given, message):
     Path("loop.jpg").symlink_to("loop.jpg")
     with pytest.raises(DataError, match=message):
         find_sources([given])
+
+
+@pytest.mark.parametrize("name", ["a.3gp", "a.ts", "a.MTS", "a.gif", "a.webm", "a.wmv"])
+def test_videos_are_given_alone(tree, name):
+    touch(f"in/{name}", "in/a.jpg")
+    assert is_video(f"in/{name}")
+    assert found("in") == [("in/a.jpg", "a")]
+    with pytest.raises(DataError, match="expected pictures, got a video; give it alone"):
+        find_sources([f"in/{name}", "in/a.jpg"])
 
 
 def test_no_input_at_all_is_told():

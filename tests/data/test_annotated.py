@@ -37,6 +37,35 @@ def test_an_image_without_points_is_left_out(root):
     assert len(find_annotated(root)) == 9
 
 
+def mark_unknown(path: Path, *places: int) -> None:
+    """Marks points of a file as not annotated, all of them if none is named."""
+    points = load_pts(path)
+    points[list(places) or slice(None)] = np.nan
+    save_pts(path, points)
+
+
+def test_faces_that_lack_points_are_left_out_and_told_apart_by_part(root):
+    mark_unknown(root / "testset/drawn_0004.pts", 3)
+    mark_unknown(root / "trainset/drawn_0000.pts", 0, 67)
+    mark_unknown(root / "trainset/drawn_0001.pts")
+    faces = find_annotated(root)
+    assert len(faces) == 7
+    assert faces.left_out_in_words() == "2 faces with points missing, 1 face without points"
+    assert [face.image for face in test_part(faces).left_out] == ["testset/drawn_0004.png"]
+    assert [(face.image, face.reason) for face in training_part(faces).left_out] == [
+        ("trainset/drawn_0000.png", "with points missing"),
+        ("trainset/drawn_0001.png", "without points"),
+    ]
+    pack, skipped = pack_faces(training_part(faces), FACE68, PackOptions(50, 100))
+    assert (len(pack.names), skipped) == (6, [])
+
+
+def test_the_number_of_points_is_that_of_most_files(root):
+    save_pts(root / "testset/drawn_0004.pts", np.zeros((5, 2)))
+    (root / "testset/drawn_0009.pts").write_text("damaged")
+    assert find_annotated(root).n_landmarks == 68
+
+
 def test_missing_folder_and_empty_folder(tmp_path):
     with pytest.raises(DataError, match="expected a folder of images"):
         find_annotated(tmp_path / "none")

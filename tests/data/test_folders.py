@@ -3,7 +3,7 @@ import pytest
 
 from dan.data.folders import load_folder, save_folder
 from dan.errors import ConfigError, DataError, FormatError
-from dan.formats import AnnotationSet, load_pts
+from dan.formats import AnnotationSet, load_pts, save_pts
 from dan.schemes import LandmarkScheme
 
 FACES = AnnotationSet.build(
@@ -54,11 +54,32 @@ def test_what_is_refused(folder):
         save_folder(folder, AnnotationSet.build(["a.jpg", "a.png"], [0, 1], FACES.points))
     unknown = AnnotationSet.build(["a.jpg"], [0], [[[1, 2], [np.nan, np.nan]]])
     with pytest.raises(FormatError, match="finite ones only"):
-        save_folder(folder, unknown)
+        save_folder(folder, unknown, ".ptv")
     save_folder(folder, FACES)
     (folder / "x/b.pts").write_text("version: 1\nn_points: 1\n{\n1 1\n}\n")
     with pytest.raises(FormatError, match=r"b\.pts: expected 2 points.*got 1"):
         load_folder(folder)
+
+
+def test_points_that_are_not_annotated_come_back_from_pts(folder):
+    points = [[[1, 2], [np.nan, np.nan]], [[5, 6], [7, 8]]]
+    save_folder(folder, AnnotationSet.build(FACES.image_names, [0, 1], points))
+    faces = load_folder(folder)
+    assert faces.known.tolist() == [[True, False], [True, True]]
+    np.testing.assert_array_equal(faces.points, points)
+
+
+def test_files_of_another_count_than_most_are_bad_even_if_the_first_is_one(folder):
+    for name in ("x/c.png", "x/d.png"):
+        (folder / name).touch()
+    for name in ("x/b.pts", "x/c.pts", "x/d.pts"):
+        save_pts(folder / name, [[1.0, 2.0], [3.0, 4.0], [5.0, 5.0]])
+    save_pts(folder / "a.pts", [[1.0, 2.0]])
+    bad = []
+    faces = load_folder(folder, on_bad=lambda path, reason: bad.append((path.name, reason)))
+    assert faces.points.shape == (3, 3, 2)
+    assert faces.face_names == ("x/b.png", "x/c.png", "x/d.png")
+    assert bad == [("a.jpg", "expected 3 points as in other files, got 1")]
 
 
 def test_real_faces(shared_300w):

@@ -70,10 +70,13 @@ def test_what_a_kind_cannot_hold_is_named():
     assert losses(faces, KINDS["coco"]) == []
     assert losses(faces, KINDS["youtube"]) == ["boxes", "ignored faces", "images without faces"]
     assert "several faces an image" in losses(faces, KINDS["pts"])
-    assert "unknown points" in losses(faces, KINDS["pts"])
+    assert "unknown points" not in losses(faces, KINDS["pts"])
+    assert "unknown points" in losses(faces, KINDS["ptv"])
     assert losses(faces, KINDS["dlib"]) == []
     halves = AnnotationSet.build(["a.jpg"], [0], [[[1.5, 2]]])
     assert losses(halves, KINDS["dlib"]) == ["fractions of a pixel"]
+    gap = AnnotationSet.build(["a.jpg"], [0], [[[1, 2], [np.nan, np.nan], [3, 4]]])
+    assert losses(gap, KINDS["dlib"]) == ["points that no face has"]
 
 
 def test_the_kind_of_a_folder_is_that_of_a_file_beside_an_image(drawn, tmp_path):
@@ -107,15 +110,38 @@ def test_annotated_images_come_from_any_kind(drawn, tmp_path):
         np.testing.assert_allclose(ours.load_points(), load_pts(theirs.points_path), atol=1e-3)
 
 
-def test_faces_that_are_ignored_or_not_whole_are_passed_over_and_others_numbered(tmp_path):
-    points = np.arange(8.0).reshape(1, 4, 2).repeat(4, axis=0)
+def test_faces_that_are_ignored_or_not_whole_are_left_out_with_a_reason_and_others_numbered(
+    tmp_path,
+):
+    points = np.arange(8.0).reshape(1, 4, 2).repeat(6, axis=0)
     points[3, 1] = np.nan
+    points[4] = np.nan
     faces = AnnotationSet.build(
-        ["a.jpg", "b.jpg", "b.png"], [0, 0, 1, 2], points, ignore=[False] * 4
+        ["a.jpg", "b.jpg", "b.png", "c.jpg"],
+        [0, 0, 1, 2, 3, 3],
+        points,
+        ignore=[False] * 5 + [True],
     )
     save_annotations(tmp_path / "faces.json", faces)
-    assert [image.name for image in find_annotated(tmp_path / "faces.json")] == [
-        "a",
-        "a#2",
-        "b.jpg",
+    found = find_annotated(tmp_path / "faces.json")
+    assert [image.name for image in found] == ["a", "a#2", "b.jpg"]
+    assert [(face.image, face.reason, face.face) for face in found.left_out] == [
+        ("b.png", "with points missing", 3),
+        ("c.jpg", "without points", 4),
+        ("c.jpg", "marked to be ignored", 5),
     ]
+    assert found.n_landmarks == 4
+    assert found[1:].left_out == found.left_out
+
+
+def test_only_faces_that_lack_points_are_an_error_that_counts_them(tmp_path):
+    points = np.arange(8.0).reshape(1, 4, 2).repeat(3, axis=0)
+    points[:, 1] = np.nan
+    points[2] = np.nan
+    save_annotations(tmp_path / "faces.json", AnnotationSet.build(["a.jpg"], [0, 0, 0], points))
+    with pytest.raises(DataError) as caught:
+        find_annotated(tmp_path / "faces.json")
+    assert str(caught.value) == (
+        f"{tmp_path / 'faces.json'}: expected faces with all their points annotated, "
+        "found only 2 faces with points missing, 1 face without points"
+    )

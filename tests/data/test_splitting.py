@@ -39,6 +39,11 @@ def test_refusals(how):
         split_images(NAMES, [], **how)
 
 
+def test_one_image_cannot_be_split():
+    with pytest.raises(ConfigError, match="split: expected at least 2 images, got 1"):
+        split_images(["a.jpg"], [], every=2)
+
+
 def test_selected_images_keep_all_that_is_known_of_them():
     faces = AnnotationSet.build(
         ["a", "b", "c"],

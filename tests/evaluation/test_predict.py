@@ -109,10 +109,10 @@ def test_boxes_of_other_images_are_refused(faces, predictor, tmp_path):
         predict_annotated(faces, predictor, path)
 
 
-def test_another_number_of_points_names_the_file(faces, predictor):
+def test_another_number_of_points_names_the_file(faces, predictor, tmp_path):
     save_pts(faces[3].points_path, np.zeros((5, 2)))
     with pytest.raises(DataError, match="expected 68 points as the model, got 5") as caught:
-        predict_annotated(faces, predictor)
+        predict_annotated(find_annotated(tmp_path / "faces"), predictor)
     assert str(faces[3].points_path) in str(caught.value)
 
 

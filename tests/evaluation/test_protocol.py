@@ -71,6 +71,25 @@ def test_subsets_are_joined_from_the_folders_that_are_there(release, predictor):
     assert all(name.startswith(("helen/testset/", "ibug/")) for name in names)
 
 
+def test_faces_that_lack_points_are_left_out_of_each_subset_and_listed(release, predictor):
+    for name in ("helen/testset/face_0.pts", "ibug/face_2.pts"):
+        points = load_pts(release / name)
+        points[5] = np.nan
+        save_pts(release / name, points)
+    parts = predict_protocol(release, predictor)
+    listed = {
+        (part.subset.split()[0], part.box_source): [face.image for face in part.left_out]
+        for part in parts
+    }
+    assert listed == {
+        ("common", "gt"): ["helen/testset/face_0.png"],
+        ("common", "det"): ["helen/testset/face_0.png"],
+        ("challenging", "gt"): ["ibug/face_2.png"],
+        ("full", "gt"): ["helen/testset/face_0.png", "ibug/face_2.png"],
+    }
+    assert [len(part.predictions.images) for part in parts] == [3, 3, 2, 5]
+
+
 def test_a_face_without_a_box_counts_as_missed(release, predictor):
     det = predict_protocol(release, predictor)[1].predictions
     assert np.isnan(det.estimates).all(axis=(0, 2, 3)).tolist() == [False, False, False, True]

@@ -12,9 +12,11 @@ from dan.formats import (
     load_coco,
     parse_coco,
     render_coco,
+    same_annotations,
     save_coco,
 )
-from dan.schemes import SCHEMES, LandmarkScheme
+from dan.formats.coco import INFO
+from dan.schemes import FACE68, SCHEMES, LandmarkScheme
 
 
 def file_of(**changes) -> dict:
@@ -72,12 +74,78 @@ def test_without_categories_the_first_annotation_says_how_many_points():
 def test_the_category_that_is_meant():
     person = {"id": 1, "name": "person", "keypoints": ["head"]}
     content = file_of(categories=[person, *file_of()["categories"]])
-    with pytest.raises(FormatError, match="expected one with keypoints, or to be told which"):
+    with pytest.raises(FormatError, match=r"one with keypoints, or to be told which \(--category"):
         parse_coco(json.dumps(content))
     assert len(parse_coco(json.dumps(content), category="face")) == 1
     assert len(parse_coco(json.dumps(content), category="person")) == 0
     with pytest.raises(FormatError, match="expected 'cat' once, got"):
         parse_coco(json.dumps(content), category="cat")
+
+
+def test_whole_numbers_may_be_written_as_floats():
+    whole = file_of()
+    text = json.dumps(whole)
+    for old, new in (
+        ('"id": 7', '"id": 7.0'),
+        ('"image_id": 7', '"image_id": 7.0'),
+        ('"category_id": 3', '"category_id": 3.0'),
+        ("640", "640.0"),
+        ("[[1, 3], [3, 2]]", "[[1.0, 3.0], [3.0, 2.0]]"),
+        ('"iscrowd": 0', '"iscrowd": 0.0'),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    faces = parse_coco(text)
+    assert same_annotations(faces, parse_coco(json.dumps(whole)))
+    assert faces.image_sizes_wh.tolist() == [[640, 480]]
+
+
+def person(image_id, **face) -> dict:
+    return {"image_id": image_id, "category_id": 1, "bbox": [0, 0, 90, 190], **face}
+
+
+BODY = {"id": 1, "name": "person", "keypoints": [f"joint_{place}" for place in range(17)]}
+
+
+def test_faces_of_whole_bodies():
+    """COCO-WholeBody: 17 joints as keypoints, the face in entries of its own."""
+    points = [[float(place), 2.0 * place, 2 - place % 3 / 4] for place in range(68)]
+    kpts = [value for point in points for value in point]
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg"}, {"id": 2, "file_name": "b.jpg"}],
+        "annotations": [
+            person(1, keypoints=[1, 1, 2] * 17, face_kpts=kpts, face_box=[1, 2, 30, 40],
+                   face_valid=True),
+            person(1, keypoints=[1, 1, 2] * 17, face_kpts=[0.0] * 204, face_box=[0.0] * 4,
+                   face_valid=False),
+            person(2, keypoints=[1, 1, 2] * 17),
+        ],
+        "categories": [BODY],
+    }  # fmt: skip
+    faces = parse_coco(json.dumps(content))
+    assert faces.scheme is FACE68
+    assert faces.image_names == ("a.jpg", "b.jpg")
+    assert faces.points.tolist() == [[point[:2] for point in points]]
+    assert faces.known.all()
+    assert faces.boxes_xyxy.tolist() == [[1, 2, 31, 42]]
+
+
+def test_faces_of_halpe_are_a_part_of_its_points():
+    flat = [value for place in range(136) for value in (place, 0, 2)]
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg"}],
+        "annotations": [person(1, keypoints=flat)],
+        "categories": [{"id": 1, "name": "person"}],
+    }
+    faces = parse_coco(json.dumps(content))
+    assert faces.scheme is FACE68
+    assert faces.points[0, :, 0].tolist() == list(range(26, 94))
+    assert np.isnan(faces.boxes_xyxy).all()
+
+
+def test_our_files_say_what_they_are_as_pycocotools_wants_it():
+    faces = AnnotationSet.build(["a"], [0], [[[1.0, 2.0]]])
+    assert json.loads(render_coco(faces))["info"] == INFO
 
 
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=lambda scheme: scheme.name)
@@ -110,15 +178,16 @@ def test_our_schemes_come_back(scheme):
         pytest.param(annotation(keypoints=[1, 2, 3] * 3), "0, 1 or 2 as visibility of point 0, got",
                      id="visibility"),
         pytest.param(annotation(keypoints=[1e12, 2, 2] * 3), "point 0: expected finite", id="far"),
-        pytest.param(annotation(keypoints=[10**30, 2, 2] * 3), "expected 9 numbers", id="bigint"),
+        pytest.param(annotation(keypoints=[10**30, 2, 2] * 3), "point 0: expected", id="bigint"),
+        pytest.param(annotation(keypoints=[10**400, 2, 2] * 3), "expected 9 numbers", id="endless"),
         pytest.param(annotation(bbox=[1, 2, 3]), "annotation 0: expected 4 numbers as", id="bbox"),
         pytest.param(annotation(bbox=[1, 2, -3, 1]), "face 0.*x0 <= x1", id="negative width"),
         pytest.param(annotation(attributes={str(i): i for i in range(99)}), "at most 64",
                      id="many"),
         pytest.param(file_of(images=[{"id": 7, "file_name": "a", "width": -1}]),
-                     r"`int` >= 0 - at `\$.images\[0\].width`", id="size"),
+                     r"`float` >= 0.* - at `\$.images\[0\].width`", id="size"),
         pytest.param(file_of(images=[{"id": 7, "file_name": "a", "height": 10**320}]),
-                     r"`int` <= 2147483647 - at `\$.images\[0\].height`", id="endless size"),
+                     "out of range", id="endless size"),
         pytest.param(annotation(bbox=[10**320, 2, 3, 1]), "out of range", id="endless box"),
         pytest.param(file_of(images=[{"id": 7, "file_name": 5}]), "Expected `str`", id="name"),
         pytest.param(json.dumps(file_of()).replace("2.5", "NaN"), "expected COCO", id="NaN"),
@@ -131,6 +200,17 @@ def test_our_schemes_come_back(scheme):
             file_of(categories=[{"id": 3, "keypoints": ["l", "r", "n"], "skeleton": [[1, 9]]}]),
             r"indices 0\.\.2", id="skeleton",
         ),
+        pytest.param(
+            file_of(categories=[{"id": 3, "keypoints": ["l", "r", "n"], "skeleton": [[0, 2]]}]),
+            "expected a skeleton that counts its keypoints from 1, .* got one that counts from 0",
+            id="a skeleton from 0",
+        ),
+        pytest.param(
+            file_of(categories=[{"id": 3, "keypoints": ["l", "r", "n"], "skeleton": [[1, 1.5]]}]),
+            "expected whole numbers as skeleton", id="a skeleton of halves",
+        ),
+        pytest.param(file_of(images=[{"id": 7, "file_name": "a", "width": 1.5}]),
+                     r"images\[0\]: expected a size in whole pixels, got \[1.5", id="half a pixel"),
     ],
 )  # fmt: skip
 def test_what_is_refused(content, message):

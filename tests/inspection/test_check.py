@@ -103,6 +103,22 @@ def test_a_face_unlike_all_others_is_odd(folder):
     assert (named(path, folder), "odd shape") in found(folder)
 
 
+def test_faces_that_lack_points_are_suspects_unless_they_are_to_be_ignored(tmp_path):
+    write_png(tmp_path / "a.png", np.full((40, 40), 9, np.uint8))
+    points = np.random.default_rng(0).uniform(5, 35, (4, 7, 2))
+    points[1:, 3] = np.nan
+    points[2] = np.nan
+    faces = AnnotationSet.build(["a.png"], [0] * 4, points, ignore=[False, False, False, True])
+    here = Source("a", faces, tmp_path, lists_all=False)
+    suspects = check_sources([here])
+    assert [(suspect.face, suspect.fault, suspect.detail) for suspect in suspects] == [
+        (1, "points missing", "1 of 7 points not annotated"),
+        (2, "points missing", "no point annotated"),
+    ]
+    assert draw_annotated(here, 2).shape == (40, 40, 3)  # the whole picture
+    assert render_suspects({"a": here}, suspects).count("data:image/png;base64,") == 2
+
+
 def test_pictures_and_pairs(folder):
     points = sorted(folder.rglob("*.pts"))
     points[0].with_suffix(".png").write_bytes(b"no picture")

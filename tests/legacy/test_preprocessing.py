@@ -12,7 +12,7 @@ import pytest
 
 from dan.data.samples import SampleFolder
 from dan.data.synthetic import draw_synthetic_face
-from dan.formats import save_pts
+from dan.formats import load_pts, save_pts
 from dan.images import write_png
 from dan.legacy.preprocessing import main, trainable_size
 from dan.schemes import FACE68, render_mirror
@@ -106,6 +106,15 @@ def test_skipped_images_are_named_and_change_the_exit_code(faces, tmp_path, caps
     assert "2 samples of 2 images, 1 skipped" in printed.out
     assert f"skipped {faces / 'face1.png'}: " in printed.err
     assert "expected a closing '}'" in printed.err
+    assert len(SampleFolder.open(tmp_path / "out").names) == 2
+
+
+def test_images_that_lack_points_are_skipped(faces, tmp_path, capsys):
+    points = load_pts(faces / "face1.pts")
+    points[3] = np.nan
+    save_pts(faces / "face1.pts", points)
+    assert main(flags(faces, tmp_path / "out")) == 1
+    assert "expected all 68 points annotated, got 67" in capsys.readouterr().err
     assert len(SampleFolder.open(tmp_path / "out").names) == 2
 
 

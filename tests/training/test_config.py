@@ -59,7 +59,7 @@ def test_overrides_reach_every_kind_of_setting(tmp_path):
         ("augmentation.flip=1.5", "augmentation.flip: expected 0..1, got 1.5"),
         ("augmentation.rotation_deg=-5", "augmentation.rotation_deg: expected 0 or more, got -5"),
         ("model.confidence=true", "model.confidence: expected false"),
-        ("training.loss=l2", "training.loss: expected one of eye_centres, diagonal, wing"),
+        ("training.loss=l2", "training.loss: expected one of auto, eye_centres, diagonal, wing"),
         ("training.epochs=3", "training.epochs: expected a list, got 3"),
         (
             "training.epochs=[3, 0]",
@@ -68,6 +68,7 @@ def test_overrides_reach_every_kind_of_setting(tmp_path):
         ("training.epochs=[3]", "training.epochs: expected 2 entries, one a stage"),
         ("training=3", "training: expected a table, got 3"),
         ("training.batch_size", "expected key=value"),
+        ("data.validation_every=1", "data.validation_every: expected at least 2, got 1"),
         ("training.batch_size=0", "training.batch_size: expected at least 1, got 0"),
         ("model.width=0", "width: expected a whole number of at least 1, got 0"),
     ],

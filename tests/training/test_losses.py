@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 
 from dan.errors import ConfigError
 from dan.schemes import FACE68, LandmarkScheme
-from dan.training.losses import build_loss, wing_loss
+from dan.training.losses import build_loss, loss_kind_of, wing_loss
 
 
 def faces() -> torch.Tensor:
@@ -60,6 +60,20 @@ def test_gradients_in_float64(kind):
     assert torch.autograd.gradcheck(lambda p: loss(p, truth), (truth + offsets).requires_grad_())
 
 
+@pytest.mark.parametrize(
+    ("scheme", "same_as"),
+    [(FACE68, "eye_centres"), (LandmarkScheme.plain(68), "diagonal")],
+    ids=["eyes known", "no eyes"],
+)
+def test_the_loss_follows_the_scheme(scheme, same_as):
+    truth = faces()
+    predicted = truth + torch.tensor([3.0, 4.0])
+    assert loss_kind_of("auto", scheme) == same_as
+    found = build_loss("auto", scheme)(predicted, truth)
+    assert torch.equal(found, build_loss(same_as, scheme)(predicted, truth))
+    assert loss_kind_of("wing", scheme) == "wing"
+
+
 def test_a_scheme_without_eyes_needs_another_loss():
-    with pytest.raises(ConfigError, match="use diagonal"):
+    with pytest.raises(ConfigError, match="use auto or diagonal"):
         build_loss("eye_centres", LandmarkScheme.plain(5))

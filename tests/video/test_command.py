@@ -110,6 +110,25 @@ def test_a_file_cut_short_is_told(dan, scene, tmp_path, capsys):
             assert "seems cut short or damaged" in told
 
 
+def test_a_damaged_middle_is_told(dan, scene, tmp_path, capsys):
+    path = tmp_path / "a.mp4"
+    with VideoWriter(path, 20) as writer:
+        for number in range(80):
+            writer.write(scene.walking_frame(number))
+    data = bytearray(path.read_bytes())
+    begin = len(data) * 2 // 5
+    data[begin : begin + len(data) // 50] = b"\xff" * (len(data) // 50)
+    path.write_bytes(data)
+    assert dan("track", path, "--points", tmp_path / "a.csv") == 0
+    with VideoReader(path) as video:
+        numbers = [frame.number for frame in video]
+    rows = (tmp_path / "a.csv").read_text().splitlines()[1:]
+    assert int(rows[-1].split(",")[0]) == numbers[-1] == 79
+    told = capsys.readouterr().err
+    assert f"a.mp4: seems damaged: {video.n_lost} frames could not be read, from frame " in told
+    assert "numbers and times of the frames that follow are right" in told
+
+
 def test_the_input_is_never_overwritten(dan, clip, tmp_path, capsys):
     video = tmp_path / "in.mp4"
     video.write_bytes(clip.read_bytes())

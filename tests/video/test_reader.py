@@ -1,5 +1,6 @@
 import math
 import os
+import re
 import subprocess
 import sys
 
@@ -13,7 +14,7 @@ from dan.video.reader import DEFAULT_FPS, VideoReader, sane_fps, to_rgb
 
 
 class FakeCapture:
-    """Gives frames of the listed sizes and time stamps."""
+    """Gives frames of the listed sizes and time stamps; None: one that cannot be decoded."""
 
     def __init__(self, stamps_ms, fps=25.0, count=0.0, sizes=((20, 10),)):
         self.stamps, self.fps, self.count, self.sizes = list(stamps_ms), fps, count, sizes
@@ -23,6 +24,8 @@ class FakeCapture:
         if self.n_read == len(self.stamps):
             return False, None
         self.n_read += 1
+        if self.stamps[self.n_read - 1] is None:
+            return False, None
         width, height = self.sizes[min(self.n_read, len(self.sizes)) - 1]
         return True, np.full((height, width, 3), self.n_read, dtype=np.uint8)
 
@@ -69,6 +72,101 @@ def test_gif(tmp_path):
     frames = list(VideoReader(tmp_path / "a.gif"))
     assert [frame.rgb.mean(axis=(0, 1)).argmax() for frame in frames] == [0, 1, 2]
     np.testing.assert_allclose([frame.time_s for frame in frames], [0, 0.08, 0.2], atol=1e-3)
+
+
+@pytest.mark.parametrize("head", [b"GIF89a", b"GIF87a"])
+def test_a_gif_without_delays_has_all_its_frames(tmp_path, head):
+    from PIL import Image
+
+    colours = [(200, 30, 30), (30, 200, 30), (30, 30, 200)]
+    pages = [Image.new("RGB", (64, 48), colour) for colour in colours]
+    pages[0].save(tmp_path / "a.gif", save_all=True, append_images=pages[1:], duration=40)
+    whole = (tmp_path / "a.gif").read_bytes()
+    bare = re.sub(rb"\x21\xf9\x04.{4}\0", b"", whole, flags=re.DOTALL)  # their control blocks
+    assert len(bare) == len(whole) - 3 * 8
+    (tmp_path / "a.gif").write_bytes(head + bare[6:])
+    with VideoReader(tmp_path / "a.gif") as video:
+        assert (video.fps, video.n_promised) == (10, 3)
+        frames = list(video)
+    assert [frame.rgb.mean(axis=(0, 1)).argmax() for frame in frames] == [0, 1, 2]
+    np.testing.assert_allclose([frame.time_s for frame in frames], [0, 0.1, 0.2])
+
+
+def test_a_damaged_gif_gives_what_is_whole(tmp_path):
+    from PIL import Image
+
+    pages = [Image.effect_noise((64, 48), 50 + place) for place in range(4)]
+    pages[0].save(tmp_path / "a.gif", save_all=True, append_images=pages[1:], duration=40)
+    whole = (tmp_path / "a.gif").read_bytes()
+    (tmp_path / "a.gif").write_bytes(whole[: len(whole) * 5 // 8])
+    frames = list(VideoReader(tmp_path / "a.gif"))
+    assert [frame.number for frame in frames] == list(range(len(frames)))
+    assert 2 <= len(frames) <= 3
+    (tmp_path / "a.gif").write_bytes(b"GIF89a" + bytes(3))
+    with pytest.raises(DataError, match="expected a video with frames, found none"):
+        VideoReader(tmp_path / "a.gif")
+
+
+EVEN = [40.0 * place for place in range(12)]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "stamps_ms", "numbers"),
+    [
+        # Each failure is a frame, whatever the times say.
+        (".mp4", [0, 40, None, 120], [0, 1, 3]),
+        (".mp4", [None, None, 80, 120], [2, 3]),
+        (".mp4", [0, 50, 70, None, None, 300], [0, 1, 2, 5]),
+        (".mp4", [*EVEN, None, None, 560], [*range(12), 14]),
+        # Frames of an even pace that come late, as decoders give them: the times say where.
+        (".mp4", [*EVEN, None, None, 480, 600, 640], [*range(12), 12, 15, 16]),
+        # Times alone prove nothing where the file lists its frames: some cameras drop frames.
+        (".mp4", [*EVEN, 600, 640], [*range(12), 12, 13]),
+        (".mkv", [*EVEN, 600, 640], [*range(12), 15, 16]),
+        (".ts", [*EVEN, 600, 640], [*range(12), 15, 16]),
+        (".mkv", [*EVEN, 606, 646], [*range(12), 15, 16]),
+        (".mkv", [*EVEN, 620, 660], [*range(12), 12, 13]),  # between two frames
+        (".mkv", [*EVEN, 440 + 90_000, 480 + 90_000], [*range(12), 12, 13]),  # a clock set anew
+        (".mkv", [0, 80, 120], [0, 1, 2]),  # who knows the pace?
+        (".webm", [0, 40, 170, 190, 330, 350, 480, 620, 640, 700, 860, 900], [*range(12)]),
+    ],
+)
+def test_numbers_count_the_frames_that_cannot_be_read(fake, tmp_path, suffix, stamps_ms, numbers):
+    (tmp_path / f"a{suffix}").write_bytes(b"\0")
+    fake(FakeCapture(stamps_ms, 25))
+    video = VideoReader(tmp_path / f"a{suffix}")
+    frames = list(video)
+    assert [frame.number for frame in frames] == numbers
+    assert video.n_read == len(frames)
+    assert video.n_lost == numbers[-1] + 1 - len(frames)
+    missing = sorted(set(range(numbers[-1])) - set(numbers))
+    assert video.first_lost == (missing[0] if missing else None)
+    times = [stamp / 1000 for stamp in stamps_ms if stamp is not None]
+    np.testing.assert_allclose([frame.time_s for frame in frames], times)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_numbers_and_times_are_right_after_a_damaged_middle(tmp_path, scene, suffix):
+    from dan.video.writer import VideoWriter
+
+    path = tmp_path / f"a.{suffix}"
+    with VideoWriter(path, 20) as writer:
+        for number in range(100):
+            writer.write(scene.walking_frame(number))
+    data = bytearray(path.read_bytes())
+    begin = len(data) * 2 // 5
+    data[begin : begin + len(data) // 50] = b"\xff" * (len(data) // 50)
+    path.write_bytes(data)
+    video = VideoReader(path)
+    frames = list(video)
+    assert len(frames) + video.n_lost == 100
+    assert 0 < video.n_lost < 60
+    np.testing.assert_allclose(
+        [frame.time_s for frame in frames], [frame.number / 20 for frame in frames], atol=2e-3
+    )
+    shown = [(frame.number, scene.number_of(frame.rgb)) for frame in frames]
+    assert all(number == seen for number, seen in [*shown[:30], *shown[-15:]])
+    assert [frame.number for frame in frames[-15:]] == list(range(85, 100))
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from dan.bulk.sources import Source
 from dan.errors import DataError
 from dan.files import make_folder, read_text, replacing, write_text
 from dan.formats import save_pts
+from dan.formats.coco import INFO
 from dan.inference.faces import Faces
 from dan.schemes import LandmarkScheme
 
@@ -258,5 +259,5 @@ def render_coco(records: Sequence[Record], scheme: LandmarkScheme) -> str:
         "keypoints": list(scheme.point_names),
         "skeleton": [[first + 1, second + 1] for first, second in scheme.edges],
     }
-    values = {"images": images, "annotations": annotations, "categories": [category]}
+    values = {"info": INFO, "images": images, "annotations": annotations, "categories": [category]}
     return _json(values) + "\n"

@@ -9,11 +9,8 @@ from pathlib import Path
 
 from dan.bulk.names import ResultNames, identity
 from dan.errors import DataError
-from dan.images import IMAGE_SUFFIXES
-
-VIDEO_SUFFIXES = frozenset(
-    {".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"}
-)
+from dan.image_files import is_image_name
+from dan.video.reader import VIDEO_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -101,4 +98,4 @@ def _pictures_in(folder: Path, leave_out: Path | None) -> Iterator[Path]:
 
 def _is_picture(path: Path) -> bool:
     """By its name; and no folder, pipe or device, which may be called so, too."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+    return is_image_name(path) and path.is_file()

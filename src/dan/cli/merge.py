@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dan.cli.common import console, progress_bar
+from dan.cli.common import console, progress_bar, tell_left_out, tell_passed_over
 
 
 def merge(
@@ -23,9 +23,12 @@ def merge(
     from dan.data.merge import merge_images
     from dan.errors import DataError
 
+    tell_passed_over([data])
     images = (test_part if test else training_part)(find_annotated(data))
     if not images:
-        raise DataError(f"{data}: expected {'test' if test else 'training'} faces, found none")
+        found = f"only {words}" if (words := images.left_out_in_words()) else "none"
+        raise DataError(f"{data}: expected {'test' if test else 'training'} faces, found {found}")
+    tell_left_out(face.reason for face in images.left_out)
     with progress_bar("copying", len(images)) as on_face:
         merge_images(images, out, on_face)
     console.print(f"{len(images)} images with their points: {out}")

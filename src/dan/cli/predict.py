@@ -12,10 +12,13 @@ from dan.cli.common import (
     DeviceOption,
     ModelArgument,
     SourceArgument,
+    SourceOptions,
     boxes_path,
     console,
     load_predictor,
     progress_bar,
+    tell_left_out,
+    with_source_options,
 )
 from dan.errors import DataError
 
@@ -27,17 +30,18 @@ SHEET_COLUMNS = 6
 SHEET_TILE_SIZE = 240
 
 
+@with_source_options
 def predict(
     model: ModelArgument,
     data: SourceArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="New folder for the results.")],
     *,
+    source: SourceOptions,
     boxes: BoxesOption = "gt",
     limit: Annotated[int | None, typer.Option(min=1, help="Take the first so many images.")] = None,
     device: DeviceOption = "cpu",
 ) -> None:
     """Write NAME.pts and NAME.png (prediction and truth drawn) of each image, and a sheet."""
-    from dan.data.annotated import find_annotated
     from dan.evaluation import predict_annotated
     from dan.files import building_folder
 
@@ -46,7 +50,8 @@ def predict(
             f"{out}: expected a folder outside of {data}, whose files would be mixed up"
         )
     predictor = load_predictor(model, device)
-    images = find_annotated(data)[:limit]
+    images = source.find(data)[:limit]
+    tell_left_out(face.reason for face in images.left_out)
     with building_folder(out) as folder:  # a new one: nothing that is there is written over
         with progress_bar("predicting", len(images)) as on_face:
             predictions = predict_annotated(images, predictor, boxes_path(boxes), on_face=on_face)

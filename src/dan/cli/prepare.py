@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dan.cli.common import (
-    FirstPixelOption,
-    ImagesOption,
-    KindOption,
     SourceArgument,
+    SourceOptions,
     console,
     progress_bar,
+    tell_left_out,
     tell_skipped,
+    with_source_options,
 )
 from dan.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from dan.data.annotated import AnnotatedImage
+    from dan.data.annotated import AnnotatedFaces
     from dan.schemes import LandmarkScheme
 
 
+@with_source_options
 def prepare(
     data: SourceArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="The face pack to write.")] = Path(
         "faces.npz"
     ),
     *,
-    kind: KindOption = None,
-    images: ImagesOption = None,
-    first_pixel: FirstPixelOption = None,
+    source: SourceOptions,
     scheme_name: Annotated[
         str | None,
         typer.Option(
@@ -54,38 +52,40 @@ def prepare(
     ] = False,
 ) -> None:
     """Cut out the faces of annotated images into one file to train from."""
-    from dan.data.annotated import find_annotated, training_part
+    from dan.data.annotated import training_part
     from dan.data.pack import PackOptions, pack_faces, save_pack
 
-    faces = find_annotated(data, kind, images=images, first_pixel=first_pixel)
-    scheme = _scheme(scheme_name, landmarks, mirror_file, faces)
+    named = _named_scheme(scheme_name, landmarks, mirror_file)
+    faces = source.find(data, named)
     if not all_folders:
         faces = training_part(faces)
         if not faces:
-            raise DataError(f"{data}: expected training faces, found test folders only")
+            only = faces.left_out_in_words() or "test folders"
+            raise DataError(f"{data}: expected training faces, found only {only}")
+    scheme = named or _usual_scheme(landmarks, mirror_file, faces)
     options = PackOptions(face_size=face_size, size=size)
     with progress_bar("cutting out faces", len(faces)) as on_face:
         pack, skipped = pack_faces(faces, scheme, options, on_face)
     save_pack(out, pack, options.jpeg_quality)
     tell_skipped(skipped)
+    tell_left_out(face.reason for face in faces.left_out)
+    n_annotated = len(faces) + len(faces.left_out)
     megabytes = out.stat().st_size / 2**20
-    console.print(f"{len(pack.names)} faces of {len(faces)} annotated, {megabytes:.1f} MiB: {out}")
+    console.print(
+        f"{len(pack.names)} faces of {n_annotated} annotated, {scheme.n_landmarks} points each "
+        f"({scheme.name}), {megabytes:.1f} MiB: {out}"
+    )
     if skipped:
         raise typer.Exit(1)
 
 
-def _scheme(
-    name: str | None,
-    landmarks: int | None,
-    mirror_file: Path | None,
-    faces: Sequence[AnnotatedImage],
-) -> LandmarkScheme:
-    """The scheme that the options name, or what so many points as the faces have usually are."""
-    from dan.schemes import load_mirror, load_scheme, scheme_of
+def _named_scheme(
+    name: str | None, landmarks: int | None, mirror_file: Path | None
+) -> LandmarkScheme | None:
+    from dan.schemes import load_scheme
 
     if name is None:
-        n_landmarks = landmarks or (68 if faces[0].points is None else len(faces[0].points))
-        return load_mirror(mirror_file, n_landmarks) if mirror_file else scheme_of(n_landmarks)
+        return None
     if mirror_file is not None:
         raise ConfigError("expected --scheme or --mirror-file, got both")
     scheme = load_scheme(name)
@@ -94,3 +94,13 @@ def _scheme(
             f"--landmarks: expected {scheme.n_landmarks}, as {scheme.name} has, got {landmarks}"
         )
     return scheme
+
+
+def _usual_scheme(
+    landmarks: int | None, mirror_file: Path | None, faces: AnnotatedFaces
+) -> LandmarkScheme:
+    """What so many points as most faces have usually are."""
+    from dan.schemes import load_mirror, scheme_of
+
+    n_landmarks = landmarks or faces.n_landmarks or 1  # 0: all damaged; packing them tells
+    return load_mirror(mirror_file, n_landmarks) if mirror_file else scheme_of(n_landmarks)

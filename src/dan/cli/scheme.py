@@ -11,12 +11,13 @@ import typer
 from rich.table import Table
 
 from dan.cli.common import (
-    FirstPixelOption,
     JsonOption,
-    KindOption,
     SourceArgument,
+    SourceOptions,
     console,
     error_console,
+    tell_left_out,
+    with_source_options,
 )
 from dan.errors import ConfigError, DataError
 
@@ -107,12 +108,12 @@ def show(
 
 
 @app.command("infer")
+@with_source_options
 def infer(
     data: SourceArgument,
     out: OutOption = None,
     *,
-    kind: KindOption = None,
-    first_pixel: FirstPixelOption = None,
+    source: SourceOptions,
     name: Annotated[
         str | None, typer.Option(help="Name of the scheme that is written; default pointsN.")
     ] = None,
@@ -127,7 +128,7 @@ def infer(
     from dan.schemes import LandmarkScheme, fit_mirror
 
     _check_out(out)
-    points, given = _load_points(data, kind, first_pixel)
+    points, given = _load_points(data, source)
     try:
         fit = fit_mirror(points)
     except DataError as error:
@@ -160,18 +161,16 @@ def infer(
         raise typer.Exit(1)
 
 
-def _load_points(
-    data: Path, kind: str | None, first_pixel: int | None
-) -> tuple[FloatArray, LandmarkScheme | None]:
+def _load_points(data: Path, source: SourceOptions) -> tuple[FloatArray, LandmarkScheme | None]:
     """(F, N, 2) points of faces of any kind or of a face pack, and their scheme if it says so."""
-    from dan.data.kinds import load_annotations
     from dan.data.pack import load_pack
 
     if data.suffix == ".npz":
         pack = load_pack(data)
         return pack.points, pack.scheme
-    faces = load_annotations(data, kind, first_pixel=first_pixel)
-    return faces.points, faces.scheme
+    faces, _ = source.load(data)
+    tell_left_out(faces.why_unusable())
+    return faces.points[faces.usable], faces.scheme
 
 
 def _print_fit(fit: MirrorFit, scheme: LandmarkScheme) -> None:

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from dan.cli.common import DeviceOption, console, need_torch, progress_bar, tell_skipped
+from dan.cli.common import (
+    DeviceOption,
+    console,
+    need_torch,
+    progress_bar,
+    tell_left_out,
+    tell_passed_over,
+    tell_skipped,
+)
 from dan.cli.predict import draw_sheet
 
 DRAWN_FACES = 500
@@ -39,7 +47,7 @@ def tour(
     from dan.evaluation import predict_annotated, score_predictions
     from dan.metrics import render_table
     from dan.model.predictor import TorchPredictor
-    from dan.schemes import FACE68
+    from dan.schemes import scheme_of
     from dan.training.config import Recipe
     from dan.training.train import train
 
@@ -48,10 +56,14 @@ def tour(
         data = out / "drawn_faces"
         if not data.exists():
             write_synthetic_faces(data, DRAWN_FACES)
-    train_images, test_images = split_parts(find_annotated(data), TRAINING_FACES, TEST_FACES)
+    tell_passed_over([data])
+    faces = find_annotated(data)
+    train_images, test_images = split_parts(faces, TRAINING_FACES, TEST_FACES)
+    tell_left_out(face.reason for face in faces.left_out)
     console.print(f"1. prepare: {len(train_images)} training and {len(test_images)} test faces")
     with progress_bar("cutting out faces", len(train_images)) as on_face:
-        pack, skipped = pack_faces(train_images, FACE68, PackOptions(), on_face)
+        scheme = scheme_of(faces.n_landmarks or 1)  # 0: all damaged, which packing them tells
+        pack, skipped = pack_faces(train_images, scheme, PackOptions(), on_face)
     tell_skipped(skipped)
     out.mkdir(parents=True, exist_ok=True)
     save_pack(out / "faces.npz", pack)

@@ -13,8 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dan.cli.align import DetectorOption, ModelOption, ProviderOption, ThreadsOption
-from dan.cli.common import error_console, progress_bar
+from dan.cli.align import (
+    DetectorOption,
+    DetectorSizeOption,
+    ModelOption,
+    ProviderOption,
+    ThreadsOption,
+)
+from dan.cli.common import error_console, is_shrunk_much, progress_bar, tell_small_faces
 from dan.errors import DataError, DeviceError
 from dan.inference.defaults import DEFAULT_DETECTOR, DEFAULT_MODEL
 
@@ -36,6 +42,7 @@ def track(
     ] = None,
     model: ModelOption = DEFAULT_MODEL,
     detector: DetectorOption = DEFAULT_DETECTOR,
+    detector_size: DetectorSizeOption = None,
     detect_every: Annotated[
         int, typer.Option(min=1, help="Frames from one detection to the next.")
     ] = 15,
@@ -56,6 +63,7 @@ def track(
         rows=[] if points is None else [points],
         model=model,
         detector=detector,
+        detector_size=detector_size,
         detect_every=detect_every,
         smoothing=smoothing,
         max_faces=max_faces,
@@ -77,6 +85,7 @@ def follow_video(
     say: Say | None = None,
     model: str,
     detector: str,
+    detector_size: int | None,
     detect_every: int = 15,
     smoothing: bool = True,
     max_faces: int | None,
@@ -93,7 +102,9 @@ def follow_video(
     _check_outputs(video, out, rows)
     with VideoReader(_source_of(video)) as reader:
         tracker = FaceTracker(
-            FaceAligner(model, detector, threads=threads, provider=provider),
+            FaceAligner(
+                model, detector, detector_size=detector_size, threads=threads, provider=provider
+            ),
             detect_every=detect_every,
             smoothing=smoothing,
             max_faces=max_faces,
@@ -228,12 +239,22 @@ def _tell(tracker: FaceTracker, seconds: float) -> None:
         f"{n_frames / max(seconds, 1e-9):.1f} frames/s, "
         f"{100 * tracker.n_detections / n_frames:.1f} detector calls per 100 frames"
     )
+    size = getattr(tracker.aligner.detector, "size", None)
+    if size is not None and not n_ids and is_shrunk_much(tracker.frame_wh, size):
+        tell_small_faces("large frames without a face", size)
 
 
 def _tell_missing(reader: VideoReader) -> None:
     """Containers often count a frame or two that are not there; a cut file lacks many."""
+    if reader.n_lost:
+        some = f"{reader.n_lost} frame{'s' * (reader.n_lost != 1)} could not be read"
+        others = "are right" if reader.has_times else "may be too low"
+        error_console.print(
+            f"{reader.name}: seems damaged: {some}, from frame {reader.first_lost} on; "
+            f"numbers and times of the frames that follow {others}"
+        )
     promised = reader.n_promised
-    if promised is not None and reader.n_read < 0.9 * promised:
+    if promised is not None and reader.n_read + reader.n_lost < 0.9 * promised:
         error_console.print(
             f"{reader.name}: seems cut short or damaged: it promises {promised} frames, "
             f"{reader.n_read} could be read"

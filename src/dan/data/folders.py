@@ -1,11 +1,14 @@
 """Formats of one file an image (``.pts``, ``.ptv``, ``.ljson``) as sets of many faces.
 
-The annotation of ``NAME.jpg`` is ``NAME.pts`` beside it, at any depth below the folder.
+The annotation of ``NAME.jpg`` is ``NAME.pts`` beside it, at any depth below the folder, or at the
+same place of another folder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -22,17 +25,52 @@ from dan.formats import (
     save_ptv,
 )
 from dan.formats.reading import naming, refusing
-from dan.images import IMAGE_SUFFIXES
+from dan.image_files import is_image_name
 from dan.schemes import LandmarkScheme
 from dan.types import FilePath, FloatArray, Points
 
 SUFFIXES = (".pts", ".ptv", ".ljson")
 
 
+def annotated_pairs(
+    root: FilePath, suffix: str, images: FilePath | None = None
+) -> list[tuple[Path, Path]]:
+    """Each picture that has an annotation file, by name, and that file.
+
+    Args:
+        root: folder of the annotations.
+        suffix: ``.pts``, ``.ptv`` or ``.ljson``.
+        images: folder of the pictures, with the same folders in it as ``root``; default: ``root``.
+
+    Raises:
+        DataError: if there is no such folder, or not one pair.
+    """
+    root = Path(root)
+    home = root if images is None else Path(images)
+    pairs = [
+        (path, points)
+        for path in sorted(home.rglob("*"))
+        if is_image_name(path)
+        and (points := (root / path.relative_to(home)).with_suffix(suffix)).is_file()
+    ]
+    if pairs:
+        return pairs
+    if images is not None:
+        raise DataError(
+            f"{root}: expected images in {home} with a {suffix} file at the same place of {root}, "
+            "found none"
+        )
+    elsewhere = "; --images names their folder" if any(root.rglob(f"*{suffix}")) else ""
+    raise DataError(
+        f"{root}: expected images with a {suffix} file beside each, found none{elsewhere}"
+    )
+
+
 def load_folder(
     root: FilePath,
     suffix: str = ".pts",
     *,
+    images: FilePath | None = None,
     first_pixel: int = 1,
     scheme: LandmarkScheme | None = None,
     on_bad: Callable[[Path, str], None] | None = None,
@@ -40,9 +78,10 @@ def load_folder(
     """All faces of a folder of pictures with an annotation file beside each, by name.
 
     Args:
-        root: the folder; names of images are paths below it. Pictures without annotation, and
-            annotations without picture, are passed over.
+        root: the folder. Pictures without annotation, and annotations without picture, are passed
+            over.
         suffix: ``.pts``, ``.ptv`` or ``.ljson``.
+        images: folder of the pictures, below which their names are paths; default: ``root``.
         first_pixel: of ``.pts`` files; see :func:`dan.formats.parse_pts`.
         scheme: what the points are.
         on_bad: is told of each damaged file and why, and the file is left out; without it, the
@@ -50,41 +89,51 @@ def load_folder(
 
     Raises:
         DataError: if there is no such folder, or it holds none.
-        FormatError: naming the file, if one is damaged or has another number of points than the
-            first.
+        FormatError: naming the file, if one is damaged or has another number of points than most.
     """
     _check_suffix(suffix)
-    root = Path(root)
-    images = sorted(
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.with_suffix(suffix).is_file()
-    )
-    if not images:
-        raise DataError(f"{root}: expected images with a {suffix} file beside each, found none")
-    faces: list[FloatArray] = []
-    image_index: list[int] = []
-    for place, path in enumerate(images):
-        try:
-            for points in _load_points(path.with_suffix(suffix), suffix, first_pixel):
-                _check_count(path.with_suffix(suffix), points, faces)
-                faces.append(points)
-                image_index.append(place)
-        except FormatError as error:
-            if on_bad is None:
-                raise
-            on_bad(path, str(error).removeprefix(f"{path.with_suffix(suffix)}: "))
-    names = [path.relative_to(root).as_posix() for path in images]
+    pairs = annotated_pairs(root, suffix, images)
+    faces: list[tuple[int, FloatArray]] = []  # the place of the image, the points
+    for place, (image, path) in enumerate(pairs):
+        with _telling(image, path, on_bad):
+            points_of_faces = _load_points(path, suffix, first_pixel)
+            faces += [(place, points) for points in points_of_faces]
+    faces = _of_one_count(pairs, faces, on_bad)
+    names = [image.relative_to(images or root).as_posix() for image, _ in pairs]
     with naming(root), refusing():
-        stacked = np.array(faces) if faces else np.empty((0, 0, 2))
-        return AnnotationSet.build(names, image_index, stacked, scheme=scheme)
+        stacked = np.array([points for _, points in faces]) if faces else np.empty((0, 0, 2))
+        return AnnotationSet.build(names, [place for place, _ in faces], stacked, scheme=scheme)
 
 
-def _check_count(path: Path, points: FloatArray, faces: Sequence[FloatArray]) -> None:
-    if faces and points.shape != faces[0].shape:
-        raise FormatError(
-            f"{path}: expected {len(faces[0])} points as in the first file, got {len(points)}"
-        )
+@contextmanager
+def _telling(image: Path, path: Path, on_bad: Callable[[Path, str], None] | None) -> Iterator[None]:
+    """Hand the error of a file to ``on_bad``, if there is one."""
+    try:
+        yield
+    except FormatError as error:
+        if on_bad is None:
+            raise
+        on_bad(image, str(error).removeprefix(f"{path}: "))
+
+
+def _of_one_count(
+    pairs: Sequence[tuple[Path, Path]],
+    faces: Sequence[tuple[int, FloatArray]],
+    on_bad: Callable[[Path, str], None] | None,
+) -> list[tuple[int, FloatArray]]:
+    """The faces with as many points as most of them have."""
+    counts = Counter(len(points) for _, points in faces)
+    wanted = max(counts, key=counts.__getitem__, default=0)
+    kept = []
+    for place, points in faces:
+        image, path = pairs[place]
+        with _telling(image, path, on_bad):
+            if len(points) != wanted:
+                raise FormatError(
+                    f"{path}: expected {wanted} points as in other files, got {len(points)}"
+                )
+            kept.append((place, points))
+    return kept
 
 
 def _load_points(path: Path, suffix: str, first_pixel: int) -> FloatArray:
@@ -102,8 +151,8 @@ def save_folder(
     Args:
         root: where the images lie, or shall lie; folders are made as needed.
         annotations: the faces.
-        suffix: ``.pts``, ``.ptv`` or ``.ljson``. Only the last takes several faces an image, or
-            unknown points.
+        suffix: ``.pts``, ``.ptv`` or ``.ljson``. Only the last takes several faces an image;
+            ``.ptv`` takes no unknown points.
         first_pixel: of ``.pts`` files; see :func:`dan.formats.parse_pts`.
 
     Raises:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from dan.data.folders import SUFFIXES, load_folder, save_folder
+from dan.data.foreign import foreign_form
 from dan.errors import ConfigError, DataError, FormatError
 from dan.files import read_bytes
 from dan.formats import (
@@ -29,9 +30,26 @@ from dan.formats import (
     save_wflw,
     save_youtube_csv,
 )
-from dan.images import IMAGE_SUFFIXES
+from dan.image_files import image_suffixes
 from dan.schemes import WFLW98, LandmarkScheme
 from dan.types import FilePath
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is said of a source that its files do not say.
+
+    Attributes:
+        first_pixel: what coordinates count from, 0 or 1.
+        scheme: what the points are.
+        images: folder of the pictures of a folder of annotations.
+        category: of a COCO file.
+    """
+
+    first_pixel: int = 0
+    scheme: LandmarkScheme | None = None
+    images: Path | None = None
+    category: str | None = None
 
 
 @dataclass(frozen=True)
@@ -41,7 +59,7 @@ class Kind:
     Attributes:
         name: by which users name it.
         title: what it is, for messages.
-        load: path, number of the first pixel, scheme -> faces.
+        load: path, what is said of it -> faces.
         save: path, faces, number of the first pixel; None where it is never written.
         first_pixel: what such files count from unless told otherwise; None where the form says it.
         keeps: what it holds besides points and image names, by the words of :func:`losses`.
@@ -49,7 +67,7 @@ class Kind:
 
     name: str
     title: str
-    load: Callable[[Path, int, LandmarkScheme | None], AnnotationSet]
+    load: Callable[[Path, Reading], AnnotationSet]
     save: Callable[[Path, AnnotationSet, int], None] | None
     first_pixel: int | None = None
     keeps: frozenset[str] = frozenset()
@@ -60,14 +78,23 @@ class Kind:
         return f".{self.name}" in SUFFIXES
 
 
+_FOLDER_KEEPS = {
+    ".pts": frozenset({"unknown points"}),
+    ".ptv": frozenset[str](),
+    ".ljson": frozenset({"several faces an image", "unknown points"}),
+}
+
+
 def _folder(suffix: str) -> Kind:
     return Kind(
         suffix.lstrip("."),
         f"a folder of images with a {suffix} file beside each",
-        lambda path, first, scheme: load_folder(path, suffix, first_pixel=first, scheme=scheme),
+        lambda path, said: load_folder(
+            path, suffix, images=said.images, first_pixel=said.first_pixel, scheme=said.scheme
+        ),
         lambda path, faces, first: save_folder(path, faces, suffix, first_pixel=first),
         1 if suffix == ".pts" else None,
-        frozenset({"several faces an image", "unknown points"} if suffix == ".ljson" else ()),
+        _FOLDER_KEEPS[suffix],
     )
 
 
@@ -88,7 +115,7 @@ KINDS = {
         Kind(
             "coco",
             "COCO keypoints (.json)",
-            lambda path, _, scheme: load_coco(path, scheme=scheme),
+            lambda path, said: load_coco(path, category=said.category, scheme=said.scheme),
             lambda path, faces, _: save_coco(path, faces),
             keeps=_MANY
             | {"occluded points", "boxes", "image sizes", "ignored faces", "attributes"}
@@ -97,21 +124,23 @@ KINDS = {
         Kind(
             "dlib",
             "dlib's imglab (.xml)",
-            lambda path, _, scheme: load_dlib_xml(path, scheme=scheme),
+            lambda path, said: load_dlib_xml(path, scheme=said.scheme),
             lambda path, faces, _: save_dlib_xml(path, faces),
             keeps=_MANY | {"boxes", "image sizes", "ignored faces", "images without faces"},
         ),
         Kind(
             "wflw",
             "WFLW (.txt)",
-            lambda path, _, scheme: load_wflw(path, scheme=scheme),
+            lambda path, said: load_wflw(path, scheme=said.scheme),
             lambda path, faces, _: _save_wflw(path, faces),
             keeps=frozenset({"several faces an image", "boxes"}),
         ),
         Kind(
             "hrnet",
             "HRNet's 300-W table (.csv)",
-            lambda path, first, scheme: load_hrnet_csv(path, first_pixel=first, scheme=scheme),
+            lambda path, said: load_hrnet_csv(
+                path, first_pixel=said.first_pixel, scheme=said.scheme
+            ),
             lambda path, faces, first: save_hrnet_csv(path, faces, first_pixel=first),
             0,
             _MANY | {"boxes"},
@@ -119,14 +148,14 @@ KINDS = {
         Kind(
             "youtube",
             "YouTube Faces' table (.csv)",
-            lambda path, _, scheme: load_youtube_csv(path, scheme=scheme),
+            lambda path, said: load_youtube_csv(path, scheme=said.scheme),
             lambda path, faces, _: save_youtube_csv(path, faces),
             keeps=_MANY,
         ),
         Kind(
             "theano",
             "the Theano version's data set (.npz)",
-            lambda path, _, __: load_theano_npz(path),
+            lambda path, _: load_theano_npz(path),
             None,
             keeps=_MANY | {"boxes"},
         ),
@@ -137,13 +166,20 @@ KINDS = {
 _BY_SUFFIX = {".json": "coco", ".xml": "dlib", ".txt": "wflw", ".csv": "hrnet", ".npz": "theano"}
 
 
-def kind_of(path: FilePath, name: str | None = None, *, must_exist: bool = True) -> Kind:
+def kind_of(
+    path: FilePath,
+    name: str | None = None,
+    *,
+    must_exist: bool = True,
+    images: FilePath | None = None,
+) -> Kind:
     """The kind of a folder or file.
 
     Args:
         path: what is there, or what is to be written.
         name: the user's word for it; None guesses from suffix and contents.
         must_exist: whether something has to be there.
+        images: folder of the pictures; default: that of the annotations.
 
     Raises:
         ConfigError: if the name is unknown or nothing can be guessed.
@@ -157,7 +193,7 @@ def kind_of(path: FilePath, name: str | None = None, *, must_exist: bool = True)
             raise ConfigError(f"kind: expected one of {', '.join(KINDS)}, got {name}")
         return KINDS[name]
     if path.is_dir() or (not must_exist and not path.suffix):
-        return KINDS[_suffix_in(path).lstrip(".")]
+        return KINDS[_suffix_in(path, path if images is None else Path(images)).lstrip(".")]
     guess = _BY_SUFFIX.get(path.suffix.lower())
     if guess is None:
         raise ConfigError(
@@ -169,11 +205,12 @@ def kind_of(path: FilePath, name: str | None = None, *, must_exist: bool = True)
     return KINDS[guess]
 
 
-def _suffix_in(folder: Path) -> str:
-    """Of the first kind of file that lies beside an image."""
+def _suffix_in(folder: Path, images: Path) -> str:
+    """Of the first kind of file that belongs to an image."""
     for suffix in SUFFIXES:
         for path in folder.rglob(f"*{suffix}"):
-            if any(path.with_suffix(image).is_file() for image in IMAGE_SUFFIXES):
+            place = images / path.relative_to(folder)
+            if any(place.with_suffix(image).is_file() for image in image_suffixes()):
                 return suffix
     return SUFFIXES[0]
 
@@ -184,6 +221,8 @@ def load_annotations(
     *,
     first_pixel: int | None = None,
     scheme: LandmarkScheme | None = None,
+    images: FilePath | None = None,
+    category: str | None = None,
 ) -> AnnotationSet:
     """Read annotations of any kind.
 
@@ -192,14 +231,28 @@ def load_annotations(
         kind: see :func:`kind_of`.
         first_pixel: what the files count from, 0 or 1; None: what their kind usually does.
         scheme: what the points are.
+        images: folder of the images of a folder of annotations; default: that folder.
+        category: the category of a COCO file that is meant, where several have keypoints.
 
     Raises:
         DataError: if nothing is there, or a folder holds no annotated image.
-        FormatError: naming the file, if one is damaged.
-        ConfigError: if the kind is unknown, or says itself what it counts from.
+        FormatError: naming the file, if one is damaged, or another program's own form that is
+            not read.
+        ConfigError: if the kind is unknown, says itself what it counts from, or has no categories.
     """
-    chosen = kind_of(path, kind)
-    return chosen.load(Path(path), _first_pixel(chosen, first_pixel), scheme)
+    path, images = Path(path), None if images is None else Path(images)
+    chosen = kind_of(path, kind, images=images)
+    if images is not None and not images.is_dir():
+        raise DataError(f"{images}: expected a folder of images, found none")
+    if category is not None and chosen.name != "coco":
+        raise ConfigError(f"--category: expected COCO keypoints, got {chosen.title}: {path}")
+    said = Reading(_first_pixel(chosen, first_pixel), scheme, images, category)
+    try:
+        return chosen.load(path, said)
+    except FormatError as error:
+        if (form := foreign_form(path)) is None:
+            raise
+        raise FormatError(f"{path}: {form}") from error
 
 
 def save_annotations(
@@ -247,6 +300,9 @@ def losses(annotations: AnnotationSet, kind: Kind) -> list[str]:
         < len(annotations.image_names),
         "several faces an image": len(np.unique(annotations.image_index)) < len(annotations),
         "unknown points": not annotations.known.all(),
+        "points that no face has": not annotations.known.any(axis=0).all()
+        and len(annotations) > 0
+        and kind.name == "dlib",
         "fractions of a pixel": bool((np.nan_to_num(annotations.points) % 1).any())
         and kind.name == "dlib",
     }

@@ -27,7 +27,8 @@ def merge_images(
     with building_folder(out) as folder:
         for image, name in zip(images, names, strict=True):
             shutil.copyfile(image.image_path, folder / f"{name}{image.image_path.suffix.lower()}")
-            if image.points is None and image.first_pixel == 1:
+            own_file = image.points_path == image.image_path.with_suffix(".pts")
+            if own_file and image.first_pixel == 1:
                 shutil.copyfile(image.points_path, folder / f"{name}.pts")
             else:
                 save_pts(folder / f"{name}.pts", image.load_points())

@@ -85,11 +85,22 @@ class FacePack:
         )
 
     def split(self, every: int) -> tuple[FacePack, FacePack]:
-        """Training and validation faces: every ``every``-th by sorted name is held out."""
-        if not 2 <= every <= len(self.names):
-            raise ConfigError(
-                f"validation_every: expected 2..{len(self.names)}, the number of faces, got {every}"
+        """Training and validation faces: every ``every``-th by sorted name is held out.
+
+        Of fewer faces than that, the last one is.
+
+        Raises:
+            ConfigError: if ``every`` is below 2.
+            DataError: if there is one face only.
+        """
+        if every < 2:
+            raise ConfigError(f"every: expected at least 2, got {every}")
+        if len(self.names) < 2:
+            raise DataError(
+                "face pack: expected at least 2 faces, got 1: one has to be held out "
+                "(data.validation_every), to choose the best weights by"
             )
+        every = min(every, len(self.names))
         held_out = range(every - 1, len(self.names), every)
         kept = [index for index in range(len(self.names)) if index % every != every - 1]
         return self.subset(kept), self.subset(held_out)

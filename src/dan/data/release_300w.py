@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dan.errors import DataError
-from dan.images import IMAGE_SUFFIXES
+from dan.image_files import is_image_name
 
 PARTS = {
     "afw": ("training", 337),
@@ -87,7 +87,7 @@ def _found(root: Path, part: str, folders: list[Path]) -> PartFound:
     for folder in folders:
         for path in sorted(folder.iterdir()):
             key = (folder, path.stem.replace(" ", ""))
-            if path.suffix.lower() in IMAGE_SUFFIXES:
+            if is_image_name(path):
                 images[key] = path
             elif path.suffix.lower() == ".pts":
                 points[key] = path

@@ -30,7 +30,8 @@ from dan.geometry import (
     flip_points,
     warp_image,
 )
-from dan.images import encode_png, list_images, read_grey
+from dan.image_files import list_images
+from dan.images import encode_png, read_grey
 from dan.processes import spread, usable_cores
 from dan.schemes import LandmarkScheme
 from dan.types import FilePath, FloatArray, GreyImage, Points
@@ -216,6 +217,9 @@ class _SampleMaker:
             points = load_pts(image_path.with_suffix(".pts"))
             if len(points) != self.n_landmarks:
                 raise DataError(f"expected {self.n_landmarks} points, got {len(points)}")
+            n_known = int(np.isfinite(points).all(axis=1).sum())
+            if n_known < len(points):
+                raise DataError(f"expected all {len(points)} points annotated, got {n_known}")
             box_of_points(points)
             image = read_grey(image_path)
         except DanError as error:

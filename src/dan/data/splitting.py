@@ -29,10 +29,13 @@ def split_images(
         seed: of that draw.
 
     Raises:
-        ConfigError: unless one of ``every`` and ``share`` is given and in range.
+        ConfigError: unless one of ``every`` and ``share`` is given and in range, and there are at
+            least two images.
     """
     if (every is None) == (share is None):
         raise ConfigError("split: expected either every so many-th image or a share of them")
+    if len(names) < 2:
+        raise ConfigError(f"split: expected at least 2 images, got {len(names)}")
     order = sorted(range(len(names)), key=names.__getitem__)
     if every is not None:
         if not 2 <= every <= len(names):

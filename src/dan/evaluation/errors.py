@@ -34,7 +34,7 @@ def mean_percent(errors: FloatArray) -> float:
 def peer_points(
     folder: Path, predictions: Predictions, scheme: LandmarkScheme
 ) -> npt.NDArray[np.float32]:
-    """(F, N, 2) points of another method; NaN where it has no file for a face.
+    """(F, N, 2) points of another method; NaN where it has no file, or no such point, for a face.
 
     Raises:
         DataError: if it has none at all, or a file has another number of points.

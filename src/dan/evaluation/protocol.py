@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dan.data.annotated import find_annotated
+from dan.data.annotated import AnnotatedFaces, LeftOut, find_annotated
 from dan.data.release_300w import PARTS
 from dan.errors import DataError
 from dan.evaluation.predict import Predictions, predict_annotated
@@ -40,12 +40,14 @@ class SubsetPredictions:
     Attributes:
         subset: its name; with the folders in brackets where some of them are missing.
         box_source: ``gt`` or ``det``.
-        predictions: of all its faces.
+        predictions: of all its faces that have all their points.
+        left_out: the others.
     """
 
     subset: str
     box_source: str
     predictions: Predictions
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def predict_protocol(
@@ -58,12 +60,9 @@ def predict_protocol(
     Raises:
         DataError: if no test folder is there.
     """
-    present = folders_of(root)
     found: dict[tuple[str, str], Predictions] = {}
-    for folder in present:
-        images = [
-            replace(image, name=f"{folder}/{image.name}") for image in find_annotated(root / folder)
-        ]
+    faces = {folder: _find_faces(root, folder) for folder in folders_of(root)}
+    for folder, images in faces.items():
         boxes = root / f"{folder.replace('/', '_')}_boxes.json"
         sources = {"gt": None} | ({"det": boxes} if boxes.is_file() else {})
         for source, path in sources.items():
@@ -79,10 +78,19 @@ def predict_protocol(
                 continue
             missing = len(parts) < len(folders)
             note = f" ({', '.join(folder for folder, _ in parts)} only)" if missing else ""
-            joined.append(
-                SubsetPredictions(subset + note, source, concatenated([p for _, p in parts]))
-            )
+            together = concatenated([predictions for _, predictions in parts])
+            left_out = [face for folder, _ in parts for face in faces[folder].left_out]
+            joined.append(SubsetPredictions(subset + note, source, together, tuple(left_out)))
     return joined
+
+
+def _find_faces(root: Path, folder: str) -> AnnotatedFaces:
+    """The faces of a test folder, named from the root."""
+    faces = find_annotated(root / folder)
+    return AnnotatedFaces(
+        tuple(replace(image, name=f"{folder}/{image.name}") for image in faces),
+        tuple(replace(face, image=f"{folder}/{face.image}") for face in faces.left_out),
+    )
 
 
 def folders_of(root: Path) -> list[str]:

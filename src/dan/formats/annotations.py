@@ -27,6 +27,13 @@ MAX_COORDINATE = 1e9
 # a name with one of these could not be written by every format.
 _FORBIDDEN_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
+IGNORED, WITHOUT_POINTS, POINTS_MISSING = (
+    "marked to be ignored",
+    "without points",
+    "with points missing",
+)
+"""Why training and scoring pass over a face; see :meth:`AnnotationSet.why_unusable`."""
+
 _BLOCK = 4096
 _DTYPES: dict[str, npt.DTypeLike] = {
     "image_index": np.int64,
@@ -160,6 +167,20 @@ class AnnotationSet:
         known: npt.NDArray[np.bool_] = self.visibility != UNKNOWN
         return known
 
+    def why_unusable(self) -> tuple[str, ...]:
+        """Why training and scoring pass over each face, F reasons; empty for a usable one."""
+        known = self.known
+        why = [self.ignore, ~known.any(axis=1), ~known.all(axis=1)]
+        reasons = np.select(why, [IGNORED, WITHOUT_POINTS, POINTS_MISSING], "")
+        return tuple(reasons.tolist())
+
+    @property
+    def usable(self) -> npt.NDArray[np.bool_]:
+        """(F,) faces with every point known, at least one, that are not to be ignored."""
+        known = self.known
+        usable: npt.NDArray[np.bool_] = known.all(axis=1) & known.any(axis=1) & ~self.ignore
+        return usable
+
     @property
     def face_names(self) -> tuple[str, ...]:
         """The name of each face's image, F of them."""
@@ -208,10 +229,18 @@ class AnnotationSet:
                 drive letter, or with ``..`` in it. Links are not followed.
         """
         for name in self.image_names:
-            form = PureWindowsPath(name)  # takes both kinds of slashes
-            if form.drive or form.root or ".." in form.parts:
-                raise DataError(f"{name}: expected an image below {root}, got a path out of it")
+            if leads_out(name):
+                raise DataError(
+                    f"{name}: expected an image below {root}, got a path out of it; --images DIR "
+                    "--find-images looks for it there, --allow-outside takes it as it stands"
+                )
         return tuple(Path(root, name) for name in self.image_names)
+
+
+def leads_out(image_name: str) -> bool:
+    """Whether a name is no path below a folder: absolute, with a drive letter, or with ``..``."""
+    form = PureWindowsPath(image_name)  # takes both kinds of slashes
+    return bool(form.anchor) or ".." in form.parts
 
 
 def number_names(names: Sequence[str]) -> tuple[tuple[str, ...], IntArray]:

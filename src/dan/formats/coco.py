@@ -5,6 +5,8 @@
 - Kept: visibility (0 not annotated, 1 occluded, 2 seen), boxes, sizes of images, images without
   faces, ``iscrowd`` or ``ignore`` as "pass over", numbers under ``attributes`` (as CVAT and others
   write), the scheme's point names and edges as the category's ``keypoints`` and ``skeleton``.
+- The faces of whole bodies are read: ``face_kpts`` and ``face_box`` as COCO-WholeBody has them
+  (persons whose face is not valid are left out), points 26 to 93 of the 136 of Halpe.
 - Lost: coordinates of points whose visibility is 0, segmentations, ids, a scheme's groups and flip
   partners (unless its names are those of a scheme that we know).
 - Coordinates are written with three decimals unless ``decimals`` says otherwise.
@@ -22,14 +24,18 @@ from dan.errors import FormatError
 from dan.files import read_bytes, write_text
 from dan.formats.annotations import HIDDEN, UNKNOWN, VISIBLE, AnnotationSet, number_names
 from dan.formats.reading import as_bytes, json_numbers, naming, refusing, shown
-from dan.schemes import SCHEMES, LandmarkScheme
-from dan.types import FilePath, FloatArray
+from dan.schemes import FACE68, SCHEMES, LandmarkScheme
+from dan.types import FilePath, FloatArray, IntArray
 
 _BLOCK = 64  # faces whose numbers fit into the processor's cache
 _NO_BOX = [np.nan] * 4
-_Id = int | str
-_Pixels = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+_Id = int | float | str  # 1.0 is 1, as programs write it that know no whole numbers
+_Pixels = Annotated[float, msgspec.Meta(ge=0, lt=2**31)]
+_NOTHING = msgspec.Raw(b"[]")
+_HALPE_POINTS, _HALPE_FACE = 136, slice(26, 94)
 MAX_ATTRIBUTES = 64
+INFO = {"description": "Face landmarks, written by dan"}
+"""What our files say of themselves: pycocotools 2.0.10 and later cannot do without."""
 
 
 class _Image(msgspec.Struct, gc=False):
@@ -43,18 +49,21 @@ class _Annotation(msgspec.Struct, gc=False):
     image_id: _Id
     category_id: _Id | None = None
     # Left as it stands: numbers by the million are read in blocks.
-    keypoints: msgspec.Raw = msgspec.Raw(b"[]")
+    keypoints: msgspec.Raw = _NOTHING
     bbox: list[float] | None = None
-    iscrowd: int | bool | None = 0
-    ignore: int | bool | None = 0
+    iscrowd: float | bool | None = 0
+    ignore: float | bool | None = 0
     attributes: dict[str, Any] | None = None
+    face_kpts: msgspec.Raw = _NOTHING
+    face_box: list[float] | None = None
+    face_valid: float | bool | None = None
 
 
 class _Category(msgspec.Struct):
     id: _Id
     name: str = ""
     keypoints: list[str] | None = None
-    skeleton: list[tuple[int, int]] | None = None
+    skeleton: list[tuple[float, float]] | None = None
 
 
 class _File(msgspec.Struct):
@@ -91,20 +100,24 @@ def parse_coco(
 
 
 def _faces(content: _File, name: str | None, scheme: LandmarkScheme | None) -> AnnotationSet:
-    category = _category(content.categories, name)
-    if scheme is None and category is not None:
-        scheme = _scheme_of_category(category)
     annotations = content.annotations
+    whole_bodies = any(_is_given(entry.face_kpts) for entry in annotations)
+    category = None if whole_bodies and name is None else _category(content.categories, name)
     if category is not None:
         annotations = [entry for entry in annotations if entry.category_id == category.id]
-    points, visibility = _keypoints(annotations, scheme.n_landmarks if scheme else None)
-    names, place_of_image = number_names([image.file_name for image in content.images])
-    place_of_id = dict(
-        zip((image.id for image in content.images), place_of_image.tolist(), strict=True)
+    if whole_bodies:
+        annotations = [_face_of(entry) for entry in annotations if _has_face(entry)]
+        scheme = scheme or FACE68
+    elif scheme is None and category is not None:
+        scheme = _scheme_of_category(category)
+    points, visibility = _keypoints(
+        annotations, scheme.n_landmarks if scheme else None, any_certainty=whole_bodies
     )
-    sizes = np.zeros((len(names), 2), dtype=np.int64)
-    stated = [(image.width or 0, image.height or 0) for image in content.images]
-    sizes[place_of_image] = np.array(stated, dtype=np.int64).reshape(-1, 2)
+    boxes = _boxes(annotations)
+    if points.shape[1] == _HALPE_POINTS:
+        points, visibility, scheme = points[:, _HALPE_FACE], visibility[:, _HALPE_FACE], FACE68
+        boxes[:] = np.nan  # of the bodies
+    names, place_of_image, place_of_id = _numbered(content.images)
     try:
         image_index = [place_of_id[entry.image_id] for entry in annotations]
     except KeyError as error:
@@ -117,12 +130,45 @@ def _faces(content: _File, name: str | None, scheme: LandmarkScheme | None) -> A
         np.array(image_index, dtype=np.int64),
         points,
         visibility=visibility,
-        boxes_xyxy=_boxes(annotations),
+        boxes_xyxy=boxes,
         ignore=np.array([bool(e.iscrowd or e.ignore) for e in annotations], dtype=np.bool_),
-        image_sizes_wh=sizes,
+        image_sizes_wh=_sizes(content.images, place_of_image, len(names)),
         attributes=_attributes(annotations),
         scheme=scheme,
     )
+
+
+def _is_given(keypoints: msgspec.Raw) -> bool:
+    return bytes(keypoints) not in (b"[]", b"null")
+
+
+def _has_face(person: _Annotation) -> bool:
+    return _is_given(person.face_kpts) and person.face_valid in (None, True)
+
+
+def _face_of(person: _Annotation) -> _Annotation:
+    return msgspec.structs.replace(person, keypoints=person.face_kpts, bbox=person.face_box)
+
+
+def _numbered(images: list[_Image]) -> tuple[tuple[str, ...], IntArray, dict[_Id, int]]:
+    """Each name once, the place of each entry among them, and the place of each id."""
+    names, place_of_image = number_names([image.file_name for image in images])
+    ids = (image.id for image in images)
+    return names, place_of_image, dict(zip(ids, place_of_image.tolist(), strict=True))
+
+
+def _sizes(images: list[_Image], place_of_image: IntArray, n_names: int) -> IntArray:
+    """(I, 2) width and height, 0 where not stated."""
+    stated = [(image.width or 0, image.height or 0) for image in images]
+    given = np.array(stated, dtype=np.float64).reshape(-1, 2)
+    if (given % 1).any():
+        image = int(np.argmax((given % 1).any(axis=1)))
+        raise FormatError(
+            f"images[{image}]: expected a size in whole pixels, got {given[image].tolist()}"
+        )
+    sizes = np.zeros((n_names, 2), dtype=np.int64)
+    sizes[place_of_image] = given
+    return sizes
 
 
 def _category(categories: list[_Category], name: str | None) -> _Category | None:
@@ -136,7 +182,7 @@ def _category(categories: list[_Category], name: str | None) -> _Category | None
         return chosen[0]
     if len(named) > 1:
         raise FormatError(
-            "categories: expected one with keypoints, or to be told which, "
+            "categories: expected one with keypoints, or to be told which (--category NAME), "
             f"got {shown([category.name for category in named])}"
         )
     return named[0] if named else None
@@ -148,14 +194,25 @@ def _scheme_of_category(category: _Category) -> LandmarkScheme | None:
     for known in SCHEMES.values():
         if known.point_names == tuple(category.keypoints):
             return known
-    edges = tuple((a - 1, b - 1) for a, b in category.skeleton or [])
+    skeleton = np.array(category.skeleton or [], dtype=np.float64).reshape(-1, 2)
+    if (skeleton == 0).any():
+        raise FormatError(
+            f"category {shown(category.name)}: expected a skeleton that counts its keypoints from "
+            "1, as COCO's do, got one that counts from 0: add 1 to each number, or leave it out"
+        )
+    if (skeleton % 1).any():
+        raise FormatError(f"category {shown(category.name)}: expected whole numbers as skeleton")
+    edges = tuple((a - 1, b - 1) for a, b in skeleton.astype(np.int64).tolist())
     return LandmarkScheme(category.name or "coco", tuple(category.keypoints), edges=edges)
 
 
 def _keypoints(
-    annotations: list[_Annotation], n_landmarks: int | None
+    annotations: list[_Annotation], n_landmarks: int | None, *, any_certainty: bool = False
 ) -> tuple[FloatArray, npt.NDArray[np.uint8]]:
-    """(F, N, 2) coordinates and (F, N) visibility."""
+    """(F, N, 2) coordinates and (F, N) visibility.
+
+    With ``any_certainty``, any number but 0 and 1 stands for a point that is seen.
+    """
     counts = _count_numbers(annotations)
     if n_landmarks is None:
         n_landmarks = max(counts, default=0) // 3
@@ -170,6 +227,8 @@ def _keypoints(
     visibility = np.zeros((len(annotations), n_landmarks), dtype=np.uint8)
     for faces, values in _blocks(annotations, counts, n_numbers):
         stated = values[..., 2].copy()
+        if any_certainty:
+            stated[(stated > UNKNOWN) & (stated != HIDDEN)] = VISIBLE
         right = (stated == UNKNOWN) | (stated == HIDDEN) | (stated == VISIBLE)
         if not right.all():
             face, point = np.argwhere(~right)[0].tolist()
@@ -269,6 +328,7 @@ def render_coco(annotations: AnnotationSet, *, category: str = "face", decimals:
         described["keypoints"] = list(scheme.point_names)
         described["skeleton"] = [[a + 1, b + 1] for a, b in scheme.edges]
     content = {
+        "info": INFO,
         "images": images,
         "annotations": list(_render_faces(annotations, decimals)),
         "categories": [described],

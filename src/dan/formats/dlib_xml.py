@@ -15,8 +15,10 @@
 - Lost: which points are occluded, names of points, and fractions: dlib itself reads whole pixels
   only, so they are rounded unless ``decimals`` says otherwise. A face without a box gets that of
   its known points, for dlib cannot do without. Faces of an image are written side by side.
-- Names made of digits are the points' numbers, from 0, or from 1 if no name is 0. Other names
-  are sorted by their letters, as dlib does, unless they are those of the scheme.
+- The points are the parts whose names are seen in the file, as dlib has it: a part that no box
+  has is no point. Names made of digits are sorted as numbers, other names by their letters, as
+  dlib does. Where a scheme is given, names are those of its points, or numbers that count them
+  from 0 or 1.
 - Never resolved: document types, entities, anything outside the file (defusedxml).
 """
 
@@ -33,13 +35,14 @@ from defusedxml.ElementTree import DefusedXMLParser
 from dan.errors import FormatError
 from dan.files import read_bytes, write_text
 from dan.formats.annotations import AnnotationSet
-from dan.formats.dlib_parts import MAX_DIGITS, PartRuns, code_name, cut_parts, name_code
 from dan.formats.reading import as_bytes, naming, refusing, shown
-from dan.schemes import LandmarkScheme
-from dan.types import FilePath, FloatArray, IntArray
+from dan.schemes import LandmarkScheme, scheme_of
+from dan.types import FilePath, FloatArray
 
 _FLAGS = ("difficult", "truncated", "occluded")
 _NO_FLAGS = [0.0] * (1 + len(_FLAGS))
+MAX_DIGITS = 9
+"""Longer names of digits are no numbers."""
 _NEVER_MEANT = 100
 """A table of faces and points that is this many times larger than the parts given is refused."""
 
@@ -50,19 +53,15 @@ def parse_dlib_xml(data: bytes | str, *, scheme: LandmarkScheme | None = None) -
     Args:
         data: the file's content. Bytes that are UTF-8 are read as such whatever the XML
             declaration says (dlib declares ISO-8859-1 and writes what it got).
-        scheme: what the points are; without it, their number is taken from the names seen.
+        scheme: what the points are; without it, they are the parts whose names are seen.
 
     Raises:
         FormatError: naming the line, if it is no such XML, holds a document type or entities, or
             lacks or repeats something.
     """
     data = as_bytes(data)
-    # Other encodings than UTF-8 go to the XML parser whole.
-    is_utf8 = _is_utf8(data)
-    runs = cut_parts(data) if is_utf8 else PartRuns(data)
-    del data  # the largest object of all
-    reader = _Reader(runs, "utf-8" if is_utf8 else None)
-    reader.read()
+    reader = _Reader("utf-8" if _is_utf8(data) else None)
+    reader.read(data)
     with refusing():
         return reader.result(scheme)
 
@@ -75,21 +74,19 @@ def _is_utf8(data: bytes) -> bool:
 
 
 class _Reader:
-    """Collects boxes and parts while defusedxml goes through the skeleton."""
+    """Collects boxes and parts while defusedxml goes through the file."""
 
-    def __init__(self, runs: PartRuns, encoding: str | None) -> None:
-        self.runs = runs
+    def __init__(self, encoding: str | None) -> None:
         self.depth = 0
         self.in_box = False
         self.file: str | None = None
         self.sizes: dict[str, tuple[int, int]] = {}
         self.box_files: list[str] = []
         self.boxes = array("d")  # left, top, width, height, ignore and flags of each box
-        self.codes: list[bytes] = []
-        self.points: list[FloatArray] = []
-        self.box_codes = array("q")
-        self.box_points = array("d")
-        self.other_names: dict[str, int] = {}
+        self.names: dict[str, int] = {}  # of parts, and their number by appearance
+        self.part_faces = array("i")
+        self.part_names = array("i")
+        self.part_points = array("d")  # x and y
         self.parser = DefusedXMLParser(target=self, encoding=encoding, forbid_dtd=True)
         # Straight from expat: half the time, and no call for every line end.
         self.expat = self.parser.parser
@@ -98,9 +95,9 @@ class _Reader:
         self.expat.EndElementHandler = self.end
         self.expat.DefaultHandlerExpand = None
 
-    def read(self) -> None:
+    def read(self, data: bytes) -> None:
         try:
-            self.parser.feed(self.runs.skeleton)
+            self.parser.feed(data)
             self.parser.close()
         except ParseError as error:
             raise FormatError(f"expected XML: {error}") from error
@@ -141,10 +138,6 @@ class _Reader:
         if self.file is None or self.in_box:
             raise self.error("expected a box inside an image and outside of other boxes")
         self.in_box = True
-        run = self.runs.run_at.get(self.expat.CurrentByteIndex)
-        if run is not None:
-            self.codes.append(self.runs.codes[run])
-            self.points.append(self.runs.points[run])
         self.box_files.append(self.file)
         box = self.numbers("box", attributes, ("left", "top", "width", "height"))
         if box[2] < 1 or box[3] < 1:
@@ -156,23 +149,25 @@ class _Reader:
         self.boxes.extend(flags)
 
     def start_part(self, attributes: dict[str, str]) -> None:
-        name = self.wanted("part", attributes, "name")
-        if name.isascii() and name.isdigit() and len(name) <= MAX_DIGITS:
-            self.box_codes.append(name_code(name))
-        else:
-            self.box_codes.append(-1 - self.other_names.setdefault(name, len(self.other_names)))
-        self.box_points.extend(self.numbers("part", attributes, ("x", "y")))
+        try:  # nearly all of a file are these
+            name, x, y = attributes["name"], float(attributes["x"]), float(attributes["y"])
+            finite = math.isfinite(x + y)
+        except (KeyError, ValueError):
+            finite = False
+        if not finite:
+            name = self.wanted("part", attributes, "name")
+            x, y = self.numbers("part", attributes, ("x", "y"))
+        self.part_faces.append(len(self.box_files) - 1)
+        self.part_names.append(self.names.setdefault(name, len(self.names)))
+        self.part_points.append(x)
+        self.part_points.append(y)
 
     def end(self, tag: str) -> None:
         self.depth -= 1
         if tag == "image":
             self.file = None
-        elif tag == "box" and self.in_box:
+        elif tag == "box":
             self.in_box = False
-            if len(self.codes) < len(self.box_files):
-                self.codes.append(self.box_codes.tobytes())
-                self.points.append(np.array(self.box_points, dtype=np.float64).reshape(-1, 2))
-                del self.box_codes[:], self.box_points[:]
 
     def close(self) -> None:
         """Part of the interface that the XML parser expects."""
@@ -218,74 +213,71 @@ class _Reader:
 
     def all_points(self, scheme: LandmarkScheme | None) -> FloatArray:
         """(F, N, 2) coordinates, NaN where a part is left out."""
-        faces_with: dict[bytes, list[int]] = {}
-        for face, codes in enumerate(self.codes):
-            faces_with.setdefault(codes, []).append(face)
-        columns_of, n_landmarks = self.columns(list(faces_with), scheme)
-        n_faces, n_parts = len(self.codes), sum(map(len, self.points))
+        places, n_landmarks = places_of_names(list(self.names), scheme)
+        n_faces, n_parts = len(self.box_files), len(self.part_faces)
         if n_faces * n_landmarks > _NEVER_MEANT * (n_parts + _NEVER_MEANT):
             raise FormatError(
-                f"expected names of parts that count through, got {n_landmarks} landmarks by the "
-                f"names, but {n_parts} parts in {n_faces} boxes"
+                f"expected about the same parts in each box, got {n_landmarks} names of parts, "
+                f"but {n_parts} parts in {n_faces} boxes"
             )
         points = np.full((n_faces, n_landmarks, 2), np.nan)
-        for (codes, faces), columns in zip(faces_with.items(), columns_of, strict=True):
-            if len(np.unique(columns)) != len(columns):
-                raise FormatError(
-                    f"box {faces[0]} ({self.box_files[faces[0]]}): expected each part once, "
-                    f"got the names {shown(self.names_of(codes))}"
-                )
-            for face in faces:
-                points[face, columns] = self.points[face]
+        faces = np.array(self.part_faces, dtype=np.intp)
+        columns = np.array(places, dtype=np.intp)[np.array(self.part_names, dtype=np.intp)]
+        points[faces, columns] = np.array(self.part_points).reshape(-1, 2)
+        if np.count_nonzero(np.isfinite(points[..., 0])) < n_parts:
+            keys = faces * n_landmarks + columns
+            first_of_each = np.unique(keys, return_index=True)[1]
+            part = int(np.setdiff1d(np.arange(n_parts), first_of_each)[0])
+            raise FormatError(
+                f"box {faces[part]} ({self.box_files[faces[part]]}): expected each part once, "
+                f"got {shown(list(self.names)[self.part_names[part]])} twice"
+            )
         return points
-
-    def names_of(self, codes: bytes) -> list[str]:
-        others = list(self.other_names)
-        codes_of = np.frombuffer(codes, dtype=np.int64).tolist()
-        return [code_name(code) if code > 0 else others[-1 - code] for code in codes_of]
-
-    def columns(
-        self, patterns: list[bytes], scheme: LandmarkScheme | None
-    ) -> tuple[list[IntArray], int]:
-        """Which points the parts of each pattern are, and how many there are."""
-        arrays = [np.frombuffer(codes, dtype=np.int64) for codes in patterns]
-        unique = np.unique(np.concatenate([*arrays, np.empty(0, np.int64)]))
-        names = self.names_of(unique.tobytes())
-        places, n_landmarks = places_of_names(names, scheme)
-        columns = np.array(places, dtype=np.int64)
-        return [columns[np.searchsorted(unique, codes)] for codes in arrays], n_landmarks
 
 
 def places_of_names(names: list[str], scheme: LandmarkScheme | None) -> tuple[list[int], int]:
     """The index of each landmark by its name, and how many landmarks there are.
 
     Raises:
-        FormatError: if there are more than the scheme has.
+        FormatError: if they are not those of the scheme, or nobody can tell which they are.
     """
     if scheme is not None and set(names) <= set(scheme.point_names):
         return [scheme.point_names.index(name) for name in names], scheme.n_landmarks
-    if all(name.isascii() and name.isdigit() and len(name) <= MAX_DIGITS for name in names):
-        numbers = [int(name) for name in names]
-        first = 1 if numbers and _counts_from_one(numbers, scheme) else 0
-        places = [number - first for number in numbers]
-    else:
-        in_order = {name: place for place, name in enumerate(sorted(names))}
-        places = [in_order[name] for name in names]
-    n_landmarks = max(places, default=-1) + 1
-    if scheme is None:
-        return places, n_landmarks
-    if n_landmarks > scheme.n_landmarks:
+    numbered = all(name.isascii() and name.isdigit() and len(name) <= MAX_DIGITS for name in names)
+    numbers = [int(name) for name in names] if numbered else []
+    if numbered and scheme is not None:
+        first = _first_number(numbers, scheme.n_landmarks)
+        if first is not None:
+            return [number - first for number in numbers], scheme.n_landmarks
+    keys = [name.zfill(MAX_DIGITS) if numbered else name for name in names]  # sorted as numbers
+    place_of = {key: place for place, key in enumerate(sorted(set(keys)))}
+    _check_parts(len(place_of), numbers, scheme)
+    return [place_of[key] for key in keys], scheme.n_landmarks if scheme else len(place_of)
+
+
+def _check_parts(n_parts: int, numbers: list[int], scheme: LandmarkScheme | None) -> None:
+    if scheme is not None:
+        if n_parts > scheme.n_landmarks or (numbers and n_parts < scheme.n_landmarks):
+            raise FormatError(
+                f"expected parts of the {scheme.n_landmarks} landmarks of {scheme.name}, "
+                f"got {n_parts}"
+            )
+    elif (
+        numbers and max(numbers) - min(numbers) >= n_parts and scheme_of(n_parts).mirror is not None
+    ):
+        # A choice of parts; their number alone would pass them off as all those of that scheme.
         raise FormatError(
-            f"expected parts of the {scheme.n_landmarks} landmarks of {scheme.name}, "
-            f"got {n_landmarks}"
+            f"expected parts that count through, or to be told the scheme, got {n_parts} numbers "
+            f"from {min(numbers)} to {max(numbers)}"
         )
-    return places, scheme.n_landmarks
 
 
-def _counts_from_one(numbers: list[int], scheme: LandmarkScheme | None) -> bool:
-    if scheme is None:
-        return min(numbers) == 1
-    return min(numbers) > 0 and max(numbers) == scheme.n_landmarks
+def _first_number(numbers: list[int], n_landmarks: int) -> int | None:
+    """What numbers of a scheme's landmarks count from; None if they are not these numbers."""
+    last = max(numbers, default=0)
+    if last == n_landmarks and min(numbers) > 0:
+        return 1
+    return 0 if last < n_landmarks else None
 
 
 def render_dlib_xml(annotations: AnnotationSet, *, decimals: int = 0) -> str:

@@ -2,6 +2,7 @@
 
 Files that other tools wrote without that shift count from 0: nothing in them tells, so the caller
 says ``first_pixel=0``. One face a file, three decimals; boxes, visibility and all else are lost.
+A point that is not annotated stands as ``-1 -1``, whatever the file counts from, or ``nan nan``.
 
 ::
 
@@ -24,6 +25,9 @@ from dan.formats.reading import check_first_pixel, naming
 from dan.types import FilePath, Points
 
 _HEADER = re.compile(r"\s*version:\s*\S+\s+n_points:\s*(\d{1,9})\s*\{(.*)", re.DOTALL)
+NOT_ANNOTATED = -1.0
+"""Both coordinates of a point that is not annotated, on disk. 0 0 is no mark: files that count from
+0 have a pixel there."""
 MAX_POINTS = 100_000
 MAX_COORDINATE = float(np.finfo(np.float32).max)
 
@@ -38,11 +42,11 @@ def parse_pts(text: str, first_pixel: int = 1) -> Points:
         first_pixel: the number that the file gives the centre of the first pixel, 1 or 0.
 
     Returns:
-        (N, 2) float32, pixels, 0-based.
+        (N, 2) float32, pixels, 0-based; NaN where the point is not annotated.
 
     Raises:
         FormatError: on a missing header or closing brace, a wrong count, or a coordinate that is
-            not a finite number.
+            neither a finite number nor part of such a mark.
     """
     check_first_pixel(first_pixel)
     header = _HEADER.match(text)
@@ -54,14 +58,18 @@ def parse_pts(text: str, first_pixel: int = 1) -> Points:
     inside, brace, _ = body.partition("}")
     if not brace:
         raise FormatError("expected a closing '}', got the end of the file")
-    points = parse_rows(inside)
+    points = _parse_rows(inside)
     if len(points) != n_points:
         raise FormatError(f"expected {n_points} points as n_points says, got {len(points)}")
+    points[(points == NOT_ANNOTATED).all(axis=1)] = np.nan
     return (points - float(first_pixel)).astype(np.float32)
 
 
-def parse_rows(text: str) -> Points:
-    """(N, 2) float64 of lines of two numbers within float32, parted by white space or a comma."""
+def _parse_rows(text: str) -> Points:
+    """(N, 2) float64 of lines of two numbers within float32, parted by white space or a comma.
+
+    ``nan nan`` is taken, too.
+    """
     rows = [line.replace(",", " ").split() for line in text.splitlines() if line.strip()]
     for number, row in enumerate(rows, start=1):
         if len(row) != 2:
@@ -70,9 +78,9 @@ def parse_rows(text: str) -> Points:
         points = np.array(rows, dtype=np.float64).reshape(-1, 2)
     except ValueError as error:
         raise FormatError(f"expected numbers: {error}") from error
-    finite = (np.abs(points) <= MAX_COORDINATE).all(axis=1)
-    if not finite.all():
-        number = int(np.argmin(finite))
+    right = (np.abs(points) <= MAX_COORDINATE).all(axis=1) | np.isnan(points).all(axis=1)
+    if not right.all():
+        number = int(np.argmin(right))
         raise FormatError(f"point {number + 1}: expected finite numbers, got {rows[number]}")
     return points
 
@@ -80,14 +88,18 @@ def parse_rows(text: str) -> Points:
 def render_pts(points: Points, first_pixel: int = 1) -> str:
     """The ``.pts`` text of (N, 2) points, three decimals; see :func:`parse_pts`.
 
+    A point that is NaN on both axes is written as not annotated, and one that lies where the mark
+    does would be read so.
+
     Raises:
-        FormatError: if there are no points, or one is not finite; such a file could not be read.
+        FormatError: if there are no points, or one is neither finite nor NaN on both axes.
     """
     check_first_pixel(first_pixel)
     points = as_points("points", points)
-    if not len(points) or not np.isfinite(points).all():
+    unknown = np.isnan(points).all(axis=1, keepdims=True)
+    if not len(points) or not (np.isfinite(points) | unknown).all():
         raise FormatError("points: expected at least one and finite ones only")
-    on_disk = points.astype(np.float64) + float(first_pixel)
+    on_disk = np.where(unknown, NOT_ANNOTATED, points.astype(np.float64) + float(first_pixel))
     rows = "".join(f"{x:.3f} {y:.3f}\n" for x, y in on_disk.tolist())
     return f"version: 1\nn_points: {len(points)}\n{{\n{rows}}}\n"
 

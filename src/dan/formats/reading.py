@@ -4,10 +4,12 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
+from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
-import simdjson
 
 from dan.errors import ConfigError, DataError, FormatError, ShapeError
 from dan.types import FilePath
@@ -69,21 +71,36 @@ def as_text(data: bytes | str) -> str:
     return text.replace("\r\n", "\n")
 
 
+_rows = msgspec.json.Decoder(list[list[float]])
+
+
 def json_numbers(array: bytes) -> npt.NDArray[np.float64]:
     """All numbers of a JSON array, arrays inside it flattened.
 
     Raises:
         FormatError: if it is another thing, malformed, or holds anything but numbers.
     """
-    parser = simdjson.Parser()
     try:
-        values = parser.parse(array)
-        numbers = values.as_buffer(of_type="d") if isinstance(values, simdjson.Array) else None
-    except (ValueError, TypeError, RuntimeError) as error:
+        return np.array(_decoded(array), dtype=np.float64)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
         raise FormatError(f"expected an array of numbers: {shown(str(error))}") from error
-    if numbers is None:
-        raise FormatError("expected an array of numbers, got another value")
-    return np.frombuffer(numbers, dtype=np.float64)
+
+
+def _decoded(array: bytes) -> list[float]:
+    try:
+        return list(chain.from_iterable(_rows.decode(array)))
+    except msgspec.ValidationError:  # not rows of numbers, the usual form
+        return list(_flattened(msgspec.json.decode(array, type=list[Any])))
+
+
+def _flattened(value: object) -> Iterator[float]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _flattened(item)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield value
+    else:
+        raise FormatError(f"expected an array of numbers, got {shown(value)}")
 
 
 def number_rows(

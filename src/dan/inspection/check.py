@@ -14,8 +14,10 @@ import numpy.typing as npt
 from dan.errors import DanError, DegenerateShapeError
 from dan.files import read_bytes
 from dan.formats import AnnotationSet
+from dan.formats.annotations import POINTS_MISSING, WITHOUT_POINTS
 from dan.geometry import align_shape, box_of_points, box_size_wh, mean_shape_of
-from dan.images import IMAGE_SUFFIXES, read_grey
+from dan.image_files import is_image_name
+from dan.images import read_grey
 from dan.inspection.hashes import PictureHash, hash_picture, same_pictures
 from dan.schemes import LandmarkScheme
 from dan.types import FloatArray, Points
@@ -26,6 +28,7 @@ Fault = Literal[
     "no annotation",
     "damaged annotation",
     "same picture",
+    "points missing",
     "points outside",
     "collapsed",
     "mirrored",
@@ -68,6 +71,7 @@ class Source:
         root: folder that the image names start from.
         lists_all: whether images without annotation in ``root`` are a fault (folders of ``.pts``).
         damaged: image -> why its annotation could not be read, for such folders.
+        points_root: where the annotations of such a folder lie; None: beside the images.
     """
 
     name: str
@@ -75,6 +79,7 @@ class Source:
     root: Path
     lists_all: bool
     damaged: Mapping[str, str] = field(default_factory=dict)
+    points_root: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,7 @@ def check_sources(
                     places.append((source.name, name))
                     sizes[place] = picture[1]
                 on_image()
-        suspects += _outside(source, sizes) + _shapes(source)
+        suspects += _incomplete(source) + _outside(source, sizes) + _shapes(source)
     return suspects + _twice(hashes, places)
 
 
@@ -157,17 +162,23 @@ def _look(path: Path) -> tuple[PictureHash, tuple[int, int]] | str:
 def _missing_pairs(source: Source, paths: Sequence[Path]) -> list[Suspect]:
     if not source.lists_all:
         return []
-    listed = set(paths)
-    found = []
-    for path in sorted(source.root.rglob("*")):
-        name = path.relative_to(source.root).as_posix()
-        if path.suffix.lower() in IMAGE_SUFFIXES and path not in listed:
-            found.append(Suspect(source.name, name, "no annotation", "no file of points beside it"))
-        elif path.suffix == ".pts" and not any(
-            path.with_suffix(suffix).exists() for suffix in _suffixes_of(listed)
-        ):
+    listed, root = set(paths), source.points_root or source.root
+    found = [
+        Suspect(
+            source.name,
+            path.relative_to(source.root).as_posix(),
+            "no annotation",
+            "no file of points" + ("" if source.points_root else " beside it"),
+        )
+        for path in source.root.rglob("*")
+        if is_image_name(path) and path not in listed
+    ]
+    for path in root.rglob("*.pts"):
+        name = path.relative_to(root).as_posix()
+        image = source.root / name
+        if not any(image.with_suffix(suffix).exists() for suffix in _suffixes_of(listed)):
             found.append(Suspect(source.name, name, "missing image", "points without an image"))
-    return found
+    return sorted(found, key=lambda suspect: suspect.image)
 
 
 def _suffixes_of(paths: set[Path]) -> set[str]:
@@ -181,6 +192,19 @@ def _twice(hashes: list[PictureHash], places: list[tuple[str, str]]) -> list[Sus
         where = first if first_source == source else f"{first} of {first_source}"
         how = "the very file of" if exact else "looks like"
         found.append(Suspect(source, name, "same picture", f"{how} {where}"))
+    return found
+
+
+def _incomplete(source: Source) -> list[Suspect]:
+    """Faces that training and scoring pass over because they lack points."""
+    faces, found = source.annotations, []
+    n_missing = (~faces.known).sum(axis=1)
+    for face, reason in enumerate(faces.why_unusable()):
+        if reason == WITHOUT_POINTS:
+            found.append(_face(source, face, "points missing", "no point annotated"))
+        elif reason == POINTS_MISSING:
+            detail = f"{n_missing[face]} of {faces.n_landmarks} points not annotated"
+            found.append(_face(source, face, "points missing", detail))
     return found
 
 
@@ -202,9 +226,8 @@ def _outside(source: Source, sizes_wh: FloatArray) -> list[Suspect]:
 def _shapes(source: Source) -> list[Suspect]:
     """Collapsed, mirrored, disordered and odd shapes, by comparison with the mean shape."""
     faces, found = source.annotations, []
-    usable = np.flatnonzero(faces.known.all(axis=1) & ~faces.ignore)
     whole = []
-    for face in usable.tolist():
+    for face in np.flatnonzero(faces.usable).tolist():
         sides = np.ptp(faces.points[face], axis=0)
         distinct = len(np.unique(np.round(faces.points[face], 2), axis=0))
         if sides.min() <= THINNEST * sides.max() or distinct <= faces.n_landmarks / 2:

@@ -36,7 +36,7 @@ small { opacity: .75 }
 
 
 def draw_annotated(source: Source, face: int) -> ColourImage:
-    """The part of its image about a face, landmarks drawn.
+    """The part of its image about a face, landmarks drawn; all of it for a face without points.
 
     Raises:
         ImageError: naming the file, if the image cannot be read.
@@ -45,6 +45,8 @@ def draw_annotated(source: Source, face: int) -> ColourImage:
     path = faces.image_paths(source.root)[int(faces.image_index[face])]
     picture, points = read_rgb(path), faces.points[face]
     known = points[faces.known[face]]
+    if not len(known):
+        return picture
     scheme = faces.or_plain_scheme() if faces.known[face].all() else None
     drawn = draw_face(picture, known, scheme, min_side=0)
     return _around(drawn, known)

@@ -64,7 +64,7 @@ class Statistics:
         if not len(faces):
             raise DataError("expected at least one annotated face, found none")
         scheme = faces.or_plain_scheme()
-        whole = faces.points[faces.known.all(axis=1) & ~faces.ignore]
+        whole = faces.points[faces.usable]
         none: FloatArray = np.empty(0)
         roll, yaw, inter_ocular = none, none, none
         if scheme.eyes is not None:

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dan.cli.common import progress_bar
+from dan.cli.common import progress_bar, tell_passed_over
 from dan.data.samples import SampleOptions, prepare_samples
-from dan.images import list_images
+from dan.image_files import list_images
 from dan.legacy.arguments import Parser, boolean, run_legacy, whole_number
 from dan.schemes import load_mirror
 
@@ -30,6 +30,7 @@ def _run(arguments: Sequence[str] | None) -> int:
             f"samples, it takes multiples of {SIZE_STEP} from {LEAST_TRAINABLE_SIZE} on",
             file=sys.stderr,
         )
+    tell_passed_over([options.input_dir])
     with progress_bar("making samples", len(list_images(options.input_dir))) as on_image:
         report = prepare_samples(options, on_image)
     for path, reason in report.skipped:

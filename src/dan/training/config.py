@@ -18,7 +18,7 @@ from dan.files import read_text
 from dan.model import DANConfig
 from dan.types import FilePath
 
-LossKind = Literal["eye_centres", "diagonal", "wing"]
+LossKind = Literal["auto", "eye_centres", "diagonal", "wing"]
 Optimiser = Literal["adam", "adamw"]
 RateSchedule = Literal["constant", "cosine"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -34,11 +34,18 @@ class DataSettings:
 
     Attributes:
         face_size: larger side of the mean shape in the crop, pixels.
-        validation_every: every so many-th face by sorted name is held out.
+        validation_every: every so many-th face by sorted name is held out; of fewer faces than
+            that, the last one.
     """
 
     face_size: float = 80.0
     validation_every: int = 10
+
+    def __post_init__(self) -> None:
+        if self.validation_every < 2:
+            raise ConfigError(
+                f"data.validation_every: expected at least 2, got {self.validation_every}"
+            )
 
 
 @dataclass(frozen=True)
@@ -113,7 +120,8 @@ class TrainingSettings:
             ``model.refinement`` asks for trained together.
         batch_size: faces a step, over all processes.
         loss: mean point distance over the eye-centre distance or over the diagonal of the
-            landmark box, or the wing loss (Feng et al. 2018) in crop pixels.
+            landmark box, or the wing loss (Feng et al. 2018) in crop pixels. ``auto`` is
+            ``eye_centres`` where the scheme of the faces knows its eyes, else ``diagonal``.
         start_from_previous: each stage after the first starts from the trunk of the one before,
             instead of from nothing; it then learns in fewer steps.
         optimiser: ``adam`` or ``adamw``.
@@ -140,7 +148,7 @@ class TrainingSettings:
     joint_rounds: int = 1
     refinement_epochs: int = 0
     batch_size: int = 64
-    loss: LossKind = "eye_centres"
+    loss: LossKind = "auto"
     start_from_previous: bool = False
     optimiser: Optimiser = "adamw"
     rate: float = 1e-3

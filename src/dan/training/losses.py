@@ -19,12 +19,20 @@ WING_CURVATURE = 2.0
 """w and ε of Feng et al., CVPR 2018, equation 5, which they chose on 68-point faces."""
 
 
+def loss_kind_of(kind: LossKind, scheme: LandmarkScheme) -> LossKind:
+    """The loss that ``auto`` stands for with a scheme; any other stays."""
+    if kind != "auto":
+        return kind
+    return "diagonal" if scheme.eyes is None else "eye_centres"
+
+
 def build_loss(kind: LossKind, scheme: LandmarkScheme) -> Loss:
     """The loss of a recipe.
 
     Raises:
         ConfigError: if it needs eyes that the scheme does not know.
     """
+    kind = loss_kind_of(kind, scheme)
     if kind == "wing":
         return wing_loss
     if kind == "diagonal":
@@ -32,7 +40,7 @@ def build_loss(kind: LossKind, scheme: LandmarkScheme) -> Loss:
     if scheme.eyes is None:
         raise ConfigError(
             f"training.loss: eye_centres needs a scheme that knows its eyes, {scheme.name} does "
-            "not; use diagonal"
+            "not; use auto or diagonal"
         )
     eyes = scheme.eyes
 

@@ -16,12 +16,14 @@ from dan.errors import ConfigError
 from dan.files import make_folder
 from dan.model import DAN, DANConfig, save_model
 from dan.model.weights import ModelFile, load_header
+from dan.schemes import LandmarkScheme
 from dan.training.augment import Augmenter
 from dan.training.confidence import ConfidenceFigures, fit_confidence, n_batches
 from dan.training.config import Recipe
 from dan.training.devices import build_accelerator
 from dan.training.engine import PhaseJob, TrainingData, load_phase, train_phase
 from dan.training.faces import Faces, faces_of_pack, mean_shape_of_pack
+from dan.training.losses import loss_kind_of
 from dan.training.report import TrainingReport, plot_curves, plot_reliability
 from dan.training.rounds import finished_model
 from dan.training.run import PhaseFolder, check_fingerprint, write_json
@@ -50,11 +52,11 @@ def train(pack: FacePack, recipe: Recipe, run_dir: Path, device: str = "auto") -
 
     Args:
         pack: training faces; the recipe says which of them are held out.
-        recipe: settings; ``model.n_landmarks`` is taken from the pack.
+        recipe: settings; see :func:`recipe_for`.
         run_dir: see :mod:`dan.training.run`.
         device: see :func:`dan.training.devices.build_accelerator`.
     """
-    recipe = replace(recipe, model=replace(recipe.model, n_landmarks=pack.scheme.n_landmarks))
+    recipe = recipe_for(recipe, pack.scheme)
     settings = recipe.training
     accelerator = build_accelerator(device, settings.precision)
     if settings.batch_size % accelerator.num_processes:
@@ -70,7 +72,7 @@ def train(pack: FacePack, recipe: Recipe, run_dir: Path, device: str = "auto") -
         report.say(
             f"{len(data.train)} training faces, {len(data.valid)} held out; "
             f"{accelerator.device}, {accelerator.mixed_precision}, "
-            f"{accelerator.num_processes} process(es)"
+            f"{accelerator.num_processes} process(es); loss {settings.loss}"
         )
         jobs = [
             PhaseJob(
@@ -107,6 +109,15 @@ def train(pack: FacePack, recipe: Recipe, run_dir: Path, device: str = "auto") -
                 pictures.append(plot_reliability(path, figures.reliability))
     accelerator.wait_for_everyone()
     return TrainedModel(model_path, tuple(path for path in pictures if path is not None))
+
+
+def recipe_for(recipe: Recipe, scheme: LandmarkScheme) -> Recipe:
+    """A recipe with all that follows from the scheme: ``model.n_landmarks``, ``training.loss``."""
+    return replace(
+        recipe,
+        model=replace(recipe.model, n_landmarks=scheme.n_landmarks),
+        training=replace(recipe.training, loss=loss_kind_of(recipe.training.loss, scheme)),
+    )
 
 
 def without_refinement(recipe: Recipe) -> Recipe:

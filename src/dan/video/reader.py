@@ -13,15 +13,37 @@ from typing import Self
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from dan.errors import DataError
 from dan.types import ColourImage, FilePath
+from dan.video import gif
+from dan.video.gif import GifCapture
 
 DEFAULT_FPS = 25.0
 """Where the file says none that can be true."""
 
 MAX_FPS = 1000.0
 """Some files give the ticks of their clock for their rate: 90000."""
+
+_STREAMED = frozenset({".m2ts", ".mkv", ".mpeg", ".mpg", ".mts", ".ts", ".vob", ".webm"})
+VIDEO_SUFFIXES = _STREAMED | {".3g2", ".3gp", ".asf", ".avi", ".flv", ".gif", ".m4v", ".mov"}
+VIDEO_SUFFIXES |= {".mp4", ".ogv", ".wmv"}
+"""By which a file is taken for a video where it might be a picture.
+
+Those of ``_STREAMED`` have no table of their frames: what is damaged beyond recognition there
+leaves nothing but a gap in the times.
+"""
+
+_MOST_FAILURES = 1000
+"""Reads in a row that fail before a file is taken to be at its end."""
+
+_FEWEST_STEPS, _EVEN_SHARE, _EVEN_WITHIN = 10, 0.9, 0.25
+"""When frames count as evenly paced: so many steps, of which this share is one period long, give or
+take this share of it."""
+
+_LONGEST_GAP_S = 60.0
+"""What is longer is a clock that was set anew."""
 
 _SNIFFED_BYTES = 4096
 
@@ -31,7 +53,7 @@ class Frame:
     """One frame.
 
     Attributes:
-        number: from 0.
+        number: from 0; frames that cannot be read are counted.
         time_s: since the start of the video; grows from frame to frame.
         rgb: (H, W, 3) uint8.
     """
@@ -56,6 +78,10 @@ class VideoReader:
         fps: frames a second as the file says, or a default where it says nothing that can be true.
         n_promised: frames that the file claims to have; None where it does not say.
         n_read: frames read so far.
+        n_lost: frames between these that could not be read.
+        first_lost: number of the first of them; None where there are none.
+        has_times: whether the file has the time of each frame. AVI files have not: there, losses
+            that leave no trace put what follows too early.
 
     Raises:
         DataError: naming the source, if there is none, or not even one frame can be decoded.
@@ -64,12 +90,12 @@ class VideoReader:
     def __init__(self, source: FilePath | int) -> None:
         self.is_camera = isinstance(source, int)
         self.name = f"camera {source}" if isinstance(source, int) else str(source)
-        if isinstance(source, int):
-            self._capture = cv2.VideoCapture(source)
-        else:
-            _refuse_other_files(Path(source), self.name)
-            self._capture = cv2.VideoCapture(str(source))
-        self.n_read = 0
+        self._capture = _opened(source, self.name)
+        suffix = Path(self.name).suffix.lower()
+        self._lists_frames, self.has_times = suffix not in _STREAMED, suffix != ".avi"
+        self._n_failed = self._n_steps = self._n_even = 0
+        self.n_read = self.n_lost = 0
+        self.first_lost: int | None = None
         self._started = time.monotonic()
         self._time_s = -math.inf
         self._first = self._next()
@@ -89,15 +115,46 @@ class VideoReader:
             frame = self._next()
 
     def _next(self) -> Frame | None:
-        read, bgr = self._capture.read()
-        if not read or not bgr.size:
+        bgr = self._next_readable()
+        if bgr is None:
             return None
         said = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
         if self.is_camera:
             said = time.monotonic() - self._started
-        self._time_s = self._mended_time(said)
+        before, self._time_s = self._time_s, self._mended_time(said)
+        n_lost = self._count_lost(self._time_s - before)
+        if n_lost and self.first_lost is None:
+            self.first_lost = self.n_read
+        self.n_lost += n_lost
         self.n_read += 1
-        return Frame(self.n_read - 1, self._time_s, to_rgb(np.asarray(bgr, dtype=np.uint8)))
+        return Frame(self.n_read - 1 + self.n_lost, self._time_s, to_rgb(bgr))
+
+    def _next_readable(self) -> npt.NDArray[np.uint8] | None:
+        """The next frame that can be decoded: OpenCV fails once for each damaged one."""
+        for failed in range(1 if self.is_camera else _MOST_FAILURES):
+            read, bgr = self._capture.read()
+            if read and bgr.size:
+                self._n_failed += failed
+                return np.asarray(bgr, dtype=np.uint8)
+        return None
+
+    def _count_lost(self, step_s: float) -> int:
+        """How many frames are lost between the last one and this, so much later.
+
+        Each failed read is one; where frames come at an even pace, the gap in time says where they
+        belong, and in files that do not list their frames it alone says how many they are.
+        """
+        slots = step_s * sane_fps(self._capture.get(cv2.CAP_PROP_FPS))
+        fits = step_s < _LONGEST_GAP_S and abs(slots - round(slots)) < _EVEN_WITHIN
+        n_lost = self._n_failed
+        if self._n_even >= max(_FEWEST_STEPS, _EVEN_SHARE * self._n_steps):
+            gap = round(slots) - 1 if fits else 0
+            n_lost = min(gap, self._n_failed) if self._lists_frames else gap
+        self._n_failed = max(self._n_failed - n_lost, 0)
+        if not n_lost:
+            self._n_steps += 1
+            self._n_even += fits and round(slots) == 1
+        return n_lost
 
     def _mended_time(self, said: float) -> float:
         """A time stamp that advances, whatever the file says."""
@@ -137,8 +194,18 @@ def to_rgb(picture: ColourImage) -> ColourImage:
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
-def _refuse_other_files(path: Path, name: str) -> None:
-    """Missing files, folders and text: FFmpeg would play a text as a film of its letters."""
+def _opened(source: FilePath | int, name: str) -> cv2.VideoCapture | GifCapture:
+    if isinstance(source, int):
+        return cv2.VideoCapture(source)
+    is_gif = _head_of(Path(source), name).startswith(gif.SIGNATURE)
+    return GifCapture(Path(source)) if is_gif else cv2.VideoCapture(str(source))
+
+
+def _head_of(path: Path, name: str) -> bytes:
+    """The first bytes of what may be a video.
+
+    Refused are missing files, folders and text: FFmpeg would play a text as a film of its letters.
+    """
     if path.is_dir():
         raise DataError(f"{name}: expected a video, got a folder")
     if not path.exists():
@@ -152,6 +219,7 @@ def _refuse_other_files(path: Path, name: str) -> None:
         raise DataError(f"{name}: expected a video, got an empty file")
     if _is_text(head):
         raise DataError(f"{name}: expected a video, got text")
+    return head
 
 
 def _is_text(head: bytes) -> bool:

@@ -59,6 +59,7 @@ class FaceTracker:
 
     Attributes:
         n_frames: frames so far.
+        frame_wh: size of the last frame, pixels.
         n_detections: calls of the detector so far.
 
     Raises:
@@ -92,7 +93,7 @@ class FaceTracker:
         self.n_frames = self.n_detections = 0
         self._roll = TrackRoll()
         self._time_s = -math.inf
-        self._frame_wh = (0, 0)
+        self.frame_wh = (0, 0)
         self._detected_at = 0  # number of the frame of the last detection
 
     @property
@@ -128,7 +129,7 @@ class FaceTracker:
 
     def _fit_frame(self, frame_wh: tuple[int, int]) -> None:
         """Bring what is known to another size of the frames."""
-        before, self._frame_wh = self._frame_wh, frame_wh
+        before, self.frame_wh = self.frame_wh, frame_wh
         if not self.n_frames or before == frame_wh:
             return
         self._roll.rescale(frame_wh[0] / before[0], frame_wh[1] / before[1])
@@ -152,7 +153,7 @@ class FaceTracker:
         return not why_not_a_face(
             points,
             confidence,
-            frame_wh=self._frame_wh,
+            frame_wh=self.frame_wh,
             mean_shape=self.aligner.model.mean_shape,
             lost_below=self.lost_below,
             before=before,
