@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ from dan.inference.detectors import (
     Detections,
     Detector,
     build_detector,
-    check_detector_name,
+    check_detector,
 )
 from dan.inference.faces import Faces
 from dan.inference.session import MAX_BATCH, LandmarkModel
@@ -73,13 +74,15 @@ class FaceAligner:
         passes: with 2 the search starts again, in a crop brought upright by the first result.
         max_faces: at most so many a picture are detected, the surest; None: all.
         min_confidence: faces below are left out; above 0 only of models that know theirs.
-        threads: of the network; None: one a core.
-        provider: see :class:`LandmarkModel`.
+        threads: of the network; None: one a core, or what a given :class:`LandmarkModel` has.
+        provider: see :class:`LandmarkModel`; None: ``cpu``, or what a given one has.
+
+    It can be copied and pickled if its detector can; a copy starts a network of its own.
 
     Raises:
         BundleError: if the model is missing or damaged.
         DeviceError: if the provider is not there.
-        ConfigError: if another option is out of range.
+        ConfigError: if another option is out of range, or cannot take effect.
     """
 
     def __init__(
@@ -92,31 +95,37 @@ class FaceAligner:
         max_faces: int | None = None,
         min_confidence: float = 0.0,
         threads: int | None = None,
-        provider: str = "cpu",
+        provider: str | None = None,
     ) -> None:
         if passes < 1 or (max_faces is not None and max_faces < 1) or not 0 <= min_confidence <= 1:
             raise ConfigError(
                 "aligner: expected passes and max_faces of at least 1 and a confidence of 0..1, "
                 f"got {passes}, {max_faces} and {min_confidence}"
             )
-        self.model = (
-            model
-            if isinstance(model, LandmarkModel)
-            else LandmarkModel(model, threads=threads, provider=provider)
-        )
+        if isinstance(model, LandmarkModel):
+            _refuse_late(threads=threads, provider=provider)
+            self.model = model
+        else:
+            self.model = LandmarkModel(
+                model, threads=threads, provider="cpu" if provider is None else provider
+            )
         if min_confidence and not self.model.has_confidence:
             raise ConfigError(
                 f"min_confidence: expected a model that knows its confidence, got {self.model.name}"
             )
-        if isinstance(detector, str):
-            check_detector_name(detector, detector_size)
-        elif detector_size is not None:
-            raise ConfigError(
-                "detector_size: expected a detector by name, got one that has its own"
-            )
+        check_detector(detector, detector_size)
         self.detector_size = detector_size
         self._detector, self._making_detector = detector, threading.Lock()
         self.passes, self.max_faces, self.min_confidence = passes, max_faces, min_confidence
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Of a copy: without the lock, which is this one's."""
+        return {name: value for name, value in vars(self).items() if name != "_making_detector"}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """Fill a copy."""
+        vars(self).update(state)
+        self._making_detector = threading.Lock()
 
     @property
     def detector(self) -> Detector:
@@ -156,6 +165,24 @@ class FaceAligner:
         """
         start = self.start(picture, boxes=boxes, points=points, box_fit=box_fit, channels=channels)
         return self.finish([start])[0]
+
+    def detect(self, picture: Picture, *, channels: Channels = "rgb") -> Detections:
+        """Every face that the detector finds, the surest first, without looking for landmarks.
+
+        Boxes that are not finite or span no area are left out, and ``max_faces`` is not applied.
+
+        Args:
+            picture: see :meth:`__call__`.
+            channels: see :meth:`__call__`.
+
+        Returns:
+            Scores, and boxes as the landmarks should fill them: the detector's, by its ``box_fit``.
+
+        Raises:
+            ConfigError: if the detector gives something else than :class:`Detections`.
+            ShapeError: if a box is no part of any picture; or see :meth:`__call__`.
+        """
+        return self._detected(as_rgb(picture, channels))
 
     def align_many(
         self, pictures: Iterable[Picture], *, channels: Channels = "rgb"
@@ -204,7 +231,8 @@ class FaceAligner:
             crop_from_image = self._from_boxes(given)
             scores = np.ones(len(given), dtype=np.float32)
         else:
-            given, scores = self._detected(rgb)
+            best = self._detected(rgb)
+            given, scores = best.boxes_xyxy[: self.max_faces], best.scores[: self.max_faces]
             crop_from_image = self._from_boxes(given)
         crops = self._crops(rgb, crop_from_image)
         for _ in range(self.passes - 1):  # here, as the picture is not kept for later
@@ -235,7 +263,7 @@ class FaceAligner:
             faces.append(self._kept(found))
         return faces
 
-    def _detected(self, rgb: ColourImage) -> tuple[FloatArray, npt.NDArray[np.float32]]:
+    def _detected(self, rgb: ColourImage) -> Detections:
         """Boxes of the landmarks and scores, the surest first."""
         found = self.detector.detect(rgb)
         if not isinstance(found, Detections):
@@ -244,8 +272,8 @@ class FaceAligner:
                 f"(Detections.of([], []) for no face), got {type(found).__name__}"
             )
         best = Detections.of(found.boxes_xyxy, found.scores)
-        boxes = self.detector.box_fit.apply(best.boxes_xyxy[: self.max_faces])
-        return _checked_boxes(boxes), best.scores[: self.max_faces]
+        boxes = self.detector.box_fit.apply(best.boxes_xyxy)
+        return Detections(_checked_boxes(boxes), best.scores)
 
     def _from_boxes(self, boxes: FloatArray) -> list[Similarity]:
         return [crop_from_box(box, self.model.mean_shape) for box in boxes]
@@ -282,6 +310,15 @@ class FaceAligner:
         if not self.min_confidence or not self.model.has_confidence:
             return faces
         return faces[np.flatnonzero(faces.confidence >= self.min_confidence)]
+
+
+def _refuse_late(**options: object) -> None:
+    """Options of a network that was made already."""
+    given = ", ".join(f"{name}={value!r}" for name, value in options.items() if value is not None)
+    if given:
+        raise ConfigError(
+            f"aligner: expected {given} to be given to the LandmarkModel, which is made already"
+        )
 
 
 def _checked_boxes(boxes: npt.ArrayLike) -> FloatArray:

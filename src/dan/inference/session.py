@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from dan.checks import check_shape
+from dan.checks import as_array, check_shape
 from dan.errors import BundleError, ConfigError, DeviceError, ShapeError
 from dan.inference.bundle import Bundle, bundle_path, load_bundle
 from dan.schemes import LandmarkScheme
@@ -46,7 +47,8 @@ class CropLandmarks:
 class LandmarkModel:
     """Finds landmarks in canonical crops; implements :class:`dan.evaluation.CropPredictor`.
 
-    Safe to share between threads: nothing in it changes after it was made.
+    Safe to share between threads: nothing in it changes after it was made. It can be copied and
+    pickled: a copy starts a session of its own, with the same options.
 
     Args:
         model: a bundle, its path, or the name of a model that comes with the package.
@@ -62,8 +64,8 @@ class LandmarkModel:
     def __init__(
         self, model: Bundle | FilePath, *, threads: int | None = None, provider: str = "cpu"
     ) -> None:
-        if threads is not None and threads < 1:
-            raise ConfigError(f"threads: expected at least 1, got {threads}")
+        if threads is not None and (threads < 1 or threads != int(threads)):
+            raise ConfigError(f"threads: expected at least 1 and a whole number, got {threads}")
         name = model.name if isinstance(model, Bundle) else str(model)
         bundle = model if isinstance(model, Bundle) else load_bundle(bundle_path(model))
         self.name: str = bundle.name
@@ -73,8 +75,23 @@ class LandmarkModel:
         self.n_stages: int = bundle.n_stages
         self.has_confidence: bool = bundle.has_confidence
         self.graph_sha256: str = bundle.graph_sha256
-        self._session = _start(bundle.graph, name, threads, provider)
+        self.threads: int | None = None if threads is None else int(threads)
+        self.provider: str = provider
+        self._graph, self._called = bundle.graph, name
+        self._session = self._started()
         _check_graph(self._session, bundle, name)
+
+    def _started(self) -> onnxruntime.InferenceSession:
+        return _start(self._graph, self._called, self.threads, self.provider)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Of a copy: without the session, which belongs to this process."""
+        return {name: value for name, value in vars(self).items() if name != "_session"}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """Fill a copy, and start its session."""
+        vars(self).update(state)
+        self._session = self._started()
 
     def find(self, crops: npt.NDArray[np.uint8]) -> CropLandmarks:
         """Landmarks and confidence of (B, S, S) grey crops, B >= 0."""
@@ -96,7 +113,7 @@ class LandmarkModel:
         self, crops: npt.NDArray[np.uint8], outputs: list[str]
     ) -> list[list[npt.NDArray[np.float32]]]:
         """For each output, its parts in order."""
-        crops = np.asarray(crops)
+        crops = as_array("crops", crops)
         check_shape("crops", crops, ("B", self.crop_size, self.crop_size))
         if crops.dtype != np.uint8:
             raise ShapeError(f"crops: expected uint8 grey levels, got {crops.dtype}")
