@@ -62,8 +62,6 @@ TABLE = {
     "track, rows": ("track clip.mp4 --points OUT.csv", "clip.mp4"),
     "track, model": ("track clip.mp4 --model m.danbundle --points OUT.csv", "m.danbundle"),
     "track, detector": ("track clip.mp4 --detector found.onnx -o OUT.mp4", "found.onnx"),
-    "align": ("align clip.mp4 -o report --draw", "clip.mp4", "report/clip.mp4"),
-    "align, rows": ("align clip.mp4 -o report", "clip.mp4", "report/clip.jsonl"),
     "demo": ("demo -o OUT.png --model m.danbundle --no-show", "m.danbundle"),
     "export": ("export m.safetensors OUT.danbundle", "m.safetensors"),
     "export, pack": (
@@ -91,8 +89,10 @@ ITSELF = {
     "scheme show": ("scheme show s.toml -o s.toml", "s.toml"),
     "evaluate": ("evaluate m.danbundle scores.json -o .", "scores.json"),
     "track": ("track clip.mp4 -o clip.mp4", "clip.mp4"),
-    "align": ("align clip.mp4 -o . --draw", "clip.mp4"),
 }
+
+OTHER_NAMES = "align clip.mp4 -o OUT --draw"
+"""It names its results so that they meet no file."""
 
 NEW_FOLDER = {"predict": "predict m.danbundle faces -o report", "merge": "merge faces -o report"}
 """They make a folder that has to be new or empty."""
@@ -242,7 +242,8 @@ def test_a_second_run_may_write_over_the_first_ones_results(dan, world):
 
 
 def test_every_command_that_writes_is_in_the_table():
-    words = {row[0] for row in (*TABLE.values(), *ITSELF.values())} | set(NEW_FOLDER.values())
+    words = {row[0] for row in (*TABLE.values(), *ITSELF.values())}
+    words |= {OTHER_NAMES, *NEW_FOLDER.values()}
     covered = {
         " ".join(line.split()[: 1 + line.startswith(("data ", "scheme "))]) for line in words
     }
@@ -257,3 +258,12 @@ def test_every_command_that_writes_is_in_the_table():
         if {"out", "kept", "points"} & set(command.callback.__annotations__)
     }
     assert writing == covered
+
+
+def test_align_finds_other_names_for_a_video_among_its_results(dan, world):
+    (world / "report/clip.jsonl").symlink_to(world / "clip.mp4")
+    before = contents(world)
+    for out in (".", "report"):
+        assert dan(*OTHER_NAMES.replace("OUT", out).split()).code == 0
+        assert (world / out / "clip.mp4.jsonl").is_file()
+    assert {path: contents(world)[path] for path in before} == before
