@@ -71,6 +71,7 @@ def mirrored(points):
         {"n_stages": 2, "variant": "theano", "refinement": 3},
         {"n_stages": 1, "trunk": "strided", "refinement": 4},
         {"n_stages": 2, "variant": "tensorflow"},
+        {"n_stages": 3, "border": "inner_edge"},
     ],
     ids=lambda changes: "-".join(map(str, changes.values())),
 )
