@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dan.checks import as_box, as_points, check_shape
+from dan.checks import as_array, as_box, as_floats, as_points, check_shape
 from dan.errors import DanError, ShapeError
 
 
@@ -58,6 +58,31 @@ def test_points_become_floating(given, becomes):
 def test_floating_points_are_not_copied():
     points = np.ones((3, 2))
     assert as_points("points", points) is points
+
+
+ODD = {
+    "ragged": ([[1, 2], [3]], "expected an array of numbers"),
+    "words": ([["a", "b"]], "expected an array of numbers"),
+    "complex": (np.ones((2, 2)) + 1j, "expected an array of numbers, got complex128"),
+    "complex list": ([[1j, 2]], "expected an array of numbers"),
+    "dates": (np.zeros((2, 2), "M8[s]"), "expected an array of numbers, got datetime64"),
+    "masked": (np.ma.masked_equal([[1.0, 2.0], [3.0, 2.0]], 2), "expected .* with 2 masked"),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+@pytest.mark.parametrize("take", [as_points, as_floats, as_box])
+def test_what_is_no_array_of_numbers_is_refused_in_our_words(case, take):
+    values, message = ODD[case]
+    with pytest.raises(ShapeError, match=f"thing: {message}"):
+        take("thing", values)
+
+
+def test_a_matrix_becomes_an_array():
+    matrix = np.ones((3, 2)).view(np.matrix)
+    for take in (as_array, as_floats, as_points):
+        assert type(take("thing", matrix)) is np.ndarray
+    assert as_array("thing", np.ma.masked_equal([1, 2], 7)).tolist() == [1, 2]
 
 
 def test_points_of_another_number_are_refused():

@@ -1,8 +1,14 @@
+import os
+import re
+
 import pytest
 
 from dan.errors import DataError, FormatError
 from dan.files import (
     building_folder,
+    check_new_folder,
+    check_output_folder,
+    check_outputs,
     is_file,
     read_text,
     replacing,
@@ -133,6 +139,41 @@ def test_the_current_folder_and_a_link_can_be_filled(tmp_path, monkeypatch):
         (temporary / "b.txt").write_text("b")
     assert names_in(tmp_path / "there") == ["b.txt"]
     assert names_in(tmp_path) == ["here", "link", "there"]
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_an_output_that_is_an_input_under_another_name_is_refused(tmp_path, link):
+    path, other = tmp_path / "in.json", tmp_path / "out.json"
+    path.write_text("mine")
+    check_outputs([other], [path])
+    link(path, other)
+    message = f"{other}: expected another file than the input {path}, which would be overwritten"
+    for inputs in ([path], ["none", "nul\0", tmp_path, path], iter([path])):
+        with pytest.raises(DataError, match=re.escape(message)):
+            check_outputs([tmp_path / "new.json", str(other)], inputs)
+    check_outputs([other], ["none", "nul\0", tmp_path])
+
+
+def test_a_link_that_leads_nowhere_can_be_written(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "none")
+    check_outputs([tmp_path / "link"], [tmp_path / "none", tmp_path / "link"])
+
+
+@pytest.mark.parametrize("name", ["", "file/x", "none/x", "n" * 300, "n" * 300 + "/x"])
+def test_an_output_that_cannot_be_written_is_refused(tmp_path, name):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(DataError, match=r"expected a file in a folder that exists|File name too"):
+        check_outputs([tmp_path / name])
+
+
+@pytest.mark.parametrize("name", ["file", "file/x", "file/x/y", "n" * 300])
+@pytest.mark.parametrize("check", [check_output_folder, check_new_folder])
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path, name, check):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(DataError, match=re.escape(str(tmp_path / name))):
+        check(tmp_path / name)
+    check(tmp_path / "new/one")
+    assert names_in(tmp_path) == ["file"]
 
 
 def test_a_file_of_a_folder_under_construction(tmp_path):

@@ -186,6 +186,13 @@ def test_overlapping_threads_leave_the_warnings_as_they_were(tmp_path):
     assert list(warnings.filters) == before
 
 
+@pytest.mark.parametrize("kind", [bool, float, np.int64, np.uint16, object])
+@pytest.mark.parametrize("shape", [(4, 4), (4, 4, 3)])
+def test_what_is_no_grey_level_is_not_written(shape, kind):
+    with pytest.raises(ShapeError, match="image: expected uint8 levels, got"):
+        encode_png(np.zeros(shape, kind))
+
+
 @pytest.mark.parametrize("shape", [(4, 0), (0, 4, 3), (4, 4, 2), (4,)])
 def test_what_is_no_picture_is_not_written(tmp_path, shape):
     with pytest.raises(ShapeError, match="image: expected"):

@@ -1,6 +1,7 @@
 """The one shape guard, with one form of message."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,10 +34,31 @@ def check_shape(name: str, array: npt.ArrayLike, expected: Sequence[int | str]) 
         raise ShapeError(f"{name}: expected shape ({form}), got {shape}")
 
 
+def as_array(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Return the values as an array proper: a matrix or the like has rules of its own.
+
+    Raises:
+        ShapeError: if they are ragged, or some of a masked array are masked: these have no value.
+    """
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ShapeError(f"{name}: expected an array of numbers: {error}") from error
+    if isinstance(values, np.ma.MaskedArray) and (missing := int(np.sum(values.mask))):
+        raise ShapeError(
+            f"{name}: expected values everywhere, got a masked array with {missing} masked; "
+            "filled() gives them values"
+        )
+    return array
+
+
 def as_floats(name: str, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Return the values as a float64 array, or raise ShapeError where they are not numbers."""
+    array = as_array(name, values)
+    if array.dtype.kind in "cmM":  # these would lose a part, or their meaning, in silence
+        raise ShapeError(f"{name}: expected an array of numbers, got {array.dtype}")
     try:
-        return np.asarray(values, dtype=np.float64)
+        return np.asarray(array, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise ShapeError(f"{name}: expected an array of numbers: {error}") from error
 
@@ -46,16 +68,14 @@ def as_points(name: str, points: npt.ArrayLike, n_landmarks: int | None = None) 
 
     Integer input becomes float32; floating input keeps its type and is not copied.
     """
-    array = np.asarray(points)
+    array = as_array(name, points)
     check_shape(name, array, ("N" if n_landmarks is None else n_landmarks, 2))
-    if array.dtype.kind != "f":
-        array = array.astype(np.float32)
-    return array
+    return array if array.dtype.kind == "f" else as_floats(name, array).astype(np.float32)
 
 
 def as_box(name: str, box_xyxy: npt.ArrayLike) -> Box:
     """Return a (4,) float64 box with positive width and height, or raise ShapeError."""
-    box = np.asarray(box_xyxy, dtype=np.float64)
+    box = as_floats(name, box_xyxy)
     check_shape(name, box, (4,))
     if not (np.isfinite(box).all() and box[2] > box[0] and box[3] > box[1]):
         raise ShapeError(f"{name}: expected x0 < x1 and y0 < y1, got {box.tolist()}")

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from dan.checks import as_box, as_points
+from dan.checks import as_array, as_box, as_points
 from dan.errors import ConfigError, ShapeError
 from dan.geometry import resize_transform
 from dan.schemes import LandmarkScheme
@@ -168,6 +168,7 @@ def contact_sheet(
 
 def _as_rgb(name: str, image: npt.NDArray[np.uint8]) -> ColourImage:
     """The image as (H, W, 3), not copied where it is so already."""
+    image = as_array(name, image)
     fits = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
     if not fits or 0 in image.shape or image.dtype != np.uint8:
         raise ShapeError(

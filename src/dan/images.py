@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from dan.checks import check_shape
+from dan.checks import as_array, check_shape
 from dan.errors import ConfigError, ImageError, ShapeError
 from dan.files import read_bytes, write_bytes
 from dan.image_files import formats_of, what_is_missing
@@ -247,6 +247,7 @@ def as_rgb(picture: Picture, channels: Channels = "rgb") -> ColourImage:
         return read_rgb(picture)
     if not isinstance(picture, np.ndarray):
         return _rgb_of_pil(picture)
+    picture = as_array("picture", picture)
     has_depth = picture.ndim == 3 and picture.shape[2] in (1, 3, 4)
     if not (picture.ndim == 2 or has_depth) or 0 in picture.shape:
         raise ShapeError(
@@ -281,10 +282,13 @@ def encode_png(image: npt.NDArray[np.uint8]) -> bytes:
     """The PNG file of an (H, W) grey or (H, W, 3) RGB picture.
 
     Raises:
-        ShapeError: if it has another shape or no pixels.
+        ShapeError: if it has another shape or type, or no pixels.
     """
+    image = as_array("image", image)
     if image.ndim != 2:
         check_shape("image", image, ("H", "W", 3))
+    if image.dtype != np.uint8:
+        raise ShapeError(f"image: expected uint8 levels, got {image.dtype}")
     if not image.size:
         raise ShapeError(f"image: expected at least one pixel, got shape {image.shape}")
     ordered = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)

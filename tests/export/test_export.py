@@ -71,6 +71,7 @@ def mirrored(points):
         {"n_stages": 2, "variant": "theano", "refinement": 3},
         {"n_stages": 1, "trunk": "strided", "refinement": 4},
         {"n_stages": 2, "variant": "tensorflow"},
+        {"n_stages": 3, "border": "inner_edge"},
     ],
     ids=lambda changes: "-".join(map(str, changes.values())),
 )
@@ -133,6 +134,16 @@ def test_int8_stays_near(crops):
         points_of(exported("int8"), crops) - points_of(exported(), crops), axis=-1
     )
     assert 0 < distance.mean() < 0.5
+
+
+def test_no_sum_of_8_bit_products_is_too_large_for_any_processor():
+    graph = onnx.load_from_string(exported("int8").graph).graph
+    tensors = [onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer]
+    kernels = [values for values in tensors if values.dtype == np.int8 and values.ndim > 1]
+    assert len(kernels) >= 16  # eight convolutions a stage
+    largest = max(np.abs(kernel.astype(int)).max() for kernel in kernels)
+    # Without 8-bit dot products, two products are added in 16 bits.
+    assert 2 * 255 * largest <= np.iinfo(np.int16).max
 
 
 def test_no_8_bit_result_is_widened_for_a_relu():

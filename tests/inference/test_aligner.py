@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from dan.geometry import Similarity, box_of_points, box_overlap, warp_image
 from dan.images import encode_png
 from dan.inference.aligner import FaceAligner
 from dan.inference.detectors import BoxFit, Detections, WholeImage
+from dan.video.tracker import FaceTracker
 
 FACE_XYXY = (179.0, 90.0, 269.0, 175.0)
 EYES_PX = 40.0
@@ -63,6 +65,7 @@ def test_all_kinds_of_the_same_picture_give_the_same_points(aligner, portrait, t
     (tmp_path / "a.png").write_bytes(encode_png(portrait))
     deep = portrait.astype(np.uint16) * 256 + 99
     same = {
+        "masked nowhere": aligner(np.ma.masked_greater(portrait, 255)),
         "path": aligner(tmp_path / "a.png"),
         "path as text": aligner(str(tmp_path / "a.png")),
         "PIL": aligner(Image.fromarray(portrait)),
@@ -83,6 +86,13 @@ def test_grey_pictures_give_the_same_points(aligner, portrait, tmp_path):
         assert np.array_equal(aligner(picture).points_xy, wanted)
 
 
+def test_a_matrix_is_a_grey_picture(aligner, portrait):
+    grey = portrait[:, :, 1].copy()
+    assert aligner(grey.view(np.matrix)).to_dict() == aligner(grey).to_dict()
+    deep = (grey.astype(">u2") * 257).view(np.matrix)
+    assert aligner(deep).to_dict() == aligner(grey).to_dict()
+
+
 def test_files_are_turned_upright(aligner, portrait, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # shown turned clockwise by a quarter
@@ -99,8 +109,23 @@ def test_the_picture_is_not_changed(aligner, portrait):
 
 @pytest.mark.parametrize(
     "picture",
-    [np.zeros((5, 5), float), np.zeros((5, 5, 2), np.uint8), np.zeros((0, 5), np.uint8), 7, None],
-    ids=["float", "two channels", "no pixels", "number", "None"],
+    [
+        np.zeros((5, 5), float),
+        np.zeros((5, 5, 2), np.uint8),
+        np.zeros((0, 5), np.uint8),
+        np.zeros((5, 5), object),
+        np.zeros((5, 5), "u1,u1"),
+        np.zeros((5, 5), float).view(np.matrix),
+        np.ma.masked_less(np.arange(25, dtype=np.uint8).reshape(5, 5), 9),
+        [[1, 2], [3, 4]],
+        [[1, 2], [3]],
+        7,
+        None,
+    ],
+    ids=[
+        *("float", "two channels", "no pixels", "objects", "records", "matrix", "masked"),
+        *("list", "ragged list", "number", "None"),
+    ],
 )
 def test_what_is_no_picture_is_refused(aligner, picture):
     with pytest.raises(ShapeError, match="picture: expected"):
@@ -220,6 +245,60 @@ def test_a_detector_that_returns_something_else_is_told(model, portrait):
 
     with pytest.raises(ConfigError, match=r"Forgetful.detect: expected Detections .*got NoneType"):
         FaceAligner(model, Forgetful())(portrait)
+
+
+@pytest.mark.parametrize(
+    "detector",
+    [object(), FaceAligner, {"box_fit": BoxFit()}, 7, Path("yunet.onnx")],
+    ids=["object", "class", "dict", "number", "path"],
+)
+def test_what_is_no_detector_is_told_at_once(model, detector):
+    with pytest.raises(ConfigError, match=r"detector: expected a name, or an object with detect"):
+        FaceAligner(model, detector)
+
+
+UNSORTED = ((0, 0, 50, 50), FACE_XYXY, (9, 9, 5, 5), (np.nan, 0, 5, 5), (300, 300, 400, 400))
+
+
+def test_detect_gives_checked_boxes_of_the_landmarks(model, portrait):
+    fit = BoxFit(scale_wh=(2.0, 2.0))
+    detector = Fixed(*UNSORTED, scores=[0.2, 0.9, 1.0, 1.0, 0.5], box_fit=fit)
+    for max_faces in (1, None):  # which counts where landmarks are wanted
+        found = FaceAligner(model, detector, max_faces=max_faces).detect(portrait)
+        wanted = fit.apply([FACE_XYXY, (300, 300, 400, 400), (0, 0, 50, 50)])
+        assert found.boxes_xyxy.tolist() == wanted.tolist()
+        assert found.scores.tolist() == pytest.approx([0.9, 0.5, 0.2])
+    assert (
+        FaceAligner(model, detector).detect(portrait[:, :, ::-1], channels="bgr").scores.size == 3
+    )
+    far = FaceAligner(model, Fixed((0, 0, 1e9, 1e9)))
+    with pytest.raises(ShapeError, match="box 0: expected pixels of a picture"):
+        far.detect(portrait)
+
+
+def test_a_tracker_takes_the_detections_that_an_aligner_takes(model, portrait):
+    aligner = FaceAligner(model, Fixed(*UNSORTED[1:4], scores=[0.9, 1.0, 1.0]))
+    (face,) = FaceTracker(aligner).update(portrait, 0.0)
+    assert box_overlap(box_of_points(face.points_xy[0]), FACE_XYXY) > 0.7
+    assert face.scores[0] == pytest.approx(0.9)
+
+
+def test_a_tracker_tells_a_detector_that_returns_something_else(model, portrait):
+    class Forgetful:
+        box_fit = BoxFit()
+
+        def detect(self, picture):
+            return None
+
+    with pytest.raises(ConfigError, match=r"Forgetful.detect: expected Detections .*got NoneType"):
+        FaceTracker(FaceAligner(model, Forgetful())).update(portrait, 0.0)
+
+
+@pytest.mark.parametrize("options", [{"threads": 2}, {"provider": "cpu"}, {"provider": "cuda"}])
+def test_options_of_a_model_that_was_made_already_are_refused(model, options):
+    ((name, value),) = options.items()
+    with pytest.raises(ConfigError, match=f"aligner: expected {name}={value!r} to be given to"):
+        FaceAligner(model, "whole", **options)
 
 
 def test_the_surest_come_first_and_max_faces_keeps_them(model, portrait):

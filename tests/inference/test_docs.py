@@ -81,7 +81,7 @@ def test_commands(blocks, folder, check_sample):
 
 def test_python(blocks, folder, check_sample, monkeypatch):
     monkeypatch.chdir(folder)
-    names = {}
+    names = {"__name__": "__main__"}
     for code, sample in with_samples(blocks, "python"):
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):

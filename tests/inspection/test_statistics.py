@@ -1,4 +1,5 @@
 import importlib.util
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -57,6 +58,24 @@ def test_only_whole_faces_count():
     assert (figures.n_faces, figures.n_ignored, figures.n_whole) == (3, 1, 1)
     with pytest.raises(DataError, match="at least one annotated face"):
         Statistics.of(AnnotationSet.empty(68))
+
+
+def test_a_picture_that_is_cut_off_leaves_the_one_before(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+
+    def fill_the_disk(figure, path, **_):
+        Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", fill_the_disk)
+    path = tmp_path / "stats.png"
+    path.write_bytes(b"whole")
+    figures = Statistics.of(of_shapes(face68((100, 100), 80.0)))
+    with pytest.raises(DataError, match=r"stats\.png: cannot be written: No space left on device"):
+        plot_statistics(path, figures)
+    assert [(found.name, found.read_bytes()) for found in tmp_path.iterdir()] == [
+        ("stats.png", b"whole")
+    ]
 
 
 def test_the_picture_shows_something(tmp_path):

@@ -1,5 +1,6 @@
 """The old training command line, typed as in the notes of those who hold it."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -155,6 +156,20 @@ def test_predict_needs_a_test_folder_and_a_ptv_for_each_image(samples, tmp_path,
     words = [train, f"--model_dir={tmp_path}", f"--data_dir_test={test}", "-mode", "predict"]
     assert main(words) == 2
     assert f"{test / 'face2@0000.png'}: expected its landmarks" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_predictions_are_not_written_over_the_samples(samples, tmp_path, capsys, link):
+    main(["-ds", "1", *flags(samples, tmp_path, "-te=1", "-mode", "train")])
+    test = tmp_path / "PREDICT"
+    shutil.copytree(samples / "TEST", test)
+    before = {path: path.read_bytes() for path in test.iterdir()}
+    if link:
+        (tmp_path / "link").symlink_to(test)
+    words = [f"--data_dir={samples / 'TRAIN'}", f"--model_dir={tmp_path}", "-mode", "predict"]
+    assert main([*words, f"--data_dir_test={tmp_path / 'link' if link else test}"]) == 2
+    assert f"{test}: expected another folder than that of the samples" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in test.iterdir()} == before
 
 
 def test_synthetic_data_need_no_folder(tmp_path, monkeypatch):

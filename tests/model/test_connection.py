@@ -56,6 +56,19 @@ def test_gaussian_map_has_no_denormal_numbers():
 
 
 @pytest.mark.parametrize(
+    ("settings", "border"),
+    [
+        ({}, "edge"),
+        ({"variant": "tensorflow"}, "zero"),
+        ({"border": "inner_edge"}, "inner_edge"),
+        ({"variant": "tensorflow", "border": "edge"}, "edge"),
+    ],
+)
+def test_border_of_warps(settings, border):
+    assert Connection(DANConfig(image_size=32, width=1, hidden=4, **settings)).border == border
+
+
+@pytest.mark.parametrize(
     ("variant", "row"), [("theano", [1, 1, 3, 3]), ("tensorflow", [1, 2, 3, 3])]
 )
 def test_feature_image_upscaling(variant, row):

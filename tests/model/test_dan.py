@@ -166,6 +166,10 @@ def test_presets(preset, width):
         ({"trunk": "elephant"}, "trunk: expected one of paper, strided"),
         ({"heat_map": "flames"}, "heat_map: expected one of inverse_distance, gaussians"),
         ({"variant": "ascend"}, "variant: expected one of theano, tensorflow"),
+        (
+            {"border": "mirror"},
+            "border: expected one of auto, edge, inner_edge, zero, got 'mirror'",
+        ),
     ],
 )
 def test_bad_settings_are_refused(change, message):

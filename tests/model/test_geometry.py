@@ -66,6 +66,14 @@ def test_whole_pixel_shift_and_border(border, corner):
     assert out[0, 0, 0, 0].item() == pytest.approx(corner, abs=1e-5)
 
 
+def test_an_inner_edge_repeats_the_last_pixels_but_one():
+    image = torch.arange(25.0).view(1, 1, 5, 5)  # 5y + x
+    shift = torch.tensor([[[1.0, 0.0, 0.5], [0.0, 1.0, -1.0]]])
+    x, y = torch.tensor([0.5, 1.5, 2.5, 3.0, 3.0]), torch.tensor([0.0, 0.0, 1.0, 2.0, 3.0])
+    out = geometry.warp(image, shift, 5, "inner_edge")[0, 0]
+    torch.testing.assert_close(out, 5 * y[:, None] + x, atol=1e-5, rtol=0)
+
+
 def test_warp_agrees_with_opencv_within_its_rounding():
     rng = np.random.default_rng(0)
     image = np.kron(rng.integers(0, 255, (8, 8)), np.ones((8, 8))).astype(np.uint8)

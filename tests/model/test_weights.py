@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from safetensors.torch import save_file
 
 from dan.errors import CheckpointError
 from dan.model import DAN, DANConfig, load_model, save_model
+from dan.model.weights import save_tensors
 from dan.schemes import LandmarkScheme
 
 CONFIG = DANConfig(n_landmarks=5, image_size=32, width=2, hidden=8, n_stages=2)
@@ -35,6 +37,22 @@ def test_round_trip(tmp_path):
     crops = torch.rand(2, 1, 32, 32) * 255
     torch.testing.assert_close(loaded.model(crops), model(crops), atol=0, rtol=0)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("variant", ["theano", "tensorflow"])
+def test_files_from_before_borders_could_be_chosen_give_what_they_gave(tmp_path, variant):
+    model, path = DAN(replace(CONFIG, variant=variant)), tmp_path / "model.safetensors"
+    settings = model.config.to_dict()
+    del settings["border"]
+    header = {"format": 1, "config": settings, "scheme": SCHEME.to_dict()}
+    save_tensors(path, model.state_dict(), header)
+    assert load_model(path).model.config == model.config
+
+
+def test_a_chosen_border_is_kept(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_model(path, DAN(replace(CONFIG, border="inner_edge")), SCHEME)
+    assert load_model(path).model.connections[0].border == "inner_edge"
 
 
 def damaged(kind: str, path) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 from rich.console import Console
 
-from dan.errors import ConfigError
+from dan.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from dan.data.annotated import AnnotatedFaces
@@ -40,6 +40,13 @@ ModelArgument = Annotated[
     str, typer.Argument(help="A bundle, the name of one in the package, or a .safetensors file.")
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, mps or npu.")]
+PredictorDeviceOption = Annotated[
+    str,
+    typer.Option(
+        help="Of a .safetensors file auto, cpu, cuda, mps or npu; of a bundle auto (the CPU), cpu, "
+        "cuda, cann, coreml or directml."
+    ),
+]
 ImportedOption = Annotated[
     Path,
     typer.Option(
@@ -186,7 +193,13 @@ def load_predictor(model: str, device: str) -> CropPredictor:
     if not model.endswith(".safetensors"):
         from dan.inference.session import PROVIDERS, LandmarkModel
 
-        return LandmarkModel(model, provider=device if device in PROVIDERS else "cpu")
+        if device not in ("auto", *PROVIDERS):
+            *names, last = PROVIDERS
+            raise ConfigError(
+                f"--device: expected auto, {', '.join(names)} or {last} for a bundle ({model}), "
+                f"got {device}"
+            )
+        return LandmarkModel(model, provider="cpu" if device == "auto" else device)
     need_torch()
     from dan.model.predictor import TorchPredictor
     from dan.training.devices import build_accelerator
@@ -215,10 +228,21 @@ def need_torch(extra: str = "train") -> None:
     del accelerate, safetensors, torch
 
 
-def check_imported(out: Path) -> None:
-    """Refuse, before the work, a name that is no model's."""
+def check_apart(out: Path, data: Path) -> None:
+    """Refuse a folder for results in that of the data, where the next run would read them, too."""
+    if out.resolve().is_relative_to(data.resolve()):
+        raise DataError(
+            f"{out}: expected a folder outside of {data}, whose files would be mixed up"
+        )
+
+
+def check_imported(out: Path, inputs: Iterable[Path]) -> None:
+    """Refuse, before the work, a name that is no model's, and what cannot be written."""
+    from dan.files import check_outputs
+
     if out.suffix not in (".safetensors", ".danbundle"):
         raise ConfigError(f"{out}: expected a name that ends in .safetensors or .danbundle")
+    check_outputs([out], inputs)
     need_torch("export" if out.suffix == ".danbundle" else "train")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from dan.data.kinds import Kind
     from dan.formats import AnnotationSet
     from dan.inspection.check import Source
+    from dan.types import FilePath
 
 app = typer.Typer(
     help="Check, convert, split, count and show annotated data.", no_args_is_help=True
@@ -86,13 +88,18 @@ def check(
     """
     from rich.table import Table
 
-    from dan.files import write_text
+    from dan.data.kinds import files_of
+    from dan.files import check_outputs, write_text
     from dan.inspection.check import check_sources
     from dan.inspection.sheet import render_suspects
 
     if out is not None and out.suffix != ".html":
         raise ConfigError(f"{out}: expected a name that ends in .html")
+    outputs = [] if out is None else [out]
+    check_outputs(outputs, data)
     sources = [_to_check(path, source) for path in data]
+    for path, read in zip(data, sources, strict=True):
+        check_outputs(outputs, files_of(read.annotations, path, read.root))
     with progress_bar(
         "looking", sum(len(one.annotations.image_names) for one in sources)
     ) as on_image:
@@ -142,19 +149,38 @@ def convert(
     Image names start from the folder of the file where the images lie below it, else they stay
     as they are. A folder of .pts or the like gets copies of the images beside the annotations.
     """
-    from dan.data.kinds import kind_of
+    from dan.data.kinds import files_of, kind_of
     from dan.formats import convert_annotations
     from dan.schemes import load_scheme
 
     target = kind_of(out, to, must_exist=False)
+    _check_targets([out], [target], [data, *(name for name in (scheme, to_scheme) if name)])
     known, wanted = (load_scheme(name) if name else None for name in (scheme, to_scheme))
     with progress_bar("reading", 1) as on_read:
         faces, root = source.load(data, known, or_boxes=True)
         on_read()
+    _check_targets([out], [target], files_of(faces, data, root))
     if wanted is not None:
         faces = convert_annotations(faces, wanted)
     _write(out, target, faces, root)
     console.print(f"{len(faces)} faces of {len(faces.image_names)} images: {out}")
+
+
+def _check_targets(
+    outs: Sequence[Path], targets: Sequence[Kind], inputs: Iterable[FilePath]
+) -> None:
+    """Refuse, before the work, what cannot be written, and files that are read."""
+    from dan.files import check_new_folder, check_outputs
+
+    files = []
+    for out, target in zip(outs, targets, strict=True):
+        if target.is_folder:
+            check_new_folder(out)
+        elif out.is_dir():
+            raise ConfigError(f"{out}: expected a file to write, got a folder")
+        else:
+            files.append(out)
+    check_outputs(files, inputs)
 
 
 def _write(out: Path, target: Kind, faces: AnnotationSet, root: Path) -> None:
@@ -165,8 +191,6 @@ def _write(out: Path, target: Kind, faces: AnnotationSet, root: Path) -> None:
     for what in losses(faces, target):
         error_console.print(f"not kept in {target.title}: {what}")
     if not target.is_folder:
-        if out.is_dir():
-            raise ConfigError(f"{out}: expected a file to write, got a folder")
         named = _named_from(out.parent, faces, root)
         with progress_bar("writing", 1) as on_written:
             save_annotations(out, named, target.name)
@@ -221,16 +245,18 @@ def split(
     to: ToOption = None,
 ) -> None:
     """Cut a data set in two; pictures that look the same stay on one side."""
-    from dan.data.kinds import kind_of
+    from dan.data.kinds import files_of, kind_of
     from dan.data.splitting import select_images, split_images
     from dan.inspection.check import twins_of
 
+    targets = [kind_of(path, to, must_exist=False) for path in (kept, held_out)]
+    _check_targets((kept, held_out), targets, [data])
     if len({path.resolve() for path in (data, kept, held_out)}) < 3:
         raise ConfigError(
             f"expected three different places to read and to write, got {data}, {kept}, {held_out}"
         )
-    targets = [kind_of(path, to, must_exist=False) for path in (kept, held_out)]
     faces, root = source.load(data, or_boxes=True)
+    _check_targets((kept, held_out), targets, files_of(faces, data, root))
     if every is None and share is None:
         every = min(SPLIT_EVERY, len(faces.image_names))
     with progress_bar("looking", len(faces.image_names)) as on_image:
@@ -257,11 +283,16 @@ def stats(
     """Count faces; tell their sizes and how they are turned."""
     from rich.table import Table
 
+    from dan.data.kinds import files_of
+    from dan.files import check_outputs
     from dan.inspection.statistics import PERCENTILES, Statistics, plot_statistics
 
     if out is not None and out.suffix != ".png":
         raise ConfigError(f"{out}: expected a name that ends in .png")
-    faces = source.load(data)[0]
+    outputs = [] if out is None else [out]
+    check_outputs(outputs, [data])
+    faces, root = source.load(data)
+    check_outputs(outputs, files_of(faces, data, root))
     figures = Statistics.of(faces)
     values = figures.to_dict()
     if as_json:
@@ -298,15 +329,19 @@ def show(
     """Draw some annotated faces on one sheet."""
     import numpy as np
 
+    from dan.data.kinds import files_of
     from dan.draw import contact_sheet
+    from dan.files import check_outputs
     from dan.formats.annotations import WITHOUT_POINTS
     from dan.images import write_png
     from dan.inspection.sheet import TILE, draw_annotated
 
     if out.suffix != ".png":
         raise ConfigError(f"{out}: expected a name that ends in .png")
+    check_outputs([out], [data])
     shown = _to_check(data, source)
     faces = shown.annotations
+    check_outputs([out], files_of(faces, data, shown.root))
     drawable = np.flatnonzero(faces.known.any(axis=1))
     if not len(drawable):
         raise DataError(f"{data}: expected at least one annotated face, found none")

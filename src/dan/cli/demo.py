@@ -8,9 +8,12 @@ from typing import Annotated
 import typer
 
 from dan.cli.align import ModelOption
-from dan.cli.common import console
+from dan.cli.common import console, error_console
 from dan.errors import ConfigError
 from dan.inference.defaults import DEFAULT_MODEL
+
+PORTRAIT_BOX = (179, 90, 270, 175)
+"""``xyxy``, pixels, of the landmarks: the demo starts from it where no detector is installed."""
 
 
 def demo(
@@ -23,6 +26,7 @@ def demo(
 ) -> None:
     """Find the landmarks of a bundled portrait, and draw them."""
     from dan.draw import draw_face
+    from dan.files import check_outputs
     from dan.images import read_rgb, write_png
     from dan.inference.aligner import FaceAligner
     from dan.video.window import has_display
@@ -30,8 +34,15 @@ def demo(
     if out.suffix.lower() != ".png":
         raise ConfigError(f"{out}: expected a name that ends in .png")
     portrait = Path(__file__).resolve().parent.parent / "assets" / "portrait.jpg"
+    check_outputs([out], [portrait, model])
     picture = read_rgb(portrait)
-    faces = FaceAligner(model)(picture)
+    aligner, boxes = FaceAligner(model), None
+    try:
+        _ = aligner.detector
+    except ConfigError as error:
+        error_console.print(f"{error}\nthe box of the portrait's face is known, and taken instead")
+        boxes = [PORTRAIT_BOX]
+    faces = aligner(picture, boxes=boxes)
     drawn = picture
     for face in faces:
         drawn = draw_face(drawn, face.points_xy[0], faces.scheme, box_xyxy=face.boxes_xyxy[0])

@@ -12,9 +12,9 @@ import typer
 
 from dan.cli.common import (
     BoxesOption,
-    DeviceOption,
     JsonOption,
     ModelArgument,
+    PredictorDeviceOption,
     SourceArgument,
     SourceOptions,
     boxes_path,
@@ -60,13 +60,13 @@ def evaluate(
     threshold: Annotated[
         float, typer.Option(min=1e-6, help="Of AUC and failure rate, share of the normaliser.")
     ] = 0.08,
-    device: DeviceOption = "cpu",
+    device: PredictorDeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
     """Score a model: error of each stage, AUC, failure rate, by every normaliser."""
     from dan.data.annotated import counts_in_words
     from dan.evaluation.errors import parse_peers
-    from dan.evaluation.report import scores_of, write_report
+    from dan.evaluation.report import check_report_folder, scores_of, write_report
     from dan.evaluation.score import score_predictions
     from dan.metrics import render_table
 
@@ -77,7 +77,9 @@ def evaluate(
         raise ConfigError(
             "--protocol 300w: expected the release's own folders, got options of other data"
         )
-    parts = _predict(load_predictor(model, device), data, source, boxes, protocol)
+    if out is not None:
+        check_report_folder(out, [data, model, boxes])
+    parts = _predict(load_predictor(model, device), data, source, boxes, protocol, out=out)
     left_out = dict.fromkeys(face for part in parts for face in part.left_out)
     tell_left_out(face.reason for face in left_out)
     if protocol is None:
@@ -105,15 +107,22 @@ def _predict(
     source: SourceOptions,
     boxes: str,
     protocol: Protocol | None,
+    *,
+    out: Path | None,
 ) -> list[SubsetPredictions]:
     """Predict once; scores and pictures are made from it."""
+    from dan.data.annotated import files_of, find_annotated
     from dan.evaluation.predict import predict_annotated
     from dan.evaluation.protocol import SubsetPredictions, count_faces, predict_protocol
+    from dan.evaluation.report import check_report_folder
 
+    n_faces = 0 if protocol is None else count_faces(data)
+    images = source.find(data) if protocol is None else find_annotated(data)
+    if out is not None:
+        check_report_folder(out, files_of(images, data, source.images))
     if protocol is not None:
-        with progress_bar("predicting", count_faces(data)) as on_face:
+        with progress_bar("predicting", n_faces) as on_face:
             return predict_protocol(data, predictor, on_face)
-    images = source.find(data)
     with progress_bar("predicting", len(images)) as on_face:
         predictions = predict_annotated(images, predictor, boxes_path(boxes), on_face=on_face)
     return [SubsetPredictions(data.name, Path(boxes).stem, predictions, images.left_out)]

@@ -45,12 +45,13 @@ def export(
     from dan.data.pack import canonical_crops, load_pack
     from dan.export import ExportOptions
     from dan.export import export as make_bundle
-    from dan.files import read_text
+    from dan.files import check_outputs, read_text
     from dan.inference.bundle import SUFFIX, save_bundle
     from dan.model import load_model
 
     if out.suffix != SUFFIX:
         raise ConfigError(f"{out}: expected a name that ends in {SUFFIX}")
+    check_outputs([out], [path for path in (checkpoint, calibrate, card) if path is not None])
     file = load_model(checkpoint)
     crops = None
     if weights is Weights.INT8:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,7 @@ def import_tensorflow(
     stages: StagesOption = None,
 ) -> None:
     """Read a checkpoint of the TensorFlow port's DAN_V2.py; TensorFlow is not needed."""
-    check_imported(out)
+    check_imported(out, checkpoint.parent.glob(f"{glob.escape(checkpoint.name)}.*"))
     from dan.importing import load_tensorflow
 
     write_imported(out, load_tensorflow(checkpoint, stages))

@@ -17,7 +17,7 @@ def import_theano(
     stages: StagesOption = None,
 ) -> None:
     """Read weights of the reference implementation (Theano)."""
-    check_imported(out)
+    check_imported(out, [weights])
     from dan.importing import load_theano
 
     write_imported(out, load_theano(weights, stages))

@@ -22,7 +22,9 @@ def merge(
     from dan.data.annotated import find_annotated, test_part, training_part
     from dan.data.merge import merge_images
     from dan.errors import DataError
+    from dan.files import check_new_folder
 
+    check_new_folder(out)
     tell_passed_over([data])
     images = (test_part if test else training_part)(find_annotated(data))
     if not images:

@@ -9,18 +9,18 @@ import typer
 
 from dan.cli.common import (
     BoxesOption,
-    DeviceOption,
     ModelArgument,
+    PredictorDeviceOption,
     SourceArgument,
     SourceOptions,
     boxes_path,
+    check_apart,
     console,
     load_predictor,
     progress_bar,
     tell_left_out,
     with_source_options,
 )
-from dan.errors import DataError
 
 if TYPE_CHECKING:
     from dan.evaluation import Predictions
@@ -39,16 +39,14 @@ def predict(
     source: SourceOptions,
     boxes: BoxesOption = "gt",
     limit: Annotated[int | None, typer.Option(min=1, help="Take the first so many images.")] = None,
-    device: DeviceOption = "cpu",
+    device: PredictorDeviceOption = "cpu",
 ) -> None:
     """Write NAME.pts and NAME.png (prediction and truth drawn) of each image, and a sheet."""
     from dan.evaluation import predict_annotated
-    from dan.files import building_folder
+    from dan.files import building_folder, check_new_folder
 
-    if out.resolve().is_relative_to(data.resolve()):
-        raise DataError(
-            f"{out}: expected a folder outside of {data}, whose files would be mixed up"
-        )
+    check_apart(out, data)
+    check_new_folder(out)
     predictor = load_predictor(model, device)
     images = source.find(data)[:limit]
     tell_left_out(face.reason for face in images.left_out)

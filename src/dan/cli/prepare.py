@@ -52,11 +52,15 @@ def prepare(
     ] = False,
 ) -> None:
     """Cut out the faces of annotated images into one file to train from."""
-    from dan.data.annotated import training_part
+    from dan.data.annotated import files_of, training_part
     from dan.data.pack import PackOptions, pack_faces, save_pack
+    from dan.files import check_outputs
 
+    settings = [path for path in (scheme_name, mirror_file) if path is not None]
+    check_outputs([out], [data, *settings])
     named = _named_scheme(scheme_name, landmarks, mirror_file)
     faces = source.find(data, named)
+    check_outputs([out], files_of(faces, data, source.images))
     if not all_folders:
         faces = training_part(faces)
         if not faces:

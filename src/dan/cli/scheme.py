@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,7 +23,7 @@ from dan.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from dan.schemes import LandmarkScheme, MirrorFit
-    from dan.types import ColourImage, FloatArray
+    from dan.types import ColourImage, FilePath, FloatArray
 
 app = typer.Typer(help="Landmark schemes: list, show, infer a mirror.", no_args_is_help=True)
 
@@ -68,6 +68,7 @@ def show(
     from dan.diagrams import draw_scheme
     from dan.schemes import SCHEMES, load_scheme, load_scheme_file
 
+    _check_out(out, [scheme])
     found = load_scheme(scheme)
     positions = _typical_face(found) if scheme in SCHEMES else load_scheme_file(scheme).positions
 
@@ -78,7 +79,6 @@ def show(
             )
         return draw_scheme(found, positions)
 
-    _check_out(out)
     _write(out, found, positions, picture)
     if as_json:
         print(json.dumps(found.to_dict() | {"conversions": _conversions(found)}))
@@ -127,8 +127,9 @@ def infer(
     from dan.diagrams import draw_mirror_fit
     from dan.schemes import LandmarkScheme, fit_mirror
 
-    _check_out(out)
-    points, given = _load_points(data, source)
+    _check_out(out, [data])
+    points, given, files = _load_points(data, source)
+    _check_out(out, files)
     try:
         fit = fit_mirror(points)
     except DataError as error:
@@ -161,16 +162,19 @@ def infer(
         raise typer.Exit(1)
 
 
-def _load_points(data: Path, source: SourceOptions) -> tuple[FloatArray, LandmarkScheme | None]:
-    """(F, N, 2) points of faces of any kind or of a face pack, and their scheme if it says so."""
+def _load_points(
+    data: Path, source: SourceOptions
+) -> tuple[FloatArray, LandmarkScheme | None, Iterable[Path]]:
+    """(F, N, 2) points of any kind or of a face pack, their scheme if known, and their files."""
+    from dan.data.kinds import files_of
     from dan.data.pack import load_pack
 
     if data.suffix == ".npz":
         pack = load_pack(data)
-        return pack.points, pack.scheme
-    faces, _ = source.load(data)
+        return pack.points, pack.scheme, ()
+    faces, root = source.load(data)
     tell_left_out(faces.why_unusable())
-    return faces.points[faces.usable], faces.scheme
+    return faces.points[faces.usable], faces.scheme, files_of(faces, data, root)
 
 
 def _print_fit(fit: MirrorFit, scheme: LandmarkScheme) -> None:
@@ -231,11 +235,14 @@ def _conversions(scheme: LandmarkScheme) -> list[str]:
     return names
 
 
-def _check_out(out: Sequence[Path] | None) -> None:
+def _check_out(out: Sequence[Path] | None, inputs: Iterable[FilePath]) -> None:
     """Refuse, before the work, what cannot be written."""
+    from dan.files import check_outputs
+
     for path in out or ():
         if path.suffix not in (".png", ".toml", ".txt"):
             raise ConfigError(f"{path}: expected a name that ends in .png, .toml or .txt")
+    check_outputs(out or (), inputs)
 
 
 def _write(

@@ -9,6 +9,7 @@ import typer
 
 from dan.cli.common import (
     DeviceOption,
+    check_apart,
     console,
     need_torch,
     progress_bar,
@@ -21,6 +22,7 @@ from dan.cli.predict import draw_sheet
 DRAWN_FACES = 500
 TRAINING_FACES = 1500
 TEST_FACES = 200
+PACK = "faces.npz"
 SETTINGS = {
     "model": {"width": 8, "n_stages": 2, "heat_map": "gaussians"},
     "training": {"epochs": [12, 10], "batch_size": 32, "rate": 2e-3},
@@ -45,6 +47,7 @@ def tour(
     from dan.data.pack import PackOptions, pack_faces, save_pack
     from dan.data.synthetic import write_synthetic_faces
     from dan.evaluation import predict_annotated, score_predictions
+    from dan.files import check_output_folder, check_outputs
     from dan.metrics import render_table
     from dan.model.predictor import TorchPredictor
     from dan.schemes import scheme_of
@@ -52,7 +55,11 @@ def tour(
     from dan.training.train import train
 
     out = out or Path("runs") / f"tour-{data.resolve().name if data else 'drawn'}"
-    if data is None:
+    check_output_folder(out)
+    if data is not None:
+        check_apart(out, data)
+        check_outputs([out / PACK] if out.is_dir() else [], [data])
+    else:
         data = out / "drawn_faces"
         if not data.exists():
             write_synthetic_faces(data, DRAWN_FACES)
@@ -66,7 +73,7 @@ def tour(
         pack, skipped = pack_faces(train_images, scheme, PackOptions(), on_face)
     tell_skipped(skipped)
     out.mkdir(parents=True, exist_ok=True)
-    save_pack(out / "faces.npz", pack)
+    save_pack(out / PACK, pack)
 
     console.print("2. train: two stages of width 8")
     trained = train(pack, Recipe.from_dict(SETTINGS), out / "training", device)

@@ -21,7 +21,7 @@ from dan.cli.align import (
     ThreadsOption,
 )
 from dan.cli.common import error_console, is_shrunk_much, progress_bar, tell_small_faces
-from dan.errors import DataError, DeviceError
+from dan.errors import DeviceError
 from dan.inference.defaults import DEFAULT_DETECTOR, DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -99,12 +99,14 @@ def follow_video(
     from dan.video.reader import VideoReader
     from dan.video.tracker import FaceTracker
 
-    _check_outputs(video, out, rows)
+    _check_outputs(out, rows, inputs=(video, model, detector))
     with VideoReader(_source_of(video)) as reader:
+        aligner = FaceAligner(
+            model, detector, detector_size=detector_size, threads=threads, provider=provider
+        )
+        _ = aligner.detector  # one that cannot work is told before anything is written
         tracker = FaceTracker(
-            FaceAligner(
-                model, detector, detector_size=detector_size, threads=threads, provider=provider
-            ),
+            aligner,
             detect_every=detect_every,
             smoothing=smoothing,
             max_faces=max_faces,
@@ -131,7 +133,8 @@ def _source_of(video: str) -> str | int:
     return int(video) if video.isdecimal() and not Path(video).exists() else video
 
 
-def _check_outputs(video: str, out: Path | None, rows: Sequence[Path]) -> None:
+def _check_outputs(out: Path | None, rows: Sequence[Path], inputs: Sequence[str]) -> None:
+    from dan.files import check_outputs
     from dan.video.rows import check_rows_path
     from dan.video.writer import check_video_path
 
@@ -139,9 +142,7 @@ def _check_outputs(video: str, out: Path | None, rows: Sequence[Path]) -> None:
         check_video_path(out)
     for path in rows:
         check_rows_path(path)
-    for path in (*rows, *([] if out is None else [out])):
-        if path.exists() and Path(video).exists() and path.samefile(video):
-            raise DataError(f"{path}: expected another file than the input")
+    check_outputs([*rows, *([] if out is None else [out])], inputs)
 
 
 def _follow(

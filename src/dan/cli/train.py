@@ -38,9 +38,14 @@ def train(
     """Train a network, stage after stage."""
     need_torch()
     from dan.data.pack import load_pack
+    from dan.files import check_output_folder, check_outputs
     from dan.training.config import load_recipe
+    from dan.training.run import TOP_FILES
     from dan.training.train import train as run_training
 
+    check_output_folder(out)
+    if out.is_dir():
+        check_outputs([out / name for name in TOP_FILES], [pack, recipe])
     settings = load_recipe(recipe, overrides or [])
     with _ctrl_c_after(stop_after):
         trained = run_training(load_pack(pack), settings, out, device)

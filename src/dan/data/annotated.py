@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import overload
@@ -259,6 +259,21 @@ def faces_of(annotations: AnnotationSet, source: Path, root: FilePath) -> Annota
         name += f"#{seen[place]}" if seen[place] > 1 else ""
         found.append(AnnotatedImage(name, paths[place], source, annotations.points[face]))
     return AnnotatedFaces(tuple(found), tuple(left_out))
+
+
+def files_of(faces: AnnotatedFaces, source: Path, images: Path | None = None) -> Iterator[Path]:
+    """Every file that these faces, and those left out, were read from.
+
+    Args:
+        faces: of :func:`find_annotated`.
+        source: where they were found.
+        images: folder that the image names start from; default: the folder of the source.
+    """
+    for face in faces:
+        yield from (face.image_path, face.points_path)
+    home = images or (source if source.is_dir() else source.parent)
+    for left_out in faces.left_out:
+        yield from (home / left_out.image, (source / left_out.image).with_suffix(".pts"))
 
 
 def training_part(faces: AnnotatedFaces) -> AnnotatedFaces:

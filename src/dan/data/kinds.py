@@ -5,7 +5,7 @@ A kind is guessed from what lies there; where that is not enough, the caller nam
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -286,6 +286,21 @@ def _first_pixel(kind: Kind, first_pixel: int | None) -> int:
     if first_pixel not in (0, 1):
         raise ConfigError(f"first pixel: expected 0 or 1, got {first_pixel}")
     return first_pixel
+
+
+def files_of(annotations: AnnotationSet, source: Path, root: Path | None = None) -> Iterator[Path]:
+    """The images of a set, and the annotation files of a source that is a folder.
+
+    Args:
+        annotations: the set.
+        source: what it was read from.
+        root: folder that the image names start from; default: where the source lies.
+    """
+    suffixes = SUFFIXES if source.is_dir() else ()
+    start = root or (source if source.is_dir() else source.parent)
+    for name in annotations.image_names:
+        yield start / name
+        yield from ((source / name).with_suffix(suffix) for suffix in suffixes)
 
 
 def losses(annotations: AnnotationSet, kind: Kind) -> list[str]:

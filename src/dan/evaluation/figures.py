@@ -12,8 +12,11 @@ from dan.evaluation.errors import errors_of, mean_percent, peer_errors
 from dan.evaluation.pictures import around_face
 from dan.evaluation.protocol import SubsetPredictions
 from dan.evaluation.published import PUBLISHED
+from dan.files import replacing
 from dan.images import read_rgb, write_png
 from dan.metrics import ced
+
+CURVES, WORST_NAMES = "ced.png", "worst-*.png"
 
 WORST = 20
 CURVE_END = 0.1
@@ -51,7 +54,8 @@ def plot_curves(
     axes.set_xlim(0, 100 * CURVE_END)
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
-    figure.savefig(path, dpi=120)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=120)
     return path
 
 
@@ -69,6 +73,6 @@ def draw_worst(folder: Path, part: SubsetPredictions) -> Path:
         drawn = draw_face(picture, found, predictions.scheme, truth_xy=truth)
         tiles.append(around_face(drawn, truth))
         labels.append(f"{100 * errors[place]:.1f} %" if found is not None else "missed")
-    name = f"worst-{part.subset.split(' ')[0]}-{part.box_source}.png"
+    name = WORST_NAMES.replace("*", f"{part.subset.split(' ')[0]}-{part.box_source}")
     write_png(folder / name, contact_sheet(tiles, 5, 240, labels))
     return folder / name

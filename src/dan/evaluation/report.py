@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from dan.evaluation.errors import errors_of, mean_percent, peer_errors
-from dan.evaluation.figures import draw_worst, plot_curves
+from dan.evaluation.figures import CURVES, WORST_NAMES, draw_worst, plot_curves
 from dan.evaluation.predict import Predictions
 from dan.evaluation.protocol import SubsetPredictions
 from dan.evaluation.published import PUBLISHED
 from dan.evaluation.rendering import Table, render_html, render_markdown
-from dan.files import make_folder, write_text
+from dan.files import check_output_folder, check_outputs, make_folder, write_text
 from dan.metrics import Score, normaliser_lengths, usable_normalisers
+from dan.types import FilePath
 
 REGIONS = {
     "jaw": ("jaw",),
@@ -25,6 +26,22 @@ REGIONS = {
     "mouth": ("outer_lips", "inner_lips"),
 }
 """Regions of the table, as groups of the scheme."""
+
+
+FIXED_NAMES = ("report.md", "report.html", "scores.json", CURVES)
+"""Files of every report; the pictures of the worst faces are called ``WORST_NAMES``."""
+
+
+def check_report_folder(folder: Path, inputs: Iterable[FilePath]) -> None:
+    """Refuse, before any work, a folder that no report can be written to.
+
+    Raises:
+        DataError: naming it, or the input in it that would be overwritten.
+    """
+    check_output_folder(folder)
+    if folder.is_dir():
+        names = [folder / name for name in FIXED_NAMES]
+        check_outputs([*names, *folder.glob(WORST_NAMES)], inputs)
 
 
 def write_report(
@@ -57,7 +74,7 @@ def write_report(
     ]
     if peers:
         tables.append(_peer_table(parts, peers, threshold))
-    pictures = [("Cumulative error", plot_curves(folder / "ced.png", parts, peers))]
+    pictures = [("Cumulative error", plot_curves(folder / CURVES, parts, peers))]
     pictures += [
         (f"The worst faces, {part.subset}, {part.box_source} boxes", draw_worst(folder, part))
         for part in parts
@@ -69,8 +86,8 @@ def write_report(
     write_text(folder / "report.html", render_html(about, tables, kept))
     values = {"about": dict(about), "scores": [score.to_dict() for score in scores]}
     write_text(folder / "scores.json", json.dumps(values, indent=2) + "\n")
-    names = ("report.md", "report.html", "scores.json")
-    return [*(folder / name for name in names), *(path for _, path in kept)]
+    texts = [name for name in FIXED_NAMES if name != CURVES]
+    return [*(folder / name for name in texts), *(path for _, path in kept)]
 
 
 def scores_of(part: SubsetPredictions, threshold: float) -> list[Score]:

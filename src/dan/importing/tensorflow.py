@@ -32,6 +32,9 @@ from dan.model.weights import ModelFile
 from dan.schemes import scheme_of
 from dan.types import FilePath
 
+FUSED_EPSILON = 1.001e-5
+"""The least that TensorFlow 1 adds to a variance in a fused batch norm, as cuDNN asked for it."""
+
 
 def load_tensorflow(prefix: FilePath, n_stages: int | None = None) -> ModelFile:
     """Read a checkpoint that the port's ``DAN_V2.py`` wrote.
@@ -128,7 +131,12 @@ def _fill_dense(layer: nn.Linear, checkpoint: Checkpoint, name: str) -> None:
 
 
 def _fill_norm(norm: nn.Module, checkpoint: Checkpoint, name: str) -> None:
-    """Their epsilon, 1e-5, is torch's."""
+    """The port asks for torch's epsilon, 1e-5, which TensorFlow raises in the norms of maps."""
     shape = tuple(norm.get_parameter("weight").shape)
-    names = ("gamma", "beta", "moving_mean", "moving_variance")
-    put_norm(norm, *(checkpoint.take(f"{name}/{entry}", shape) for entry in names))
+    gamma, beta, mean, variance = (
+        checkpoint.take(f"{name}/{entry}", shape)
+        for entry in ("gamma", "beta", "moving_mean", "moving_variance")
+    )
+    if isinstance(norm, nn.BatchNorm2d):
+        variance = variance + (FUSED_EPSILON - norm.eps)
+    put_norm(norm, gamma, beta, mean, variance)

@@ -8,6 +8,7 @@ What their definitions do to the numbers:
 - Theano's convolution is a true one: kernels are turned by 180 degrees.
 - Batch norm holds the inverse deviation as used; ours is ``1 / sqrt(variance + epsilon)``.
 - Dense kernels are (in, out); the flatten order (channel, row, column) is ours, too.
+- Warps clamp positions to S - 2, the last pixel but one: the border ``inner_edge``.
 - The confidence is a softmax over "no face, face", that is a sigmoid of their difference.
 """
 
@@ -62,7 +63,13 @@ def load_theano(path: FilePath, n_stages: int | None = None) -> ModelFile:
         taken = available if n_stages is None else n_stages
         if not 1 <= taken <= available:
             raise CheckpointError(f"{path}: expected {taken} stages, got {available}")
-        model = DAN(replace(paper(FACE68.n_landmarks, available), confidence=with_confidence))
+        model = DAN(
+            replace(
+                paper(FACE68.n_landmarks, available),
+                confidence=with_confidence,
+                border="inner_edge",
+            )
+        )
         _fill(model, _Parameters(file))
     training = {
         "source": "weights of the reference implementation (Theano)",

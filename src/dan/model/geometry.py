@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-Border = Literal["edge", "zero"]
+Border = Literal["edge", "inner_edge", "zero"]
+"""Beyond an image ``edge`` repeats its outermost pixels, ``zero`` fills with zero. ``inner_edge``
+ends it one pixel earlier: the last row and the last column are never seen."""
 
 # Linear maps of 2x2 matrices [[p, q], [r, s]] written as rows (p, q, r, s): one small product in an
 # exported graph costs less than a dozen operations on single numbers.
@@ -104,11 +106,13 @@ def warp(images: Tensor, image_from_out: Tensor, out_size: int, border: Border =
         images: (B, C, H, W).
         image_from_out: (B, 2, 3), takes output pixels to image pixels.
         out_size: side of the square output.
-        border: ``edge`` repeats the outermost pixels, ``zero`` fills with zero.
+        border: what is seen beyond the images.
 
     Returns:
         (B, C, out_size, out_size).
     """
+    if border == "inner_edge":
+        images = images[..., :-1, :-1]
     height, width = images.shape[-2:]
     line = torch.arange(out_size, dtype=images.dtype, device=images.device)
     y, x = torch.meshgrid(line, line, indexing="ij")
@@ -140,6 +144,6 @@ def _grid_sample(images: Tensor, grid: Tensor, out_size: int, border: Border) ->
     return functional.grid_sample(
         images,
         grid.view(-1, out_size, out_size, 2),
-        padding_mode="border" if border == "edge" else "zeros",
+        padding_mode="zeros" if border == "zero" else "border",
         align_corners=True,
     )

@@ -18,6 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from dan.files import replacing
 from dan.training.run import read_csv
 from dan.training.validation import ValidationFigures
 
@@ -190,7 +191,8 @@ def plot_curves(run_dir: Path, phases: list[str]) -> Path | None:
         axes.yaxis.set_minor_formatter("{x:g}")
         axes.legend()
     path = run_dir / "curves.png"
-    figure.savefig(path, dpi=120)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=120)
     return path
 
 
@@ -219,7 +221,8 @@ def plot_reliability(path: Path, bins: Sequence[tuple[float, float, int]]) -> Pa
     axes.set(xlim=(-0.03, 1.06), ylim=(-0.06, 1.03))
     axes.grid(alpha=0.3)
     axes.legend(loc="upper left")
-    figure.savefig(path, dpi=120)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=120)
     return path
 
 

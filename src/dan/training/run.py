@@ -25,6 +25,9 @@ from typing import Any
 from dan.errors import CheckpointError
 from dan.files import read_text, write_text
 
+TOP_FILES = ("recipe.json", "model.safetensors", "curves.png", "reliability.png")
+"""Files of a run folder itself."""
+
 LOSS_COLUMNS = ("step", "rate", "loss")
 VALIDATION_COLUMNS = (
     "step",

