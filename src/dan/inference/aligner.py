@@ -67,8 +67,8 @@ class FaceAligner:
         passes: with 2 the search starts again, in a crop brought upright by the first result.
         max_faces: at most so many a picture are detected, the surest; None: all.
         min_confidence: faces below are left out; above 0 only of models that know theirs.
-        threads: of the network; None: one a core, or what a given :class:`LandmarkModel` has.
-        provider: see :class:`LandmarkModel`; None: ``cpu``, or what a given one has.
+        threads: of the network; None: one a core, or what a given :class:`OnnxModel` has.
+        provider: see :class:`OnnxModel`; None: ``cpu``, or what a given one has.
 
     It can be copied and pickled if its detector can; a copy starts a network of its own.
 
@@ -257,7 +257,9 @@ class FaceAligner:
             start = _given([box_of_points(shape) for shape in shapes])
             batch = CropBatch.cut(rgb, self.model, points_xy=shapes)
         else:
-            start = self._detected(rgb)[: self.max_faces] if boxes is None else _given(boxes, box_fit)
+            start = (
+                self._detected(rgb)[: self.max_faces] if boxes is None else _given(boxes, box_fit)
+            )
             batch = CropBatch.cut(rgb, self.model, boxes_xyxy=start.boxes_xyxy)
         for _ in range(self.passes - 1):
             found = batch.to_picture(self.model(batch.crops).points)
@@ -274,7 +276,9 @@ class FaceAligner:
             own = slice(first, first + len(search.batch))
             first += len(search.batch)
             start, scheme = search.start, self.model.scheme
-            result = Faces(points[own], start.boxes_xyxy, start.scores, found.confidence[own], scheme)
+            result = Faces(
+                points[own], start.boxes_xyxy, start.scores, found.confidence[own], scheme
+            )
             faces.append(result.with_confidence(self.min_confidence))
         return faces
 
@@ -338,7 +342,7 @@ def _refuse_late(**options: object) -> None:
     given = ", ".join(f"{name}={value!r}" for name, value in options.items() if value is not None)
     if given:
         raise ConfigError(
-            f"aligner: expected {given} to be given to the LandmarkModel, which is made already"
+            f"aligner: expected {given} to be given to the model, which is made already"
         )
 
 

@@ -54,10 +54,10 @@ class Face:
         """
         names = self.scheme.point_names
         if name in names:
-            return self.points_xy[names.index(name)]
+            return np.asarray(self.points_xy[names.index(name)])
         try:
             common = convert_points(self.points_xy, self.scheme, FACE5)
-            return common[FACE5.point_names.index(name)].astype(np.float32)
+            return np.asarray(common[FACE5.point_names.index(name)], dtype=np.float32)
         except ValueError as error:
             raise ConfigError(f"{self.scheme.name}: it has no landmark {name}") from error
 

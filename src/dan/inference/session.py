@@ -61,7 +61,7 @@ class OnnxModel:
         self.mean_shape: Points = bundle.mean_shape
         self.n_stages: int = bundle.n_stages
         self.has_confidence: bool = bundle.has_confidence
-        self.graph_sha256: str = bundle.graph_sha256
+        self.sha256: str = bundle.graph_sha256
         self.threads: int | None = None if threads is None else int(threads)
         self.provider: str = provider
         self._graph, self._called = bundle.graph, name

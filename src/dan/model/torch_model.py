@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from dan.files import read_bytes
 from dan.inference.model import CropLandmarks
 from dan.model.weights import load_model
 from dan.schemes import LandmarkScheme
@@ -26,6 +29,7 @@ class TorchModel:
     def __init__(self, path: FilePath, device: str | torch.device = "cpu") -> None:
         loaded = load_model(path)
         self.name = str(path)
+        self.sha256 = hashlib.sha256(read_bytes(path)).hexdigest()
         self.device = torch.device(device)
         self.model = loaded.model.to(self.device).in_memory_format(torch.channels_last)
         self.scheme: LandmarkScheme = loaded.scheme

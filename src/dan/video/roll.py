@@ -78,7 +78,9 @@ class TrackRoll:
     ) -> None:
         """Follow a face from now on; it has its old id where one was lost."""
         track_id = self._id_for(points, time_s)
-        self.present.append(Track(track_id, points, confidence, score, time_s, smoothing, search_box))
+        self.present.append(
+            Track(track_id, points, confidence, score, time_s, smoothing, search_box)
+        )
 
     def part_converged(self) -> None:
         """Of two tracks on one face that one stays which moved as expected, else the older."""
