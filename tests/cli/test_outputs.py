@@ -148,7 +148,7 @@ def refused(dan, world, words, *parts):
     assert done.code == 2, done
     *bars, told = done.err.splitlines()
     assert told.startswith("dan: ")
-    assert all("/" in bar for bar in bars), bars  # of the reading
+    assert all("/" in bar or bar.startswith("left out: ") for bar in bars), bars  # of the reading
     for part in parts:
         assert part in told
     assert contents(world) == before
@@ -162,6 +162,17 @@ def test_no_link_to_an_input_is_written_over(dan, world, words, read, written, l
     place = written or next(word for word in words.split() if word.startswith("OUT"))
     link(world / read, world / place)
     refused(dan, world, words.split(), f"dan: {place}: expected another file than the input ", read)
+
+
+@pytest.mark.parametrize("command", ["prepare faces -o OUT.npz", "scheme infer faces -o OUT.toml"])
+def test_points_of_a_face_that_is_left_out_are_not_written_over(dan, world, command):
+    path = world / f"{FACE}.pts"
+    lines = path.read_text().splitlines()
+    lines[5] = "-1 -1"
+    path.write_text("\n".join(lines) + "\n")
+    place = command.split()[-1]
+    os.link(path, world / place)
+    refused(dan, world, command.split(), f"{place}: expected another file than the input ", FACE)
 
 
 @pytest.mark.parametrize(("words", "read"), cases(ITSELF))
@@ -267,3 +278,12 @@ def test_align_finds_other_names_for_a_video_among_its_results(dan, world):
         assert dan(*OTHER_NAMES.replace("OUT", out).split()).code == 0
         assert (world / out / "clip.mp4.jsonl").is_file()
     assert {path: contents(world)[path] for path in before} == before
+
+
+def test_a_name_that_was_free_once_is_not_written_over(dan, world):
+    words = ["align", "clip.mp4", "-o", "report", "--detector", "whole", "--threads", "1"]
+    assert dan(*words).code == 0
+    path = world / "report/clip.jsonl"
+    path.unlink()
+    os.link(world / "clip.mp4", path)
+    refused(dan, world, words, "report/clip.jsonl: expected another file than the input clip.mp4")

@@ -116,13 +116,15 @@ def _predict(
     from dan.evaluation.protocol import SubsetPredictions, count_faces, predict_protocol
     from dan.evaluation.report import check_report_folder
 
-    n_faces = 0 if protocol is None else count_faces(data)
-    images = source.find(data) if protocol is None else find_annotated(data)
-    if out is not None:
-        check_report_folder(out, files_of(images, data, source.images))
     if protocol is not None:
+        n_faces = count_faces(data)
+        if out is not None:
+            check_report_folder(out, files_of(find_annotated(data), data))
         with progress_bar("predicting", n_faces) as on_face:
             return predict_protocol(data, model, on_face)
+    images = source.find(data)
+    if out is not None:
+        check_report_folder(out, files_of(images, data, source.images))
     with progress_bar("predicting", len(images)) as on_face:
         predictions = predict_annotated(images, model, boxes_path(boxes), on_face=on_face)
     return [SubsetPredictions(data.name, Path(boxes).stem, predictions, images.left_out)]
