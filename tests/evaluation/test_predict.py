@@ -1,10 +1,12 @@
 """Prediction in image pixels, with a stand-in for the network whose answers are known."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import dan
 from dan.data.annotated import find_annotated
 from dan.data.synthetic import write_synthetic_faces
 from dan.errors import DataError
@@ -13,6 +15,7 @@ from dan.evaluation.pictures import draw_predictions, save_predictions
 from dan.formats import load_pts, save_pts
 from dan.geometry import box_of_points
 from dan.images import read_rgb
+from dan.inference.aligner import FaceAligner
 from dan.inference.model import CropLandmarks
 from dan.schemes import FACE68, LandmarkScheme
 from dan.shapes import shape_in_frame
@@ -138,3 +141,16 @@ def test_a_missed_face_gets_no_points_file(faces, model, tmp_path):
     list(draw_predictions(found, tmp_path / "out"))
     assert not (tmp_path / "out" / f"{faces[0].name}.pts").exists()
     assert (tmp_path / "out" / f"{faces[1].name}.pts").exists()
+
+
+def test_what_is_scored_is_what_aligning_returns(tmp_path):
+    """One path: a colour JPEG, read, cut and moved back alike."""
+    picture = Path(dan.__file__).parent / "assets" / "portrait.jpg"
+    (tmp_path / "a.jpg").write_bytes(picture.read_bytes())
+    box = [[179, 90, 269, 175]]
+    aligner = FaceAligner("dan68-fast", "whole", threads=1)
+    save_pts(tmp_path / "a.pts", aligner(tmp_path / "a.jpg", boxes=box).points_xy[0])
+    (image,) = find_annotated(tmp_path)
+    scored = predict_annotated([image], aligner.model).estimates[-1]
+    aligned = aligner(tmp_path / "a.jpg", boxes=[box_of_points(image.load_points())])
+    assert np.abs(scored - aligned.points_xy).max() < 0.01
