@@ -27,7 +27,7 @@ from dan.cropping import crop_from_box, extract_crop
 from dan.images import read_rgb
 from dan.inference.aligner import FaceAligner
 from dan.inference.bundle import bundle_path, load_bundle
-from dan.inference.session import LandmarkModel
+from dan.inference.session import OnnxModel
 
 Crops = npt.NDArray[np.uint8]
 
@@ -156,12 +156,12 @@ def against_torch(model: str, checkpoint: Path, crops: Crops) -> None:
             cascade(torch.from_numpy(part))
 
     for threads in (1, 2):
-        session = LandmarkModel(model, threads=threads)
+        session = OnnxModel(model, threads=threads)
         for count in (1, 64):
             part = crops[:count]
             took = best_of(
                 {
-                    "onnxruntime": lambda session=session, part=part: session.find(part),
+                    "onnxruntime": lambda session=session, part=part: session(part),
                     "torch": lambda part=part, threads=threads: run_torch(part, threads),
                 },
                 rounds=ROUNDS if count == 1 else 3,
@@ -180,7 +180,7 @@ def whole_path(aligner: FaceAligner, picture: npt.NDArray[np.uint8]) -> None:
     crop = extract_crop(picture, move, aligner.model.crop_size, to_grey=True)[None]
     took = best_of(
         {
-            "network": lambda: aligner.model.find(crop),
+            "network": lambda: aligner.model(crop),
             "path": lambda: aligner(picture, boxes=box),
         },
         rounds=100,

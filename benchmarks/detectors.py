@@ -25,7 +25,7 @@ from dan.formats import load_pts
 from dan.geometry import box_of_points, box_overlap
 from dan.images import read_grey, read_rgb
 from dan.inference.detectors import BoxFit, Detector, build_detector
-from dan.inference.session import LandmarkModel
+from dan.inference.session import OnnxModel
 from dan.metrics import area_under_ced, normalised_errors
 from dan.types import FloatArray
 
@@ -62,7 +62,7 @@ def main() -> None:
         "fitted": fit.apply(test.boxes),
         "as the code fits them": detector.box_fit.apply(test.boxes),
     }
-    report(LandmarkModel(flags.model), test, variants)
+    report(OnnxModel(flags.model), test, variants)
 
 
 def detect(detector: Detector, images: Sequence[AnnotatedImage], name: str) -> Found:
@@ -97,7 +97,7 @@ def fitted(found: Found) -> BoxFit:
     return BoxFit((shift_x, shift_y), (scale_w, scale_h))
 
 
-def report(model: LandmarkModel, faces: Found, variants: Mapping[str, FloatArray]) -> None:
+def report(model: OnnxModel, faces: Found, variants: Mapping[str, FloatArray]) -> None:
     pictures = [read_grey(image.image_path) for image in faces.images]
     truth = np.stack([load_pts(image.points_path) for image in faces.images])
     for name, boxes in variants.items():
@@ -106,7 +106,7 @@ def report(model: LandmarkModel, faces: Found, variants: Mapping[str, FloatArray
         crops = np.stack([extract_crop(image, move, model.crop_size) for image, move in pairs])
         found = [
             move.inverse().apply(points)
-            for move, points in zip(transforms, model.find(crops).points, strict=True)
+            for move, points in zip(transforms, model(crops).points, strict=True)
         ]
         errors = normalised_errors(np.stack(found), truth, model.scheme, "inter_ocular")
         print(

@@ -37,7 +37,7 @@ from dan.formats import load_pts
 from dan.geometry import box_centre, box_of_points, box_overlap, box_size_wh, estimate_similarity
 from dan.images import read_rgb
 from dan.inference.aligner import FaceAligner
-from dan.inference.session import LandmarkModel
+from dan.inference.session import OnnxModel
 from dan.metrics import Score, normalised_errors
 from dan.schemes import FACE68, MEDIAPIPE468, convert_points
 from dan.types import Box, ColourImage, FloatArray
@@ -117,7 +117,7 @@ def load(images: Sequence[AnnotatedImage]) -> list[Face]:
 
 
 def ours(model: str) -> Peer:
-    aligner = FaceAligner(LandmarkModel(model, threads=1))
+    aligner = FaceAligner(OnnxModel(model, threads=1))
     return Peer(
         model,
         "Apache 2.0; model trained on 300-W: research only",

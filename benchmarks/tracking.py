@@ -97,7 +97,7 @@ def measured(aligner: FaceAligner, name: str, frames: Sequence[Frame]) -> list[F
             crop_from_image = crop_from_points(points, aligner.model.mean_shape)
             crop = extract_crop(frame.rgb[:, :, 1], crop_from_image, aligner.model.crop_size)
             started = time.perf_counter()
-            aligner.model.find(crop[None])
+            aligner.model(crop[None])
             network_ms += 1e3 * (time.perf_counter() - started)
             found.setdefault(int(face.ids[0]), []).append((frame.time_s, points))
     paths = [path_of(track, aligner.model.scheme) for track in found.values() if len(track) > 9]

@@ -24,7 +24,7 @@ from dan.evaluation.report import scores_of
 from dan.export import ExportOptions, export
 from dan.export.bundling import WeightKind
 from dan.inference.bundle import SUFFIX, Bundle, save_bundle
-from dan.inference.session import LandmarkModel
+from dan.inference.session import OnnxModel
 from dan.model import load_model
 
 RECIPES = Path(__file__).resolve().parent
@@ -111,7 +111,7 @@ def pack_model(name: str, model: Path, pack: Path) -> Bundle:
 
 def figures_of(bundle: Bundle, data: Path) -> dict[str, Any]:
     """Scores by the distance of the outer eye corners, all test sets and boxes that are there."""
-    parts = predict_protocol(data, LandmarkModel(bundle))
+    parts = predict_protocol(data, OnnxModel(bundle))
     scores = [score for part in parts for score in scores_of(part, threshold=0.08)]
     return {
         "command": f"dan evaluate {bundle.name} PATH/TO/300w --protocol 300w",

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from dan.inference.detectors import BoxFit as BoxFit
     from dan.inference.detectors import Detections as Detections
     from dan.inference.detectors import Detector as Detector
+    from dan.inference.faces import Face as Face
     from dan.inference.faces import Faces as Faces
-    from dan.inference.session import LandmarkModel as LandmarkModel
+    from dan.inference.model import LandmarkModel as LandmarkModel
+    from dan.inference.session import OnnxModel as OnnxModel
     from dan.video.faces import TrackedFaces as TrackedFaces
     from dan.video.reader import VideoReader as VideoReader
     from dan.video.smoothing import Smoothing as Smoothing
@@ -34,28 +36,18 @@ _HOMES = {
     "BoxFit": "dan.inference.detectors",
     "Detections": "dan.inference.detectors",
     "Detector": "dan.inference.detectors",
+    "Face": "dan.inference.faces",
     "Faces": "dan.inference.faces",
     "FaceTracker": "dan.video.tracker",
-    "LandmarkModel": "dan.inference.session",
+    "LandmarkModel": "dan.inference.model",
+    "OnnxModel": "dan.inference.session",
     "Smoothing": "dan.video.smoothing",
     "TrackedFaces": "dan.video.faces",
     "VideoReader": "dan.video.reader",
     "VideoWriter": "dan.video.writer",
 }
 
-__all__ = [
-    "BoxFit",
-    "Detections",
-    "Detector",
-    "FaceAligner",
-    "FaceTracker",
-    "Faces",
-    "LandmarkModel",
-    "Smoothing",
-    "TrackedFaces",
-    "VideoReader",
-    "VideoWriter",
-]
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> object:

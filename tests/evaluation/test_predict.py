@@ -1,10 +1,12 @@
 """Prediction in image pixels, with a stand-in for the network whose answers are known."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import dan
 from dan.data.annotated import find_annotated
 from dan.data.synthetic import write_synthetic_faces
 from dan.errors import DataError
@@ -13,25 +15,28 @@ from dan.evaluation.pictures import draw_predictions, save_predictions
 from dan.formats import load_pts, save_pts
 from dan.geometry import box_of_points
 from dan.images import read_rgb
+from dan.inference.aligner import FaceAligner
+from dan.inference.model import CropLandmarks
 from dan.schemes import FACE68, LandmarkScheme
 from dan.shapes import shape_in_frame
 
 
-class MeanShapePredictor:
+class MeanShapeModel:
     """Answers with the mean shape in stage 1, and shifted by (2, 0) crop pixels in stage 2."""
 
-    scheme = FACE68
+    name, scheme, has_confidence = "mean", FACE68, False
     crop_size = 64
 
     def __init__(self, mean_shape):
         self.mean_shape = shape_in_frame(mean_shape, 64, 48.0)
         self.batches = []
 
-    def predict(self, crops):
+    def __call__(self, crops):
         self.batches.append(crops.shape)
         assert crops.dtype == np.uint8
         first = np.repeat(self.mean_shape[None], len(crops), axis=0)
-        return np.stack([first, first + np.array([2.0, 0.0])]).astype(np.float32)
+        stages = np.stack([first, first + np.array([2.0, 0.0])]).astype(np.float32)
+        return CropLandmarks(stages[-1], np.full(len(crops), np.nan, np.float32), stages)
 
 
 @pytest.fixture
@@ -41,12 +46,12 @@ def faces(tmp_path):
 
 
 @pytest.fixture
-def predictor(faces):
-    return MeanShapePredictor(load_pts(faces[0].points_path))
+def model(faces):
+    return MeanShapeModel(load_pts(faces[0].points_path))
 
 
-def test_points_come_back_in_image_pixels(faces, predictor):
-    found = predict_annotated(faces[:1], predictor)
+def test_points_come_back_in_image_pixels(faces, model):
+    found = predict_annotated(faces[:1], model)
     # The face is the mean shape itself, so its box puts every point on the truth.
     np.testing.assert_allclose(found.estimates[0], found.truth, atol=1e-3)
     scale = 48 / max(np.ptp(found.truth[0], axis=0))
@@ -54,34 +59,34 @@ def test_points_come_back_in_image_pixels(faces, predictor):
     np.testing.assert_allclose(shift[0], np.tile([2 / scale, 0], (68, 1)), atol=1e-3)
 
 
-def test_batches_cover_every_image_in_order(faces, predictor):
+def test_batches_cover_every_image_in_order(faces, model):
     calls = []
-    found = predict_annotated(faces, predictor, batch_size=4, on_face=lambda: calls.append(1))
-    assert predictor.batches == [(4, 64, 64), (4, 64, 64), (2, 64, 64)]
+    found = predict_annotated(faces, model, batch_size=4, on_face=lambda: calls.append(1))
+    assert model.batches == [(4, 64, 64), (4, 64, 64), (2, 64, 64)]
     assert len(calls) == 10
     assert found.estimates.shape == (2, 10, 68, 2)
-    again = predict_annotated(faces[5:6], predictor)
+    again = predict_annotated(faces[5:6], model)
     np.testing.assert_allclose(found.estimates[:, 5:6], again.estimates)
 
 
-def test_boxes_of_a_file_are_used_and_missing_ones_are_missed_faces(faces, predictor, tmp_path):
+def test_boxes_of_a_file_are_used_and_missing_ones_are_missed_faces(faces, model, tmp_path):
     boxes = {
         image.image_path.name: (box_of_points(load_pts(image.points_path)) + 9).tolist()
         for image in faces[1:]
     }
     path = tmp_path / "boxes.json"
     path.write_text(json.dumps(boxes))
-    found = predict_annotated(faces, predictor, path)
+    found = predict_annotated(faces, model, path)
     assert np.isnan(found.estimates[:, 0]).all()
-    by_truth = predict_annotated(faces, predictor)
+    by_truth = predict_annotated(faces, model)
     np.testing.assert_allclose(found.estimates[:, 1:], by_truth.estimates[:, 1:] + 9, atol=1e-3)
     score = score_predictions(found, "drawn")[1]
     assert (score.n_images, score.n_missed, score.box_source) == (10, 1, "boxes")
     assert score.failure_percent >= 10
 
 
-def test_scores_name_all_they_depend_on(faces, predictor):
-    scores = score_predictions(predict_annotated(faces[:1], predictor), "drawn")
+def test_scores_name_all_they_depend_on(faces, model):
+    scores = score_predictions(predict_annotated(faces[:1], model), "drawn")
     assert [(score.subset, score.normaliser) for score in scores] == [
         ("drawn, stage 1", "inter_ocular"),
         ("drawn, stage 2", "inter_ocular"),
@@ -102,22 +107,22 @@ def test_a_scheme_without_eyes_is_scored_by_the_diagonal(faces):
     assert score.nme_percent == pytest.approx(20)
 
 
-def test_boxes_of_other_images_are_refused(faces, predictor, tmp_path):
+def test_boxes_of_other_images_are_refused(faces, model, tmp_path):
     path = tmp_path / "boxes.json"
     path.write_text('{"somebody.jpg": [0, 0, 5, 5]}')
     with pytest.raises(DataError, match=r"boxes.json: expected boxes of these images, found none"):
-        predict_annotated(faces, predictor, path)
+        predict_annotated(faces, model, path)
 
 
-def test_another_number_of_points_names_the_file(faces, predictor, tmp_path):
+def test_another_number_of_points_names_the_file(faces, model, tmp_path):
     save_pts(faces[3].points_path, np.zeros((5, 2)))
     with pytest.raises(DataError, match="expected 68 points as the model, got 5") as caught:
-        predict_annotated(find_annotated(tmp_path / "faces"), predictor)
+        predict_annotated(find_annotated(tmp_path / "faces"), model)
     assert str(faces[3].points_path) in str(caught.value)
 
 
-def test_files_and_pictures(faces, predictor, tmp_path):
-    found = predict_annotated(faces[:3], predictor)
+def test_files_and_pictures(faces, model, tmp_path):
+    found = predict_annotated(faces[:3], model)
     out = tmp_path / "out"
     save_predictions(found, out)
     tiles = list(draw_predictions(found, out))
@@ -129,10 +134,23 @@ def test_files_and_pictures(faces, predictor, tmp_path):
         assert not np.array_equal(picture, read_rgb(image.image_path))
 
 
-def test_a_missed_face_gets_no_points_file(faces, predictor, tmp_path):
-    found = predict_annotated(faces[:2], predictor)
+def test_a_missed_face_gets_no_points_file(faces, model, tmp_path):
+    found = predict_annotated(faces[:2], model)
     found.estimates[:, 0] = np.nan
     save_predictions(found, tmp_path / "out")
     list(draw_predictions(found, tmp_path / "out"))
     assert not (tmp_path / "out" / f"{faces[0].name}.pts").exists()
     assert (tmp_path / "out" / f"{faces[1].name}.pts").exists()
+
+
+def test_what_is_scored_is_what_aligning_returns(tmp_path):
+    """One path: a colour JPEG, read, cut and moved back alike."""
+    picture = Path(dan.__file__).parent / "assets" / "portrait.jpg"
+    (tmp_path / "a.jpg").write_bytes(picture.read_bytes())
+    box = [[179, 90, 269, 175]]
+    aligner = FaceAligner("dan68-fast", "whole", threads=1)
+    save_pts(tmp_path / "a.pts", aligner(tmp_path / "a.jpg", boxes=box).points_xy[0])
+    (image,) = find_annotated(tmp_path)
+    scored = predict_annotated([image], aligner.model).estimates[-1]
+    aligned = aligner(tmp_path / "a.jpg", boxes=[box_of_points(image.load_points())])
+    assert np.abs(scored - aligned.points_xy).max() < 0.01

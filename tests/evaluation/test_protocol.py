@@ -15,20 +15,22 @@ from dan.evaluation.report import write_report
 from dan.formats import load_pts, save_pts
 from dan.geometry import box_of_points
 from dan.images import write_png
+from dan.inference.model import CropLandmarks
 from dan.schemes import FACE68
 from dan.shapes import shape_in_frame
 
 
-class MeanShapePredictor:
-    scheme = FACE68
+class MeanShapeModel:
+    name, scheme, has_confidence = "mean", FACE68, False
     crop_size = 64
 
     def __init__(self, mean_shape):
         self.mean_shape = shape_in_frame(mean_shape, 64, 48.0)
 
-    def predict(self, crops):
+    def __call__(self, crops):
         first = np.repeat(self.mean_shape[None], len(crops), axis=0)
-        return np.stack([first + np.array([2.0, 0.0]), first]).astype(np.float32)
+        stages = np.stack([first + np.array([2.0, 0.0]), first]).astype(np.float32)
+        return CropLandmarks(stages[-1], np.full(len(crops), np.nan, np.float32), stages)
 
 
 @pytest.fixture
@@ -50,13 +52,13 @@ def release(tmp_path):
 
 
 @pytest.fixture
-def predictor(release):
-    return MeanShapePredictor(load_pts(find_annotated(release / "ibug")[0].points_path))
+def model(release):
+    return MeanShapeModel(load_pts(find_annotated(release / "ibug")[0].points_path))
 
 
-def test_subsets_are_joined_from_the_folders_that_are_there(release, predictor):
+def test_subsets_are_joined_from_the_folders_that_are_there(release, model):
     calls = []
-    parts = predict_protocol(release, predictor, lambda: calls.append(1))
+    parts = predict_protocol(release, model, lambda: calls.append(1))
     found = [(part.subset, part.box_source, len(part.predictions.images)) for part in parts]
     assert found == [
         ("common (helen/testset only)", "gt", 4),
@@ -71,12 +73,12 @@ def test_subsets_are_joined_from_the_folders_that_are_there(release, predictor):
     assert all(name.startswith(("helen/testset/", "ibug/")) for name in names)
 
 
-def test_faces_that_lack_points_are_left_out_of_each_subset_and_listed(release, predictor):
+def test_faces_that_lack_points_are_left_out_of_each_subset_and_listed(release, model):
     for name in ("helen/testset/face_0.pts", "ibug/face_2.pts"):
         points = load_pts(release / name)
         points[5] = np.nan
         save_pts(release / name, points)
-    parts = predict_protocol(release, predictor)
+    parts = predict_protocol(release, model)
     listed = {
         (part.subset.split()[0], part.box_source): [face.image for face in part.left_out]
         for part in parts
@@ -90,26 +92,26 @@ def test_faces_that_lack_points_are_left_out_of_each_subset_and_listed(release, 
     assert [len(part.predictions.images) for part in parts] == [3, 3, 2, 5]
 
 
-def test_a_face_without_a_box_counts_as_missed(release, predictor):
-    det = predict_protocol(release, predictor)[1].predictions
+def test_a_face_without_a_box_counts_as_missed(release, model):
+    det = predict_protocol(release, model)[1].predictions
     assert np.isnan(det.estimates).all(axis=(0, 2, 3)).tolist() == [False, False, False, True]
 
 
-def test_the_full_set_is_not_told_twice(release, predictor):
+def test_the_full_set_is_not_told_twice(release, model):
     for path in (release / "ibug").iterdir():
         path.unlink()
     (release / "ibug").rmdir()
-    subsets = {part.subset for part in predict_protocol(release, predictor)}
+    subsets = {part.subset for part in predict_protocol(release, model)}
     assert subsets == {"common (helen/testset only)"}
 
 
-def test_a_folder_of_something_else_is_refused(tmp_path, predictor):
+def test_a_folder_of_something_else_is_refused(tmp_path, model):
     with pytest.raises(DataError, match=r"expected 300-W's test folders \(lfpw/testset,"):
-        predict_protocol(tmp_path, predictor)
+        predict_protocol(tmp_path, model)
 
 
-def test_the_report_says_what_the_predictions_are_worth(release, predictor, tmp_path):
-    parts = predict_protocol(release, predictor)
+def test_the_report_says_what_the_predictions_are_worth(release, model, tmp_path):
+    parts = predict_protocol(release, model)
     peer = tmp_path / "peer"
     peer.mkdir()
     for image in find_annotated(release / "helen/testset")[:2]:
@@ -136,8 +138,8 @@ def test_the_report_says_what_the_predictions_are_worth(release, predictor, tmp_
     assert "worst-common-gt.png" in page
 
 
-def test_the_regions_mean_is_that_of_its_points(release, predictor, tmp_path):
-    part = predict_protocol(release, predictor)[0]
+def test_the_regions_mean_is_that_of_its_points(release, model, tmp_path):
+    part = predict_protocol(release, model)[0]
     moved = part.predictions.truth[None].copy()
     lengths = np.linalg.norm(moved[0, :, 45] - moved[0, :, 36], axis=1)
     moved[0, :, :17, 0] += 0.1 * lengths[:, None]  # the jaw alone is off, by a tenth
@@ -154,7 +156,7 @@ def test_peers_are_named_folders(tmp_path):
             parse_peers([wrong])
 
 
-def test_a_peer_without_files_is_refused(release, predictor, tmp_path):
-    part = predict_protocol(release, predictor)[0]
+def test_a_peer_without_files_is_refused(release, model, tmp_path):
+    part = predict_protocol(release, model)[0]
     with pytest.raises(DataError, match="named as the faces are"):
         peer_points(tmp_path, part.predictions, FACE68)

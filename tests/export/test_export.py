@@ -14,7 +14,7 @@ from dan.errors import ConfigError, ParityError
 from dan.export import ExportOptions, bundling, export
 from dan.export.bundling import CHECKED_BATCHES, Cascade, distances_px
 from dan.inference.bundle import load_bundle, save_bundle
-from dan.inference.session import LandmarkModel
+from dan.inference.session import OnnxModel
 from dan.model import DAN, DANConfig
 from dan.model.weights import ModelFile
 from dan.schemes import FACE68
@@ -52,7 +52,7 @@ def crops():
 
 
 def points_of(bundle, crops):
-    return LandmarkModel(bundle).find(crops).points
+    return OnnxModel(bundle)(crops).points
 
 
 def mirrored(points):
@@ -104,7 +104,7 @@ def standard_file() -> ModelFile:
 def test_points_and_confidence_are_those_of_torch(crops, tmp_path):
     file = standard_file()
     save_bundle(tmp_path / "tiny.danbundle", exported())
-    found = LandmarkModel(load_bundle(tmp_path / "tiny.danbundle")).find(crops)
+    found = OnnxModel(load_bundle(tmp_path / "tiny.danbundle"))(crops)
     with torch.no_grad():
         output = file.model.run(torch.from_numpy(crops)[:, None].float())
         sure = torch.sigmoid(file.model.confidence(output.hidden))[:, 0]

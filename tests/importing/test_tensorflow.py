@@ -66,7 +66,7 @@ def test_the_first_stage_alone():
 def test_the_command_writes_models_and_bundles(tmp_path, capsys):
     pytest.importorskip("onnxscript")
     from dan.cli.main import app
-    from dan.inference.session import LandmarkModel
+    from dan.inference.session import OnnxModel
     from dan.model import load_model
 
     model, bundle = tmp_path / "toy.safetensors", tmp_path / "toy.danbundle"
@@ -77,7 +77,7 @@ def test_the_command_writes_models_and_bundles(tmp_path, capsys):
     assert "source: weights of the TensorFlow port" in capsys.readouterr().out
     assert load_model(model).training["file"] == "toy.ckpt"
     crops, points = found_by_tensorflow()
-    found = LandmarkModel(bundle).predict(crops)
+    found = OnnxModel(bundle)(crops).estimates()
     assert np.linalg.norm(found - points, axis=-1).max() < 0.01
 
 

@@ -223,7 +223,7 @@ def test_imported_networks_find_what_the_definitions_say(tmp_path, n_stages, con
 def test_the_bundle_finds_what_the_definitions_say(tmp_path, capsys, monkeypatch):
     pytest.importorskip("onnxscript")
     from dan.export import bundling
-    from dan.inference.session import LandmarkModel
+    from dan.inference.session import OnnxModel
 
     monkeypatch.setattr(bundling, "CHECKED_BATCHES", (1,))  # its own check takes long
     arrays = random_arrays(2, confidence=False)
@@ -231,7 +231,7 @@ def test_the_bundle_finds_what_the_definitions_say(tmp_path, capsys, monkeypatch
     assert dan("import-theano", weights, "-o", bundle) == 0
     assert "stages: 2 of 2" in capsys.readouterr().out
     crops = smooth_crops(2)
-    estimates = LandmarkModel(bundle).predict(crops[:, 0])  # (n_stages, B, N, 2)
+    estimates = OnnxModel(bundle)(crops[:, 0]).estimates()  # (n_stages, B, N, 2)
     for face, crop in enumerate(crops):
         off = distance(estimates[:, face], judge(arrays, crop, 2)[0])
         log.info("bundle: off by %.6f px", off)

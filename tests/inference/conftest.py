@@ -9,7 +9,7 @@ import dan
 from dan.images import read_rgb
 from dan.inference.aligner import FaceAligner
 from dan.inference.detectors import BoxFit, Detections
-from dan.inference.session import LandmarkModel
+from dan.inference.session import OnnxModel
 
 PORTRAIT = Path(dan.__file__).parent / "assets" / "portrait.jpg"
 FACE_XYXY = (179.0, 90.0, 269.0, 175.0)
@@ -36,7 +36,7 @@ def portrait():
 @pytest.fixture(scope="session")
 def model():
     """The smallest model of the package, on one thread."""
-    return LandmarkModel("dan68-fast", threads=1)
+    return OnnxModel("dan68-fast", threads=1)
 
 
 @pytest.fixture(scope="session")

@@ -150,7 +150,7 @@ def test_own_boxes(aligner, portrait, face):
     assert len(faces) == 2
     assert mean_distance(faces.points_xy[0], face) < 0.01 * EYES_PX
     assert faces.scores.tolist() == [1, 1]
-    assert np.allclose(faces.boxes_xyxy, [FACE_XYXY, (0, 0, 60, 60)])
+    assert np.allclose(faces.search_boxes_xyxy, [FACE_XYXY, (0, 0, 60, 60)])
 
 
 def test_own_boxes_of_another_kind(aligner, portrait, face):
@@ -160,7 +160,7 @@ def test_own_boxes_of_another_kind(aligner, portrait, face):
     x, y = (x0 + x1) / 2 - 0.1 * width, (y0 + y1) / 2 + 0.2 * height
     box = [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
     faces = aligner(portrait, boxes=[box], box_fit=fit)
-    assert np.allclose(faces.boxes_xyxy[0], FACE_XYXY, atol=1e-4)
+    assert np.allclose(faces.search_boxes_xyxy[0], FACE_XYXY, atol=1e-4)
     assert mean_distance(faces.points_xy[0], face) < 0.01 * EYES_PX
 
 
@@ -279,8 +279,8 @@ def test_detect_gives_checked_boxes_of_the_landmarks(model, portrait):
 def test_a_tracker_takes_the_detections_that_an_aligner_takes(model, portrait):
     aligner = FaceAligner(model, Fixed(*UNSORTED[1:4], scores=[0.9, 1.0, 1.0]))
     (face,) = FaceTracker(aligner).update(portrait, 0.0)
-    assert box_overlap(box_of_points(face.points_xy[0]), FACE_XYXY) > 0.7
-    assert face.scores[0] == pytest.approx(0.9)
+    assert box_overlap(face.box_xyxy, FACE_XYXY) > 0.7
+    assert face.score == pytest.approx(0.9)
 
 
 def test_a_tracker_tells_a_detector_that_returns_something_else(model, portrait):
@@ -306,9 +306,9 @@ def test_the_surest_come_first_and_max_faces_keeps_them(model, portrait):
     detector = Fixed(*boxes, scores=[0.2, 0.9, 1.0, 0.5])
     faces = FaceAligner(model, detector)(portrait)
     assert faces.scores.tolist() == pytest.approx([0.9, 0.5, 0.2])
-    assert np.allclose(faces.boxes_xyxy[0], FACE_XYXY)
+    assert np.allclose(faces.search_boxes_xyxy[0], FACE_XYXY)
     first = FaceAligner(model, detector, max_faces=1)(portrait)
-    assert np.allclose(first.boxes_xyxy, [FACE_XYXY])
+    assert np.allclose(first.search_boxes_xyxy, [FACE_XYXY])
 
 
 def test_the_box_fit_of_a_detector_counts(model, portrait, face):
@@ -379,7 +379,7 @@ def test_two_passes_are_one_pass_from_the_points_of_another(model, aligner, port
     again = aligner(portrait, points=first.points_xy)
     twice = FaceAligner(model, Fixed(FACE_XYXY), passes=2)(portrait)
     assert np.allclose(twice.points_xy, again.points_xy, atol=0.05)
-    assert np.allclose(twice.boxes_xyxy, first.boxes_xyxy)
+    assert np.allclose(twice.search_boxes_xyxy, first.search_boxes_xyxy)
 
 
 def test_a_second_pass_helps_a_tilted_face(model, portrait, face):
@@ -424,7 +424,7 @@ def test_align_many_equals_single_calls(model, portrait):
     for faces, picture in zip(found, many, strict=True):
         alone = aligner(picture)
         assert np.allclose(faces.points_xy[0], alone.points_xy[0], atol=0.3)
-        assert np.array_equal(faces.boxes_xyxy, alone.boxes_xyxy)
+        assert np.array_equal(faces.search_boxes_xyxy, alone.search_boxes_xyxy)
     assert list(aligner.align_many([])) == []
 
 

@@ -23,7 +23,7 @@ from dan.inference.bundle import (
     parse_bundle,
     save_bundle,
 )
-from dan.inference.session import LandmarkModel
+from dan.inference.session import OnnxModel
 from dan.schemes import FACE68, LandmarkScheme
 
 SQUARE = LandmarkScheme("square", ("a", "b", "c", "d"), {"a": "b", "b": "a", "c": "d", "d": "c"})
@@ -210,12 +210,12 @@ def foreign_graph():
 
 def test_a_foreign_graph_is_told():
     with pytest.raises(BundleError, match="toy: expected a graph with the one input crops, got x"):
-        LandmarkModel(replace(TOY, graph=foreign_graph()))
+        OnnxModel(replace(TOY, graph=foreign_graph()))
 
 
 def test_what_is_no_graph_is_told():
     with pytest.raises(BundleError, match="toy: onnxruntime cannot run its graph: "):
-        LandmarkModel(TOY)
+        OnnxModel(TOY)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_what_is_no_graph_is_told():
 )
 def test_metadata_and_graph_must_agree(changes, message):
     with pytest.raises(BundleError, match=message):
-        LandmarkModel(replace(load_bundle(bundle_path("dan68-fast")), **changes))
+        OnnxModel(replace(load_bundle(bundle_path("dan68-fast")), **changes))
 
 
 @pytest.mark.parametrize(

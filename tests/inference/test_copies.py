@@ -15,7 +15,7 @@ from dan.errors import ConfigError, DeviceError
 from dan.inference.aligner import FaceAligner
 from dan.inference.bundle import bundle_path, load_bundle
 from dan.inference.detectors import DETECTORS, BoxFit, build_detector
-from dan.inference.session import LandmarkModel
+from dan.inference.session import OnnxModel
 from dan.video.tracker import FaceTracker
 
 PORTRAIT = str(Path(dan.__file__).parent / "assets" / "portrait.jpg")
@@ -42,10 +42,10 @@ def faces(whole):
 def test_a_model_starts_a_session_of_its_own(model, copied):
     other = copied(model)
     crops = np.random.default_rng(0).integers(0, 256, (2, model.crop_size, model.crop_size), "u1")
-    assert np.array_equal(other.predict(crops), model.predict(crops))
+    assert np.array_equal(other(crops).estimates(), model(crops).estimates())
     assert other._session is not model._session
     assert (other.threads, other.provider) == (1, "cpu")
-    assert (other.name, other.graph_sha256) == (model.name, model.graph_sha256)
+    assert (other.name, other.sha256) == (model.name, model.sha256)
 
 
 @every_copy
@@ -86,9 +86,10 @@ def test_results(faces, copied):
 
 @every_copy
 def test_what_goes_with_them(whole, copied):
-    start = whole.start(PORTRAIT)
-    assert np.array_equal(copied(start).crops, start.crops)
-    assert whole.finish([copied(start)])[0].to_dict() == whole.finish([start])[0].to_dict()
+    search = whole.search(PORTRAIT)
+    assert np.array_equal(copied(search).batch.crops, search.batch.crops)
+    found, again = (whole.faces_of([one])[0] for one in (search, copied(search)))
+    assert again.to_dict() == found.to_dict()
     bundle = load_bundle(bundle_path("dan68-fast"))
     assert copied(bundle).metadata == bundle.metadata
 
@@ -133,7 +134,7 @@ def test_workers_of_a_data_loader(whole, faces):
 
 
 def test_a_model_that_cannot_start_elsewhere_says_so(monkeypatch):
-    data = pickle.dumps(LandmarkModel("dan68-fast", threads=1))
+    data = pickle.dumps(OnnxModel("dan68-fast", threads=1))
     monkeypatch.setattr("onnxruntime.get_available_providers", list)
     with pytest.raises(DeviceError, match="provider: expected one that this onnxruntime has"):
         pickle.loads(data)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from dan.errors import ConfigError, ShapeError
-from dan.inference.faces import Faces
-from dan.schemes import LandmarkScheme
+from dan.inference.faces import Face, Faces
+from dan.schemes import FACE68, LandmarkScheme
 
 SCHEME = LandmarkScheme("three", ("a", "b", "c"))
 
@@ -21,7 +21,7 @@ def faces(count=4):
 
 def test_arrays_are_float32():
     found = faces()
-    for values in (found.points_xy, found.boxes_xyxy, found.scores, found.confidence):
+    for values in (found.points_xy, found.search_boxes_xyxy, found.boxes_xyxy, found.scores):
         assert values.dtype == np.float32
 
 
@@ -31,8 +31,8 @@ def test_arrays_are_float32():
         ("points_xy", (4, 2, 2)),
         ("points_xy", (4, 3)),
         ("points_xy", (3, 3, 2)),
-        ("boxes_xyxy", (3, 4)),
-        ("boxes_xyxy", (4, 5)),
+        ("search_boxes_xyxy", (3, 4)),
+        ("search_boxes_xyxy", (4, 5)),
         ("scores", (3,)),
         ("confidence", (4, 1)),
     ],
@@ -40,7 +40,7 @@ def test_arrays_are_float32():
 def test_arrays_that_do_not_belong_together_are_refused(name, shape):
     values = {
         "points_xy": np.zeros((4, 3, 2)),
-        "boxes_xyxy": np.zeros((4, 4)),
+        "search_boxes_xyxy": np.zeros((4, 4)),
         "scores": np.zeros(4),
         "confidence": np.zeros(4),
     }
@@ -53,7 +53,7 @@ def test_empty_is_a_result_like_any_other():
     assert len(none) == 0
     assert not none
     assert none.points_xy.shape == (0, 3, 2)
-    assert none.boxes_xyxy.shape == (0, 4)
+    assert none.boxes_xyxy.shape == none.search_boxes_xyxy.shape == (0, 4)
     assert list(none) == []
     assert len(none[:]) == len(none[[]]) == len(none[np.zeros(0, bool)]) == 0
     assert none.to_dict() == {"scheme": "three", "faces": []}
@@ -62,9 +62,6 @@ def test_empty_is_a_result_like_any_other():
 @pytest.mark.parametrize(
     ("index", "places"),
     [
-        (0, [0]),
-        (-1, [3]),
-        (np.int64(2), [2]),
         (slice(1, 3), [1, 2]),
         (slice(None, None, -1), [3, 2, 1, 0]),
         ([2, 0], [2, 0]),
@@ -81,7 +78,7 @@ def test_slicing(index, places):
     some = whole[index]
     assert isinstance(some, Faces)
     assert np.array_equal(some.points_xy, whole.points_xy[places])
-    assert np.array_equal(some.boxes_xyxy, whole.boxes_xyxy[places])
+    assert np.array_equal(some.search_boxes_xyxy, whole.search_boxes_xyxy[places])
     assert np.array_equal(some.scores, whole.scores[places])
     assert np.array_equal(some.confidence, whole.confidence[places])
 
@@ -92,16 +89,80 @@ def test_what_is_not_there_is_an_index_error(index):
         faces()[index]
 
 
-def test_iteration_gives_results_of_one_face():
+@pytest.mark.parametrize(("index", "place"), [(0, 0), (-1, 3), (np.int64(2), 2)], ids=str)
+def test_one_index_is_one_face(index, place):
     whole = faces()
-    assert [len(face) for face in whole] == [1] * 4
-    assert [float(face.scores[0]) for face in whole] == whole.scores.tolist()
+    face = whole[index]
+    assert isinstance(face, Face)
+    assert np.array_equal(face.points_xy, whole.points_xy[place])
+    assert np.array_equal(face.search_box_xyxy, whole.search_boxes_xyxy[place])
+    assert np.array_equal(face.box_xyxy, whole.boxes_xyxy[place])
+    assert (face.score, face.confidence) == (whole.scores[place], whole.confidence[place])
+    assert face.id is None
+
+
+def test_iteration_gives_one_face_after_the_other():
+    whole = faces()
+    assert [face.score for face in whole] == whole.scores.tolist()
+    assert [face.points_xy.tolist() for face in whole] == whole.points_xy.tolist()
+
+
+def test_boxes_are_tight_around_the_points():
+    whole = faces()
+    for box, points in zip(whole.boxes_xyxy, whole.points_xy, strict=True):
+        assert box.tolist() == [*points.min(axis=0), *points.max(axis=0)]
+
+
+def face68():
+    points = np.arange(136, dtype=np.float32).reshape(1, 68, 2)
+    return Faces(points, np.zeros((1, 4)), np.ones(1), np.ones(1), FACE68)[0]
+
+
+def test_points_have_names():
+    face = face68()
+    assert face["jaw_3"].tolist() == [6, 7]
+    assert face["nose_tip"].tolist() == [60, 61]  # of face5: point 30
+    assert face["left_mouth_corner"].tolist() == [96, 97]
+    assert face["left_eye"].tolist() == np.arange(72, 84).reshape(6, 2).mean(axis=0).tolist()
+    assert face.part("left_eye").tolist() == face.points_xy[36:42].tolist()
+
+
+@pytest.mark.parametrize("name", ["nose", "", "jaw_17"])
+def test_names_of_no_point_are_refused(name):
+    with pytest.raises(ConfigError, match=f"face68: it has no landmark {name}"):
+        face68()[name]
+    with pytest.raises(ConfigError, match="face68: expected one of jaw, left_brow"):
+        face68().part("mouth")
+
+
+def test_only_faces_of_known_confidence_can_be_chosen_by_it():
+    whole = faces()
+    sure = whole.with_confidence(0.5)
+    assert sure.confidence.tolist() == [value for value in whole.confidence if value >= 0.5]
+    silent = Faces(
+        whole.points_xy, whole.search_boxes_xyxy, whole.scores, np.full(4, np.nan), SCHEME
+    )
+    assert len(silent.with_confidence(0)) == 4
+    with pytest.raises(ConfigError, match="expected faces of a model that knows it"):
+        silent.with_confidence(0.5)
+
+
+def test_faces_are_drawn_on_a_copy():
+    picture = np.zeros((90, 90, 3), np.uint8)
+    points = np.random.default_rng(0).uniform(20, 70, (2, 68, 2))
+    found = Faces(points, np.zeros((2, 4)), np.ones(2), np.array([0.5, np.nan]), FACE68)
+    drawn = found.draw(picture)
+    assert not picture.any()
+    both = [found[place : place + 1].draw(picture) for place in (0, 1)]
+    assert ((drawn > 0) >= (both[0] > 0)).mean() > 0.99
+    assert (drawn != both[0]).any()
+    assert np.array_equal(Faces.empty(FACE68).draw(picture), picture)
 
 
 def test_to_dict_is_plain_and_unknown_is_none():
     found = faces(2)
     silent = Faces(
-        found.points_xy, found.boxes_xyxy, found.scores, np.array([np.nan, 0.25]), SCHEME
+        found.points_xy, found.search_boxes_xyxy, found.scores, np.array([np.nan, 0.25]), SCHEME
     )
     values = json.loads(json.dumps(silent.to_dict(), allow_nan=False))
     assert values["scheme"] == "three"
@@ -109,7 +170,8 @@ def test_to_dict_is_plain_and_unknown_is_none():
     assert first["confidence"] is None
     assert second["confidence"] == 0.25
     assert first["points_xy"] == [[0.123, 1.123], [2.123, 3.123], [4.123, 5.123]]
-    assert second["box_xyxy"] == [4.0, 5.0, 6.0, 7.0]
+    assert first["box_xyxy"] == [0.123, 1.123, 4.123, 5.123]
+    assert second["search_box_xyxy"] == [4.0, 5.0, 6.0, 7.0]
     assert first["score"] == 1.0
 
 

@@ -13,7 +13,7 @@ from dan.formats import load_pts
 from dan.geometry import box_of_points, box_overlap
 from dan.inference.aligner import FaceAligner
 from dan.inference.bundle import bundle_path, load_bundle, models_folder
-from dan.inference.session import LandmarkModel
+from dan.inference.session import OnnxModel
 from dan.metrics import Score, normalised_errors
 
 MODELS = ("dan68", "dan68-fast")
@@ -57,7 +57,7 @@ def test_the_readme_says_what_the_card_says(name, readme):
 def test_the_figures_of_the_card_come_out_again(name, shared_300w):
     card = load_bundle(bundle_path(name)).card
     scores = {score["box_source"]: Score(**score) for score in card["figures"]["scores"]}
-    for part in predict_protocol(shared_300w, LandmarkModel(name)):
+    for part in predict_protocol(shared_300w, OnnxModel(name)):
         again = scores_of(part, 0.08)
         by_eyes = next(score for score in again if score.normaliser == "inter_ocular")
         told = scores[part.box_source]
@@ -77,7 +77,7 @@ def test_the_fast_model_takes_a_twelfth_of_the_multiplications():
 @pytest.mark.parametrize("name", MODELS)
 def test_each_stage_lowers_the_error_on_real_faces(name, shared_300w):
     every_face = find_annotated(shared_300w / "helen" / "testset")  # the last stage mends little
-    found = predict_annotated(every_face, LandmarkModel(name))
+    found = predict_annotated(every_face, OnnxModel(name))
     errors = [
         float(normalised_errors(stage, found.truth, found.scheme, "inter_ocular").mean())
         for stage in found.estimates

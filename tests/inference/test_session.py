@@ -7,9 +7,9 @@ import pytest
 
 from dan.cropping import crop_from_box, extract_crop
 from dan.errors import BundleError, ConfigError, DeviceError, ShapeError
-from dan.evaluation import CropPredictor
 from dan.inference.bundle import bundle_path, load_bundle
-from dan.inference.session import PROVIDERS, LandmarkModel
+from dan.inference.model import LandmarkModel
+from dan.inference.session import PROVIDERS, OnnxModel
 
 SAME_PX = {"dan68": 0.01, "dan68-fast": 0.2}
 """Sums in another order move a point by so much at most, crop pixels; int8 rounds them."""
@@ -29,48 +29,48 @@ def crops(portrait, model):
 
 
 def test_it_is_what_evaluation_takes(model):
-    predictor: CropPredictor = model
+    predictor: LandmarkModel = model
     assert predictor.scheme.n_landmarks == 68
     assert predictor.mean_shape.shape == (68, 2)
 
 
 @pytest.fixture(scope="module", params=SAME_PX)
 def any_model(request, model):
-    return model if request.param == model.name else LandmarkModel(request.param, threads=1)
+    return model if request.param == model.name else OnnxModel(request.param, threads=1)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 64, 65])
 def test_a_crop_gives_the_same_points_in_any_batch(any_model, portrait, count):
     model, same_px = any_model, SAME_PX[any_model.name]
     crops = crops_for(model, portrait)
-    alone = [model.find(crop[None]).points[0] for crop in crops[:2]]
-    together = model.find(crops[:count])
+    alone = [model(crop[None]).points[0] for crop in crops[:2]]
+    together = model(crops[:count])
     assert together.points.shape == (count, 68, 2)
     assert together.points.dtype == np.float32
     assert together.confidence.shape == (count,)
     for one, same in zip(alone, together.points, strict=False):
         assert np.abs(one - same).max() < same_px
     if count > 2:
-        parts = [model.find(part).points for part in np.array_split(crops[:count], 3)]
+        parts = [model(part).points for part in np.array_split(crops[:count], 3)]
         assert np.abs(np.concatenate(parts) - together.points).max() < same_px
 
 
 def test_stages_end_with_the_points(model, crops):
-    stages = model.predict(crops[:3])
+    stages = model(crops[:3]).estimates()
     assert stages.shape == (model.n_stages, 3, 68, 2)
-    assert np.abs(stages[-1] - model.find(crops[:3]).points).max() < SAME_PX[model.name]
-    assert model.predict(crops[:0]).shape == (model.n_stages, 0, 68, 2)
+    assert np.abs(stages[-1] - model(crops[:3]).points).max() < SAME_PX[model.name]
+    assert model(crops[:0]).estimates().shape == (model.n_stages, 0, 68, 2)
 
 
 def test_confidence_is_a_probability_or_nan(model, crops):
-    sure = model.find(crops[:4]).confidence
+    sure = model(crops[:4]).confidence
     assert (np.isnan(sure) | ((sure >= 0) & (sure <= 1))).all()
     assert model.has_confidence != np.isnan(sure).all()
 
 
 def test_a_model_that_does_not_say_how_sure_it_is(crops):
     silent = replace(load_bundle(bundle_path("dan68-fast")), has_confidence=False)
-    found = LandmarkModel(silent, threads=1).find(crops[:2])
+    found = OnnxModel(silent, threads=1)(crops[:2])
     assert np.isnan(found.confidence).all()
 
 
@@ -88,35 +88,32 @@ def test_a_model_that_does_not_say_how_sure_it_is(crops):
 )
 def test_other_shapes_and_types_are_refused(model, crops):
     with pytest.raises(ShapeError, match="crops: expected"):
-        model.find(crops)
+        model(crops)
     with pytest.raises(ShapeError, match="crops: expected"):
-        model.predict(crops)
+        model(crops).estimates()
 
 
 def test_unknown_and_missing_providers_are_errors():
     import onnxruntime
 
     with pytest.raises(ConfigError, match=r"provider: expected one of cpu, cuda, .* got tpu"):
-        LandmarkModel("dan68-fast", provider="tpu")
+        OnnxModel("dan68-fast", provider="tpu")
     here = onnxruntime.get_available_providers()
     missing = [name for name, provider in PROVIDERS.items() if provider not in here]
     for name in missing:
         with pytest.raises(DeviceError, match=rf"this onnxruntime has \(.*cpu.*\), got {name}"):
-            LandmarkModel("dan68-fast", provider=name)
+            OnnxModel("dan68-fast", provider=name)
 
 
 @pytest.mark.parametrize("threads", [0, -1])
 def test_threads_must_be_positive(threads):
     with pytest.raises(ConfigError, match="threads: expected at least 1"):
-        LandmarkModel("dan68-fast", threads=threads)
+        OnnxModel("dan68-fast", threads=threads)
 
 
 def test_threads_do_not_change_the_points(model, crops):
-    two = LandmarkModel("dan68-fast", threads=2)
-    assert (
-        np.abs(two.find(crops[:3]).points - model.find(crops[:3]).points).max()
-        < SAME_PX[model.name]
-    )
+    two = OnnxModel("dan68-fast", threads=2)
+    assert np.abs(two(crops[:3]).points - model(crops[:3]).points).max() < SAME_PX[model.name]
 
 
 def test_a_run_that_fails_is_told_as_the_bundle(model, crops):
@@ -124,18 +121,19 @@ def test_a_run_that_fails_is_told_as_the_bundle(model, crops):
         def run(self, *_):
             raise RuntimeError("out of something\nsecond line")
 
-    broken = LandmarkModel("dan68-fast", threads=1)
+    broken = OnnxModel("dan68-fast", threads=1)
     broken._session = Broken()
     with pytest.raises(BundleError, match=r"dan68-fast: onnxruntime failed: out of something$"):
-        broken.find(crops[:1])
+        broken(crops[:1])
 
 
 def test_points_that_are_no_numbers_are_told(crops):
     class Damaged:
         def run(self, *_):
-            return [np.full((1, 68, 2), np.nan, np.float32), np.ones(1, np.float32)]
+            points = np.full((1, 68, 2), np.nan, np.float32)
+            return [points, points[None], np.ones(1, np.float32)]
 
-    damaged = LandmarkModel("dan68-fast", threads=1)
+    damaged = OnnxModel("dan68-fast", threads=1)
     damaged._session = Damaged()
     with pytest.raises(BundleError, match="dan68-fast: found points that are no numbers"):
-        damaged.find(crops[:1])
+        damaged(crops[:1])

@@ -25,8 +25,10 @@ def test_csv(tmp_path):
     head, *lines = list(csv.reader((tmp_path / "a.csv").read_text().splitlines()))
     assert len(set(head)) == len(head) == len(HEAD) + 136
     first, second = (dict(zip(head, line, strict=True)) for line in lines)
-    assert ",".join(first[name] for name in HEAD) == "7,0.233333,3,0.9,0.7,1.0,2.0,3.0,4.0"
-    assert (second["id"], second["confidence"], second["box_y1"]) == ("4", "", "8.5")
+    assert ",".join(first[name] for name in HEAD) == (
+        "7,0.233333,3,0.9,0.7,0.25,1.25,134.25,135.25"
+    )
+    assert (second["id"], second["confidence"], second["box_y1"]) == ("4", "", "271.25")
     assert (first["x0"], first["y0"], second["y67"]) == ("0.25", "1.25", "271.25")
 
 

@@ -7,16 +7,19 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 
 from dan.bulk.sources import Source
 from dan.errors import DanError, DataError
 from dan.images import read_rgb
-from dan.inference.aligner import FaceAligner, Start, is_full
+from dan.inference.aligner import FaceAligner, Search
 from dan.inference.detectors import BoxFit
 from dan.inference.faces import Faces
 from dan.types import Box, FloatArray
+
+T = TypeVar("T")
 
 AHEAD = 4
 """Pictures a reader thread may be ahead of the network: memory does not grow with their number."""
@@ -35,14 +38,6 @@ class Outcome:
 
     source: Source
     faces: Faces | None
-    size_wh: tuple[int, int] = (0, 0)
-    error: str = ""
-
-
-@dataclass(frozen=True)
-class _Read:
-    source: Source
-    start: Start | None
     size_wh: tuple[int, int] = (0, 0)
     error: str = ""
 
@@ -76,23 +71,22 @@ def align_sources(
         readers: threads that read and detect.
     """
 
-    def read(source: Source) -> _Read:
+    def read(source: Source) -> tuple[Source, tuple[int, int], Search | DanError]:
         try:
             picture = read_rgb(source.path)
             given = None if boxes is None else _box_of(boxes, source)
-            start = aligner.start(picture, boxes=given, box_fit=box_fit)
+            search = aligner.search(picture, boxes=given, box_fit=box_fit)
         except DanError as error:
-            reason = str(error).removeprefix(f"{source.path}: ")
-            return _Read(source, None, error=reason)
-        return _Read(source, start, (picture.shape[1], picture.shape[0]))
+            return source, (0, 0), error
+        return source, (picture.shape[1], picture.shape[0]), search
 
-    batch: list[_Read] = []
-    for item in _ahead(read, sources, readers):
-        batch.append(item)
-        if is_full(_starts(batch)):
-            yield from _finished(aligner, batch)
-            batch = []
-    yield from _finished(aligner, batch)
+    searches = (((source, wh), found) for source, wh, found in _ahead(read, sources, readers))
+    for (source, size_wh), found in aligner.pooled(searches):
+        if isinstance(found, DanError):
+            reason = str(found).removeprefix(f"{source.path}: ")
+            yield Outcome(source, None, error=reason)
+        else:
+            yield Outcome(source, found, size_wh)
 
 
 def _box_of(boxes: Mapping[str, Box], source: Source) -> FloatArray:
@@ -100,13 +94,11 @@ def _box_of(boxes: Mapping[str, Box], source: Source) -> FloatArray:
     return np.empty((0, 4)) if box is None else np.asarray(box)[None]
 
 
-def _ahead(
-    read: Callable[[Source], _Read], sources: Iterable[Source], readers: int
-) -> Iterator[_Read]:
+def _ahead(read: Callable[[Source], T], sources: Iterable[Source], readers: int) -> Iterator[T]:
     """Results in order, computed by threads that stay a few pictures ahead."""
     waiting = iter(sources)
     with ThreadPoolExecutor(readers, thread_name_prefix="dan-reader") as threads:
-        pending: deque[Future[_Read]] = deque(
+        pending: deque[Future[T]] = deque(
             threads.submit(read, source) for source in islice(waiting, AHEAD * readers)
         )
         try:
@@ -116,16 +108,3 @@ def _ahead(
                 yield item
         finally:
             threads.shutdown(wait=True, cancel_futures=True)
-
-
-def _finished(aligner: FaceAligner, batch: Sequence[_Read]) -> Iterator[Outcome]:
-    found = iter(aligner.finish(_starts(batch)))
-    for read in batch:
-        if read.start is None:
-            yield Outcome(read.source, None, error=read.error)
-        else:
-            yield Outcome(read.source, next(found), read.size_wh)
-
-
-def _starts(batch: Sequence[_Read]) -> list[Start]:
-    return [read.start for read in batch if read.start is not None]

@@ -18,6 +18,7 @@ from dan.cli.common import (
     console,
     error_console,
     is_shrunk_much,
+    load_model,
     progress_bar,
     tell_passed_over,
     tell_small_faces,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from dan.bulk.results import ResultFolder
     from dan.bulk.run import Outcome
     from dan.bulk.sources import Source
-    from dan.inference.faces import Faces
+    from dan.inference.faces import Face, Faces
     from dan.schemes import LandmarkScheme
     from dan.video.faces import TrackedFaces
     from dan.video.reader import Frame
@@ -131,20 +132,19 @@ def align(
     if given is not None:
         with _naming(str(boxes)):
             check_boxes(given, sources)
+    network = load_model(model, provider, threads)
     aligner = FaceAligner(
-        model,
+        network,
         WholeImage() if given is not None else detector,  # then no detector has to be installed
         detector_size=detector_size,
         passes=passes,
         max_faces=max_faces,
         min_confidence=min_confidence,
-        threads=threads,
-        provider=provider,
     )
     _ = aligner.detector  # one that cannot work is told now, not once a picture
     options = {
-        "model": aligner.model.name,
-        "graph_sha256": aligner.model.graph_sha256,
+        "model": network.name,
+        "model_sha256": network.sha256,
         "faces": detector if boxes is None else f"{boxes} ({box_kind})",
         "detector_size": detector_size,
         "passes": passes,
@@ -188,7 +188,7 @@ def _align_video(
             print(render_jsonl(frame.number, frame.time_s, faces), end="", flush=True)
             return
         for face in faces:
-            console.print(f"{video}: frame {frame.number}, face {face.ids[0]}, {_described(face)}")
+            console.print(f"{video}: frame {frame.number}, face {face.id}, {_described(face)}")
 
     movie, rows = None, []
     if out is not None:
@@ -313,18 +313,11 @@ def _naming(path: str) -> Iterator[None]:
 
 def _draw(picture_path: Path, faces: Faces, path: Path) -> None:
     """Read the picture again: keeping many of them would take any amount of memory."""
-    from dan.draw import draw_face
     from dan.files import make_folder
-    from dan.images import read_rgb, write_png
+    from dan.images import write_png
 
-    picture = read_rgb(picture_path)
-    for face in faces:
-        known = not math.isnan(face.confidence[0])
-        sure = face.confidence[0] if known else face.scores[0]
-        box, points = face.boxes_xyxy[0], face.points_xy[0]
-        picture = draw_face(picture, points, faces.scheme, box_xyxy=box, label=f"{sure:.0%}")
     make_folder(path.parent)
-    write_png(path, picture)
+    write_png(path, faces.draw(picture_path))
 
 
 def _print_faces(path: Path, faces: Faces) -> None:
@@ -334,8 +327,7 @@ def _print_faces(path: Path, faces: Faces) -> None:
         console.print(f"{path}: face {number}, {_described(face)}")
 
 
-def _described(face: Faces) -> str:
-    x0, y0, x1, y1 = face.boxes_xyxy[0].tolist()
-    sure = float(face.confidence[0])
-    confidence = "" if math.isnan(sure) else f", confidence {sure:.2f}"
-    return f"box {x0:.0f} {y0:.0f} {x1:.0f} {y1:.0f}, score {face.scores[0]:.2f}{confidence}"
+def _described(face: Face) -> str:
+    x0, y0, x1, y1 = face.box_xyxy.tolist()
+    confidence = "" if math.isnan(face.confidence) else f", confidence {face.confidence:.2f}"
+    return f"box {x0:.0f} {y0:.0f} {x1:.0f} {y1:.0f}, score {face.score:.2f}{confidence}"

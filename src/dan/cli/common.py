@@ -17,9 +17,10 @@ from dan.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from dan.data.annotated import AnnotatedFaces
-    from dan.evaluation import CropPredictor
     from dan.formats import AnnotationSet
+    from dan.inference.session import OnnxModel
     from dan.model import ModelFile
+    from dan.model.torch_model import TorchModel
     from dan.schemes import LandmarkScheme
     from dan.types import FilePath
 
@@ -188,10 +189,14 @@ def boxes_path(boxes: str) -> Path | None:
     return None if boxes == "gt" else Path(boxes)
 
 
-def load_predictor(model: str, device: str) -> CropPredictor:
-    """A bundle (by path or name), or a checkpoint on a device; only the latter needs torch."""
+def load_model(model: str, device: str, threads: int | None = None) -> OnnxModel | TorchModel:
+    """A bundle (by path or name), or a checkpoint on a device; only the latter needs torch.
+
+    Raises:
+        ConfigError: if the device or the number of threads cannot take effect.
+    """
     if not model.endswith(".safetensors"):
-        from dan.inference.session import PROVIDERS, LandmarkModel
+        from dan.inference.session import PROVIDERS, OnnxModel
 
         if device not in ("auto", *PROVIDERS):
             *names, last = PROVIDERS
@@ -199,12 +204,14 @@ def load_predictor(model: str, device: str) -> CropPredictor:
                 f"--device: expected auto, {', '.join(names)} or {last} for a bundle ({model}), "
                 f"got {device}"
             )
-        return LandmarkModel(model, provider="cpu" if device == "auto" else device)
+        return OnnxModel(model, threads=threads, provider="cpu" if device == "auto" else device)
+    if threads is not None:
+        raise ConfigError(f"--threads: expected none for a checkpoint ({model}), got {threads}")
     need_torch()
-    from dan.model.predictor import TorchPredictor
+    from dan.model.torch_model import TorchModel
     from dan.training.devices import build_accelerator
 
-    return TorchPredictor(model, build_accelerator(device, "fp32").device)
+    return TorchModel(model, build_accelerator(device, "fp32").device)
 
 
 def need_torch(extra: str = "train") -> None:

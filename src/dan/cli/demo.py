@@ -25,7 +25,6 @@ def demo(
     show: Annotated[bool, typer.Option(help="Open it, where there is a display.")] = True,
 ) -> None:
     """Find the landmarks of a bundled portrait, and draw them."""
-    from dan.draw import draw_face
     from dan.files import check_outputs
     from dan.images import read_rgb, write_png
     from dan.inference.aligner import FaceAligner
@@ -43,10 +42,7 @@ def demo(
         error_console.print(f"{error}\nthe box of the portrait's face is known, and taken instead")
         boxes = [PORTRAIT_BOX]
     faces = aligner(picture, boxes=boxes)
-    drawn = picture
-    for face in faces:
-        drawn = draw_face(drawn, face.points_xy[0], faces.scheme, box_xyxy=face.boxes_xyxy[0])
-    write_png(out, drawn)
+    write_png(out, faces.draw(picture))
     count = f"{len(faces)} face{'s' * (len(faces) != 1)}"
     console.print(f"{count} of {faces.scheme.n_landmarks} landmarks: {out.resolve()}")
     if show and has_display():

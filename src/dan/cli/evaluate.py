@@ -20,7 +20,7 @@ from dan.cli.common import (
     boxes_path,
     console,
     error_console,
-    load_predictor,
+    load_model,
     progress_bar,
     tell_left_out,
     with_source_options,
@@ -28,8 +28,8 @@ from dan.cli.common import (
 from dan.errors import ConfigError
 
 if TYPE_CHECKING:
-    from dan.evaluation import CropPredictor
     from dan.evaluation.protocol import SubsetPredictions
+    from dan.inference.model import LandmarkModel
 
 
 class Protocol(StrEnum):
@@ -79,7 +79,7 @@ def evaluate(
         )
     if out is not None:
         check_report_folder(out, [data, model, boxes])
-    parts = _predict(load_predictor(model, device), data, source, boxes, protocol, out=out)
+    parts = _predict(load_model(model, device), data, source, boxes, protocol, out=out)
     left_out = dict.fromkeys(face for part in parts for face in part.left_out)
     tell_left_out(face.reason for face in left_out)
     if protocol is None:
@@ -102,7 +102,7 @@ def evaluate(
 
 
 def _predict(
-    predictor: CropPredictor,
+    model: LandmarkModel,
     data: Path,
     source: SourceOptions,
     boxes: str,
@@ -121,10 +121,10 @@ def _predict(
         if out is not None:
             check_report_folder(out, files_of(find_annotated(data), data))
         with progress_bar("predicting", n_faces) as on_face:
-            return predict_protocol(data, predictor, on_face)
+            return predict_protocol(data, model, on_face)
     images = source.find(data)
     if out is not None:
         check_report_folder(out, files_of(images, data, source.images))
     with progress_bar("predicting", len(images)) as on_face:
-        predictions = predict_annotated(images, predictor, boxes_path(boxes), on_face=on_face)
+        predictions = predict_annotated(images, model, boxes_path(boxes), on_face=on_face)
     return [SubsetPredictions(data.name, Path(boxes).stem, predictions, images.left_out)]

@@ -16,7 +16,7 @@ from dan.cli.common import (
     boxes_path,
     check_apart,
     console,
-    load_predictor,
+    load_model,
     progress_bar,
     tell_left_out,
     with_source_options,
@@ -47,12 +47,12 @@ def predict(
 
     check_apart(out, data)
     check_new_folder(out)
-    predictor = load_predictor(model, device)
+    loaded = load_model(model, device)
     images = source.find(data)[:limit]
     tell_left_out(face.reason for face in images.left_out)
     with building_folder(out) as folder:  # a new one: nothing that is there is written over
         with progress_bar("predicting", len(images)) as on_face:
-            predictions = predict_annotated(images, predictor, boxes_path(boxes), on_face=on_face)
+            predictions = predict_annotated(images, loaded, boxes_path(boxes), on_face=on_face)
         sheet = draw_sheet(predictions, folder)
     console.print(f"{len(images)} faces: {out}; an overview: {out / sheet.name}")
 

@@ -49,7 +49,7 @@ def tour(
     from dan.evaluation import predict_annotated, score_predictions
     from dan.files import check_output_folder, check_outputs
     from dan.metrics import render_table
-    from dan.model.predictor import TorchPredictor
+    from dan.model.torch_model import TorchModel
     from dan.schemes import scheme_of
     from dan.training.config import Recipe
     from dan.training.train import train
@@ -79,7 +79,7 @@ def tour(
     trained = train(pack, Recipe.from_dict(SETTINGS), out / "training", device)
 
     console.print("3. evaluate on the test faces, from ground-truth boxes")
-    predictor = TorchPredictor(trained.path)
+    predictor = TorchModel(trained.path)
     with progress_bar("predicting", len(test_images)) as on_face:
         predictions = predict_annotated(test_images, predictor, on_face=on_face)
     console.print(render_table(score_predictions(predictions, data.name)), end="")

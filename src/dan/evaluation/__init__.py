@@ -1,7 +1,6 @@
-"""Prediction on annotated images and its scores; works with any :class:`CropPredictor`."""
+"""Prediction on annotated images and its scores; works with any :class:`LandmarkModel`."""
 
 from dan.evaluation.predict import (
-    CropPredictor,
     Predictions,
     box_source_of,
     predict_annotated,
@@ -9,7 +8,6 @@ from dan.evaluation.predict import (
 from dan.evaluation.score import score_predictions
 
 __all__ = [
-    "CropPredictor",
     "Predictions",
     "box_source_of",
     "predict_annotated",

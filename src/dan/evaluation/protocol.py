@@ -11,7 +11,8 @@ import numpy as np
 from dan.data.annotated import AnnotatedFaces, LeftOut, find_annotated
 from dan.data.release_300w import PARTS
 from dan.errors import DataError
-from dan.evaluation.predict import CropPredictor, Predictions, predict_annotated
+from dan.evaluation.predict import Predictions, predict_annotated
+from dan.inference.model import LandmarkModel
 
 FOLDERS = {part: count for part, (name, count) in PARTS.items() if name != "training"}
 """Test folders of the 300-W release, and how many faces each one has."""
@@ -50,7 +51,7 @@ class SubsetPredictions:
 
 
 def predict_protocol(
-    root: Path, predictor: CropPredictor, on_face: Callable[[], None] = lambda: None
+    root: Path, model: LandmarkModel, on_face: Callable[[], None] = lambda: None
 ) -> list[SubsetPredictions]:
     """Predict every test folder that is there once from each source of boxes; join the subsets.
 
@@ -65,7 +66,7 @@ def predict_protocol(
         boxes = root / f"{folder.replace('/', '_')}_boxes.json"
         sources = {"gt": None} | ({"det": boxes} if boxes.is_file() else {})
         for source, path in sources.items():
-            predictions = predict_annotated(images, predictor, path, on_face=on_face)
+            predictions = predict_annotated(images, model, path, on_face=on_face)
             found[folder, source] = replace(predictions, box_source=source)
     joined = []
     for subset, folders in SUBSETS.items():

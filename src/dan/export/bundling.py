@@ -18,7 +18,7 @@ from dan.errors import ConfigError, ParityError
 from dan.export.graph import halve_weights, trace
 from dan.export.int8 import quantise
 from dan.inference.bundle import Bundle
-from dan.inference.session import LandmarkModel
+from dan.inference.session import OnnxModel
 from dan.model import DAN, DANConfig, cost_of
 from dan.model.weights import ModelFile
 
@@ -167,13 +167,13 @@ def _cost(config: DANConfig, runs: int) -> dict[str, int]:
 
 def distances_px(cascade: Cascade, bundle: Bundle) -> npt.NDArray[np.float32]:
     """(K,) distances between torch's points and the bundle's, crop pixels: all stages, batches."""
-    model = LandmarkModel(bundle)
+    model = OnnxModel(bundle)
     distances = []
     for size in CHECKED_BATCHES:
         crops = _plausible_crops(size, bundle)
         with torch.no_grad():
             expected = cascade(torch.from_numpy(crops))[1].numpy()
-        distances.append(np.linalg.norm(model.predict(crops) - expected, axis=-1).ravel())
+        distances.append(np.linalg.norm(model(crops).estimates() - expected, axis=-1).ravel())
     return np.concatenate(distances)
 
 

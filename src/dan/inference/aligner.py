@@ -5,27 +5,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import repeat
+from os import PathLike
+from typing import Any, Literal, TypeVar, get_args, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from dan.checks import as_box, as_floats, check_shape
-from dan.cropping import crop_from_box, crop_from_points, extract_crop
 from dan.errors import ConfigError, DanError, ShapeError
-from dan.geometry import Similarity, box_of_points
+from dan.geometry import box_of_points
 from dan.images import Channels, Picture, as_rgb
 from dan.inference.bundle import Bundle
+from dan.inference.crops import CropBatch
 from dan.inference.defaults import DEFAULT_DETECTOR, DEFAULT_MODEL
-from dan.inference.detectors import (
-    BoxFit,
-    Detections,
-    Detector,
-    build_detector,
-    check_detector,
-)
+from dan.inference.detectors import BoxFit, Detections, Detector, build_detector, check_detector
 from dan.inference.faces import Faces
-from dan.inference.session import MAX_BATCH, LandmarkModel
+from dan.inference.model import LandmarkModel, check_model
+from dan.inference.session import MAX_BATCH, OnnxModel
 from dan.types import ColourImage, FilePath, FloatArray
 
 BATCH_FACES = MAX_BATCH // 4
@@ -37,26 +34,22 @@ BATCH_PICTURES = 8
 MAX_COORDINATE = 2.0**24
 """Of boxes, pixels: up to here float32 has every whole number."""
 
+OnError = Literal["raise", "skip"]
+
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
-class Start:
-    """Where the search starts in one picture with F faces.
+class Search:
+    """One picture made ready for the network.
 
     Attributes:
-        crops: (F, S, S) grey.
-        crop_from_image: F transforms, picture to crop.
-        boxes_xyxy: (F, 4) boxes that the landmarks should fill, pixels of the picture.
-        scores: (F,) of the detector.
+        start: boxes that the landmarks should fill, pixels of the picture, and their scores.
+        batch: the crops that the network will see.
     """
 
-    crops: npt.NDArray[np.uint8]
-    crop_from_image: tuple[Similarity, ...]
-    boxes_xyxy: FloatArray
-    scores: npt.NDArray[np.float32]
-
-    def __len__(self) -> int:
-        """How many faces."""
-        return len(self.crop_from_image)
+    start: Detections
+    batch: CropBatch
 
 
 class FaceAligner:
@@ -74,8 +67,8 @@ class FaceAligner:
         passes: with 2 the search starts again, in a crop brought upright by the first result.
         max_faces: at most so many a picture are detected, the surest; None: all.
         min_confidence: faces below are left out; above 0 only of models that know theirs.
-        threads: of the network; None: one a core, or what a given :class:`LandmarkModel` has.
-        provider: see :class:`LandmarkModel`; None: ``cpu``, or what a given one has.
+        threads: of the network; None: one a core, or what a given :class:`OnnxModel` has.
+        provider: see :class:`OnnxModel`; None: ``cpu``, or what a given one has.
 
     It can be copied and pickled if its detector can; a copy starts a network of its own.
 
@@ -102,13 +95,12 @@ class FaceAligner:
                 "aligner: expected passes and max_faces of at least 1 and a confidence of 0..1, "
                 f"got {passes}, {max_faces} and {min_confidence}"
             )
-        if isinstance(model, LandmarkModel):
-            _refuse_late(threads=threads, provider=provider)
-            self.model = model
+        self.model: LandmarkModel
+        if isinstance(model, str | PathLike | Bundle):
+            self.model = OnnxModel(model, threads=threads, provider=provider or "cpu")
         else:
-            self.model = LandmarkModel(
-                model, threads=threads, provider="cpu" if provider is None else provider
-            )
+            _refuse_late(threads=threads, provider=provider)
+            self.model = check_model(model)
         if min_confidence and not self.model.has_confidence:
             raise ConfigError(
                 f"min_confidence: expected a model that knows its confidence, got {self.model.name}"
@@ -163,8 +155,66 @@ class FaceAligner:
             ImageError: if the file cannot be read.
             ShapeError: if an array has another shape or type.
         """
-        start = self.start(picture, boxes=boxes, points=points, box_fit=box_fit, channels=channels)
-        return self.finish([start])[0]
+        search = self.search(
+            picture, boxes=boxes, points=points, box_fit=box_fit, channels=channels
+        )
+        return self.faces_of([search])[0]
+
+    @overload
+    def align_many(
+        self,
+        pictures: Iterable[Picture],
+        *,
+        boxes: Iterable[npt.ArrayLike] | None = None,
+        on_error: Literal["raise"] = "raise",
+        channels: Channels = "rgb",
+    ) -> Iterator[Faces]: ...
+
+    @overload
+    def align_many(
+        self,
+        pictures: Iterable[Picture],
+        *,
+        boxes: Iterable[npt.ArrayLike] | None = None,
+        on_error: Literal["skip"],
+        channels: Channels = "rgb",
+    ) -> Iterator[Faces | None]: ...
+
+    def align_many(
+        self,
+        pictures: Iterable[Picture],
+        *,
+        boxes: Iterable[npt.ArrayLike] | None = None,
+        on_error: OnError = "raise",
+        channels: Channels = "rgb",
+    ) -> Iterator[Faces | None]:
+        """Faces of each picture in order; faces of several pictures go through together.
+
+        Args:
+            pictures: see :meth:`__call__`; taken as they are needed.
+            boxes: (F, 4) faces to look at of each picture, instead of detecting them.
+            on_error: ``raise`` ends with the error of a picture that cannot be read, after the
+                faces of those before it; ``skip`` gives None in its place.
+            channels: see :meth:`__call__`.
+        """
+        if on_error not in get_args(OnError):
+            raise ConfigError(f"on_error: expected raise or skip, got {on_error}")
+
+        def searches() -> Iterator[tuple[None, Search | DanError]]:
+            own = repeat(None) if boxes is None else boxes
+            for picture, given in zip(pictures, own, strict=boxes is not None):
+                try:
+                    yield None, self.search(picture, boxes=given, channels=channels)
+                except DanError as error:
+                    yield None, error
+
+        for _, found in self.pooled(searches()):
+            if isinstance(found, Faces):
+                yield found
+            elif on_error == "raise":
+                raise found
+            else:
+                yield None
 
     def detect(self, picture: Picture, *, channels: Channels = "rgb") -> Detections:
         """Every face that the detector finds, the surest first, without looking for landmarks.
@@ -184,32 +234,9 @@ class FaceAligner:
         """
         return self._detected(as_rgb(picture, channels))
 
-    def align_many(
-        self, pictures: Iterable[Picture], *, channels: Channels = "rgb"
-    ) -> Iterator[Faces]:
-        """Faces of each picture in order; faces of several pictures go through together.
+    # ------------------------------------------------- the two halves of a call, for bulk work
 
-        A picture that cannot be read raises its error after the faces of those before it.
-
-        Args:
-            pictures: see :meth:`__call__`; taken as they are needed.
-            channels: see :meth:`__call__`.
-        """
-        waiting: list[Start] = []
-        for picture in pictures:
-            try:
-                waiting.append(self.start(picture, channels=channels))
-            except DanError:
-                yield from self.finish(waiting)
-                raise
-            if is_full(waiting):
-                yield from self.finish(waiting)
-                waiting = []
-        yield from self.finish(waiting)
-
-    # ------------------------------------- the two halves of a call, for those who run them apart
-
-    def start(
+    def search(
         self,
         picture: Picture,
         *,
@@ -217,51 +244,71 @@ class FaceAligner:
         points: npt.ArrayLike | None = None,
         box_fit: BoxFit | None = None,
         channels: Channels = "rgb",
-    ) -> Start:
-        """Where to look in one picture; arguments as of :meth:`__call__`."""
-        rgb = as_rgb(picture, channels)
+    ) -> Search:
+        """Find where to look in one picture, and cut the crops; arguments as of :meth:`__call__`.
+
+        All passes but the last are done here, so that the picture need not be kept.
+        """
         if boxes is not None and points is not None:
             raise ConfigError("expected boxes or points to start from, got both")
+        rgb = as_rgb(picture, channels)
         if points is not None:
-            given, crop_from_image = self._from_points(points)
-            scores = np.ones(len(given), dtype=np.float32)
-        elif boxes is not None:
-            given = _checked_boxes(boxes)
-            given = given if box_fit is None else box_fit.apply(given)
-            crop_from_image = self._from_boxes(given)
-            scores = np.ones(len(given), dtype=np.float32)
+            shapes = self._checked_points(points)
+            start = _given([box_of_points(shape) for shape in shapes])
+            batch = CropBatch.cut(rgb, self.model, points_xy=shapes)
         else:
-            best = self._detected(rgb)
-            given, scores = best.boxes_xyxy[: self.max_faces], best.scores[: self.max_faces]
-            crop_from_image = self._from_boxes(given)
-        crops = self._crops(rgb, crop_from_image)
-        for _ in range(self.passes - 1):  # here, as the picture is not kept for later
-            found, _ = self._look(crops, crop_from_image)
-            crop_from_image = [crop_from_points(shape, self.model.mean_shape) for shape in found]
-            crops = self._crops(rgb, crop_from_image)
-        return Start(crops, tuple(crop_from_image), given, scores)
-
-    def finish(self, starts: Sequence[Start]) -> list[Faces]:
-        """Faces of several pictures; all go through the network together."""
-        if not starts:
-            return []
-        crop_from_image = [transform for start in starts for transform in start.crop_from_image]
-        points, confidence = self._look(
-            np.concatenate([start.crops for start in starts]), crop_from_image
-        )
-        faces, first = [], 0
-        for start in starts:
-            own = slice(first, first + len(start))
-            first += len(start)
-            found = Faces(
-                points[own],
-                start.boxes_xyxy.astype(np.float32),
-                start.scores,
-                confidence[own],
-                self.model.scheme,
+            start = (
+                self._detected(rgb)[: self.max_faces] if boxes is None else _given(boxes, box_fit)
             )
-            faces.append(self._kept(found))
+            batch = CropBatch.cut(rgb, self.model, boxes_xyxy=start.boxes_xyxy)
+        for _ in range(self.passes - 1):
+            found = batch.to_picture(self.model(batch.crops).points)
+            batch = CropBatch.cut(rgb, self.model, points_xy=found)
+        return Search(start, batch)
+
+    def faces_of(self, searches: Sequence[Search]) -> list[Faces]:
+        """Faces of several pictures, at least one; all go through the network together."""
+        batch = CropBatch.joined([search.batch for search in searches])
+        found = self.model(batch.crops)
+        points, first = batch.to_picture(found.points), 0
+        faces = []
+        for search in searches:
+            own = slice(first, first + len(search.batch))
+            first += len(search.batch)
+            start, scheme = search.start, self.model.scheme
+            result = Faces(
+                points[own], start.boxes_xyxy, start.scores, found.confidence[own], scheme
+            )
+            faces.append(result.with_confidence(self.min_confidence))
         return faces
+
+    def pooled(
+        self, searches: Iterable[tuple[T, Search | DanError]]
+    ) -> Iterator[tuple[T, Faces | DanError]]:
+        """Faces of many pictures in order, full batches going through the network.
+
+        Args:
+            searches: what :meth:`search` gave or raised, each with anything that tells pictures
+                apart; taken as they are needed.
+        """
+        waiting: list[tuple[T, Search]] = []
+
+        def flush() -> Iterator[tuple[T, Faces]]:
+            if waiting:
+                found = self.faces_of([search for _, search in waiting])
+                yield from zip([key for key, _ in waiting], found, strict=True)
+                waiting.clear()
+
+        for key, search in searches:
+            if isinstance(search, DanError):
+                yield from flush()
+                yield key, search
+                continue
+            waiting.append((key, search))
+            n_faces = sum(len(one.batch) for _, one in waiting)
+            if len(waiting) >= BATCH_PICTURES or n_faces >= BATCH_FACES:
+                yield from flush()
+        yield from flush()
 
     def _detected(self, rgb: ColourImage) -> Detections:
         """Boxes of the landmarks and scores, the surest first."""
@@ -275,41 +322,19 @@ class FaceAligner:
         boxes = self.detector.box_fit.apply(best.boxes_xyxy)
         return Detections(_checked_boxes(boxes), best.scores)
 
-    def _from_boxes(self, boxes: FloatArray) -> list[Similarity]:
-        return [crop_from_box(box, self.model.mean_shape) for box in boxes]
-
-    def _from_points(self, given: npt.ArrayLike) -> tuple[FloatArray, list[Similarity]]:
-        """The points' boxes and transforms."""
-        points = as_floats("points", given)
-        n_landmarks = self.model.scheme.n_landmarks
+    def _checked_points(self, given: npt.ArrayLike) -> FloatArray:
+        """(F, N, 2) float64 points, as the model has them."""
+        points, n_landmarks = as_floats("points", given), self.model.scheme.n_landmarks
         points = points.reshape(0, n_landmarks, 2) if not points.size else points
         check_shape("points", points, ("F", n_landmarks, 2))
-        boxes = np.array([box_of_points(shape) for shape in points]).reshape(-1, 4)
-        moves = [crop_from_points(shape, self.model.mean_shape) for shape in points]
-        return _checked_boxes(boxes), moves
+        return points
 
-    def _crops(
-        self, rgb: ColourImage, crop_from_image: Sequence[Similarity]
-    ) -> npt.NDArray[np.uint8]:
-        size = self.model.crop_size
-        crops = [extract_crop(rgb, move, size, to_grey=True) for move in crop_from_image]
-        return np.array(crops, dtype=np.uint8).reshape(-1, size, size)
 
-    def _look(
-        self, crops: npt.NDArray[np.uint8], crop_from_image: Sequence[Similarity]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """One pass: (K, N, 2) points, pixels of each picture, and (K,) confidence."""
-        found = self.model.find(crops)
-        moved = [
-            transform.inverse().apply(shape)
-            for transform, shape in zip(crop_from_image, found.points, strict=True)
-        ]
-        return np.array(moved, dtype=np.float32).reshape(found.points.shape), found.confidence
-
-    def _kept(self, faces: Faces) -> Faces:
-        if not self.min_confidence or not self.model.has_confidence:
-            return faces
-        return faces[np.flatnonzero(faces.confidence >= self.min_confidence)]
+def _given(boxes: npt.ArrayLike, box_fit: BoxFit | None = None) -> Detections:
+    """The caller's boxes as detections of score 1."""
+    checked = _checked_boxes(boxes)
+    fitted = checked if box_fit is None else box_fit.apply(checked)
+    return Detections(fitted, np.ones(len(fitted), dtype=np.float32))
 
 
 def _refuse_late(**options: object) -> None:
@@ -317,7 +342,7 @@ def _refuse_late(**options: object) -> None:
     given = ", ".join(f"{name}={value!r}" for name, value in options.items() if value is not None)
     if given:
         raise ConfigError(
-            f"aligner: expected {given} to be given to the LandmarkModel, which is made already"
+            f"aligner: expected {given} to be given to the model, which is made already"
         )
 
 
@@ -331,8 +356,3 @@ def _checked_boxes(boxes: npt.ArrayLike) -> FloatArray:
         if np.abs(box).max() > MAX_COORDINATE:
             raise ShapeError(f"box {place}: expected pixels of a picture, got {box.tolist()}")
     return given
-
-
-def is_full(batch: Sequence[Start]) -> bool:
-    """Whether these pictures should go through the network before more are read."""
-    return len(batch) >= BATCH_PICTURES or sum(map(len, batch)) >= BATCH_FACES

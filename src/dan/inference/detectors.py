@@ -69,6 +69,14 @@ class Detections:
         object.__setattr__(self, "boxes_xyxy", boxes)
         object.__setattr__(self, "scores", as_floats("scores", self.scores).astype(np.float32))
 
+    def __len__(self) -> int:
+        """How many faces."""
+        return len(self.boxes_xyxy)
+
+    def __getitem__(self, places: slice) -> Detections:
+        """Some of the faces."""
+        return Detections(self.boxes_xyxy[places], self.scores[places])
+
     @classmethod
     def of(cls, boxes_xyxy: npt.ArrayLike, scores: npt.ArrayLike) -> Detections:
         """Sorted by score; boxes that are not finite or span no area are left out."""

@@ -2,28 +2,100 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from dan.checks import check_shape
 from dan.errors import ConfigError
-from dan.schemes import LandmarkScheme
+from dan.images import Channels, Picture, as_rgb
+from dan.schemes import FACE5, LandmarkScheme
+from dan.schemes.conversions import convert_points
+from dan.types import ColourImage
 
 if TYPE_CHECKING:
     import supervision
 
 
 @dataclass(frozen=True, eq=False)
+class Face:
+    """One face of a picture, as :class:`Faces` gives it by index or one after the other.
+
+    Attributes:
+        points_xy: (N, 2) float32 landmarks, pixels of the picture, 0-based, integer = centre.
+        search_box_xyxy: (4,) float32, where the search began; see :class:`Faces`.
+        score: of the detector; 1 where the caller gave the box.
+        confidence: see :class:`Faces`; NaN where the model does not say.
+        scheme: what the N landmarks are.
+        id: under which a tracker knows the face; None in single pictures.
+    """
+
+    points_xy: npt.NDArray[np.float32]
+    search_box_xyxy: npt.NDArray[np.float32]
+    score: float
+    confidence: float
+    scheme: LandmarkScheme
+    id: int | None = None
+
+    @property
+    def box_xyxy(self) -> npt.NDArray[np.float32]:
+        """(4,) box around the points."""
+        return np.concatenate([self.points_xy.min(axis=0), self.points_xy.max(axis=0)])
+
+    def __getitem__(self, name: str) -> npt.NDArray[np.float32]:
+        """(2,) one landmark, by the scheme's name for it or by one of face5, such as ``nose_tip``.
+
+        Raises:
+            ConfigError: if there is no such landmark.
+        """
+        names = self.scheme.point_names
+        if name in names:
+            return np.asarray(self.points_xy[names.index(name)])
+        try:
+            common = convert_points(self.points_xy, self.scheme, FACE5)
+            return np.asarray(common[FACE5.point_names.index(name)], dtype=np.float32)
+        except ValueError as error:
+            raise ConfigError(f"{self.scheme.name}: it has no landmark {name}") from error
+
+    def part(self, name: str) -> npt.NDArray[np.float32]:
+        """(K, 2) the landmarks of a group of the scheme, such as ``left_eye``.
+
+        Raises:
+            ConfigError: naming the groups that there are.
+        """
+        groups = self.scheme.groups
+        if name not in groups:
+            raise ConfigError(
+                f"{self.scheme.name}: expected one of {', '.join(groups)}, got {name}"
+            )
+        return self.points_xy[list(groups[name])]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON, to a thousandth of a pixel; an unknown confidence is None."""
+        values = {
+            "box_xyxy": _rounded(self.box_xyxy),
+            "search_box_xyxy": _rounded(self.search_box_xyxy),
+            "score": round(self.score, 4),
+            "confidence": None if math.isnan(self.confidence) else round(self.confidence, 4),
+            "points_xy": [_rounded(point) for point in self.points_xy],
+        }
+        return values if self.id is None else values | {"id": self.id}
+
+
+@dataclass(frozen=True, eq=False)
 class Faces:
     """F faces of one picture.
 
+    An integer index, or going through them, gives a :class:`Face`; a slice, a mask or an array of
+    indices gives :class:`Faces`.
+
     Attributes:
         points_xy: (F, N, 2) float32 landmarks, pixels of the picture, 0-based, integer = centre.
-        boxes_xyxy: (F, 4) float32 boxes that the search started from: those of the landmarks as
+        search_boxes_xyxy: (F, 4) float32, where the search began: the boxes of the landmarks as
             the detector, the caller's boxes or the caller's points suggested them.
         scores: (F,) float32, of the detector; 1 where the caller gave the box.
         confidence: (F,) float32, how likely the mean error is under 8 % of the distance of the
@@ -32,7 +104,7 @@ class Faces:
     """
 
     points_xy: npt.NDArray[np.float32]
-    boxes_xyxy: npt.NDArray[np.float32]
+    search_boxes_xyxy: npt.NDArray[np.float32]
     scores: npt.NDArray[np.float32]
     confidence: npt.NDArray[np.float32]
     scheme: LandmarkScheme
@@ -41,7 +113,7 @@ class Faces:
         count = len(self.points_xy)
         for name, values, shape in (
             ("points_xy", self.points_xy, (count, self.scheme.n_landmarks, 2)),
-            ("boxes_xyxy", self.boxes_xyxy, (count, 4)),
+            ("search_boxes_xyxy", self.search_boxes_xyxy, (count, 4)),
             ("scores", self.scores, (count,)),
             ("confidence", self.confidence, (count,)),
         ):
@@ -54,52 +126,86 @@ class Faces:
         none = np.empty(0, dtype=np.float32)
         return cls(none.reshape(0, scheme.n_landmarks, 2), none.reshape(0, 4), none, none, scheme)
 
+    @property
+    def boxes_xyxy(self) -> npt.NDArray[np.float32]:
+        """(F, 4) float32 boxes around the points of each face."""
+        return np.concatenate([self.points_xy.min(axis=1), self.points_xy.max(axis=1)], axis=1)
+
     def __len__(self) -> int:
         """How many faces."""
         return len(self.points_xy)
 
-    def __getitem__(self, index: int | slice | npt.ArrayLike) -> Faces:
-        """Some of the faces; one index gives a result with one face."""
-        places = self._places(index)
+    @overload
+    def __getitem__(self, index: int) -> Face: ...
+
+    @overload
+    def __getitem__(self, index: slice | npt.NDArray[Any] | list[int] | list[bool]) -> Self: ...
+
+    def __getitem__(self, index: int | slice | npt.NDArray[Any] | list[int] | list[bool]) -> Any:
+        """One face, or some of them; see the class."""
+        if isinstance(index, int | np.integer):
+            if not -len(self) <= index < len(self):
+                raise IndexError(f"face {index} of {len(self)}")
+            return self._face(int(index))
+        if not isinstance(index, slice):
+            index = np.asarray(index)
+            index = index if index.size else index.astype(np.int64)
+        return self._some(index)
+
+    def _face(self, place: int) -> Face:
+        return Face(
+            self.points_xy[place],
+            self.search_boxes_xyxy[place],
+            float(self.scores[place]),
+            float(self.confidence[place]),
+            self.scheme,
+        )
+
+    def _some(self, places: slice | npt.NDArray[Any]) -> Faces:
         return Faces(
             self.points_xy[places],
-            self.boxes_xyxy[places],
+            self.search_boxes_xyxy[places],
             self.scores[places],
             self.confidence[places],
             self.scheme,
         )
 
-    def _places(self, index: int | slice | npt.ArrayLike) -> slice | npt.NDArray[Any]:
-        """The index as one that keeps the axis of the faces."""
-        if isinstance(index, slice):
-            return index
-        if isinstance(index, int | np.integer):
-            if not -len(self) <= index < len(self):
-                raise IndexError(f"face {index} of {len(self)}")
-            index = [int(index)]
-        places = np.asarray(index)
-        return places if places.size else places.astype(np.int64)
+    def __iter__(self) -> Iterator[Face]:
+        """One face after the other."""
+        return map(self._face, range(len(self)))
 
-    def __iter__(self) -> Iterator[Faces]:
-        """One face after the other, each a result with one face."""
-        return (self[index] for index in range(len(self)))
+    def with_confidence(self, at_least: float) -> Self:
+        """The faces whose confidence is known to be at least so much, 0..1.
+
+        Raises:
+            ConfigError: if the model does not say how sure it is of its faces.
+        """
+        if at_least and np.isnan(self.confidence).any():
+            raise ConfigError("confidence: expected faces of a model that knows it")
+        return self if not at_least else self[self.confidence >= at_least]
+
+    def draw(self, picture: Picture, *, channels: Channels = "rgb") -> ColourImage:
+        """A copy of the picture with points, edges, boxes and confidence painted on it.
+
+        Args:
+            picture: what the faces were found in: a path, an array or a PIL image.
+            channels: ``rgb`` or ``bgr``, of three-channel arrays.
+
+        Returns:
+            (H, W, 3) RGB uint8.
+        """
+        from dan.draw import draw_face
+
+        drawn = as_rgb(picture, channels)
+        for face in self:
+            drawn = draw_face(
+                drawn, face.points_xy, face.scheme, box_xyxy=face.box_xyxy, label=_label(face)
+            )
+        return drawn
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; an unknown confidence is None."""
-        return {
-            "scheme": self.scheme.name,
-            "faces": [
-                {
-                    "box_xyxy": _rounded(box),
-                    "score": round(float(score), 4),
-                    "confidence": None if np.isnan(sure) else round(float(sure), 4),
-                    "points_xy": [_rounded(point) for point in points],
-                }
-                for points, box, score, sure in zip(
-                    self.points_xy, self.boxes_xyxy, self.scores, self.confidence, strict=True
-                )
-            ],
-        }
+        return {"scheme": self.scheme.name, "faces": [face.to_dict() for face in self]}
 
     def to_supervision(self) -> supervision.KeyPoints:
         """As ``supervision.KeyPoints``; every point has its face's confidence (1 if unknown).
@@ -119,6 +225,11 @@ class Faces:
             keypoint_confidence=np.repeat(sure[:, None], self.scheme.n_landmarks, axis=1),
             detection_confidence=self.scores,
         )
+
+
+def _label(face: Face) -> str:
+    """The confidence, or the detector's score where the model does not say."""
+    return f"{face.score if math.isnan(face.confidence) else face.confidence:.0%}"
 
 
 def _rounded(values: npt.NDArray[np.float32]) -> list[float]:

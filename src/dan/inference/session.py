@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from dan.checks import as_array, check_shape
 from dan.errors import BundleError, ConfigError, DeviceError, ShapeError
 from dan.inference.bundle import Bundle, bundle_path, load_bundle
+from dan.inference.model import CropLandmarks
 from dan.schemes import LandmarkScheme
 from dan.types import FilePath, Points
 
@@ -31,21 +31,8 @@ MAX_BATCH = 64
 """More crops go through in several runs, so that memory does not grow with their number."""
 
 
-@dataclass(frozen=True)
-class CropLandmarks:
-    """Landmarks of B crops.
-
-    Attributes:
-        points: (B, N, 2) pixels of each crop.
-        confidence: (B,) how likely each is good, 0..1; NaN where the model does not say.
-    """
-
-    points: npt.NDArray[np.float32]
-    confidence: npt.NDArray[np.float32]
-
-
-class LandmarkModel:
-    """Finds landmarks in canonical crops; implements :class:`dan.evaluation.CropPredictor`.
+class OnnxModel:
+    """A :class:`dan.LandmarkModel` made of a bundle.
 
     Safe to share between threads: nothing in it changes after it was made. It can be copied and
     pickled: a copy starts a session of its own, with the same options.
@@ -74,7 +61,7 @@ class LandmarkModel:
         self.mean_shape: Points = bundle.mean_shape
         self.n_stages: int = bundle.n_stages
         self.has_confidence: bool = bundle.has_confidence
-        self.graph_sha256: str = bundle.graph_sha256
+        self.sha256: str = bundle.graph_sha256
         self.threads: int | None = None if threads is None else int(threads)
         self.provider: str = provider
         self._graph, self._called = bundle.graph, name
@@ -93,21 +80,24 @@ class LandmarkModel:
         vars(self).update(state)
         self._session = self._started()
 
-    def find(self, crops: npt.NDArray[np.uint8]) -> CropLandmarks:
-        """Landmarks and confidence of (B, S, S) grey crops, B >= 0."""
-        outputs = ["points", "confidence"] if self.has_confidence else ["points"]
+    def __call__(self, crops: npt.NDArray[np.uint8]) -> CropLandmarks:
+        """Landmarks of (B, S, S) grey crops, B >= 0, and the estimates of every stage.
+
+        Raises:
+            ShapeError: if the crops have another shape or type.
+            BundleError: if the network cannot run, or finds what are no numbers.
+        """
+        outputs = ["points", "stage_points", *(["confidence"] if self.has_confidence else [])]
         runs = self._runs(crops, outputs)
         points = np.concatenate([np.empty((0, *self.mean_shape.shape), np.float32), *runs[0]])
         if not np.isfinite(points).all():
             raise BundleError(f"{self.name}: found points that are no numbers: a damaged model")
-        if not self.has_confidence:
-            return CropLandmarks(points, np.full(len(points), np.nan, dtype=np.float32))
-        return CropLandmarks(points, np.concatenate([np.empty(0, np.float32), *runs[1]]))
-
-    def predict(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """(B, S, S) grey crops -> (n_stages, B, N, 2) estimates of every stage, crop pixels."""
         none = np.empty((self.n_stages, 0, *self.mean_shape.shape), np.float32)
-        return np.concatenate([none, *self._runs(crops, ["stage_points"])[0]], axis=1)
+        stages = np.concatenate([none, *runs[1]], axis=1)
+        confidence = np.full(len(points), np.nan, dtype=np.float32)
+        if self.has_confidence:
+            confidence = np.concatenate([np.empty(0, np.float32), *runs[2]])
+        return CropLandmarks(points, confidence, stages)
 
     def _runs(
         self, crops: npt.NDArray[np.uint8], outputs: list[str]

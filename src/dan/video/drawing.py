@@ -31,13 +31,13 @@ def draw_tracked(frame_rgb: ColourImage, faces: TrackedFaces) -> ColourImage:
     """A copy of the (H, W, 3) RGB frame with points, edges, boxes, ids and confidence."""
     picture = frame_rgb.copy()
     for face in faces:
-        track_id, sure = int(face.ids[0]), float(face.confidence[0])
+        is_known = not math.isnan(face.confidence)
         picture = draw_face(
             picture,
-            face.points_xy[0],
-            faces.scheme,
-            box_xyxy=face.boxes_xyxy[0],
-            label=f"{track_id}" if math.isnan(sure) else f"{track_id}: {sure:.0%}",
-            colour=colour_of(track_id),
+            face.points_xy,
+            face.scheme,
+            box_xyxy=face.box_xyxy,
+            label=f"{face.id}: {face.confidence:.0%}" if is_known else f"{face.id}",
+            colour=colour_of(face.id or 1),
         )
     return picture

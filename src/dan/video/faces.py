@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dan.checks import check_shape
-from dan.inference.faces import Faces
+from dan.inference.faces import Face, Faces
 from dan.schemes import LandmarkScheme
 
 
@@ -18,8 +17,8 @@ from dan.schemes import LandmarkScheme
 class TrackedFaces(Faces):
     """F faces of one frame, oldest first.
 
-    ``boxes_xyxy`` are tight around the landmarks of this frame; ``scores`` are those of the last
-    detection of each face. The other attributes are those of :class:`~dan.inference.faces.Faces`.
+    ``points_xy`` are smoothed where the tracker smooths; ``scores`` are those of the last detection
+    of each face. The other attributes are those of :class:`~dan.inference.faces.Faces`.
 
     Attributes:
         ids: (F,) int64, 1 and up in the order in which faces were first seen; a face keeps its id.
@@ -42,24 +41,15 @@ class TrackedFaces(Faces):
         """Faces with their (F,) ids."""
         return cls(
             faces.points_xy,
-            faces.boxes_xyxy,
+            faces.search_boxes_xyxy,
             faces.scores,
             faces.confidence,
             faces.scheme,
             np.asarray(ids, dtype=np.int64),
         )
 
-    def __getitem__(self, index: int | slice | npt.ArrayLike) -> TrackedFaces:
-        """Some of the faces; one index gives a result with one face."""
-        return TrackedFaces.of(super().__getitem__(index), self.ids[self._places(index)])
+    def _face(self, place: int) -> Face:
+        return replace(super()._face(place), id=int(self.ids[place]))
 
-    def __iter__(self) -> Iterator[TrackedFaces]:
-        """One face after the other, each a result with one face."""
-        return (self[index] for index in range(len(self)))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON; an unknown confidence is None."""
-        plain = super().to_dict()
-        for face, track_id in zip(plain["faces"], self.ids.tolist(), strict=True):
-            face["id"] = track_id
-        return plain
+    def _some(self, places: slice | npt.NDArray[Any]) -> TrackedFaces:
+        return TrackedFaces.of(super()._some(places), self.ids[places])

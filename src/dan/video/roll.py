@@ -6,7 +6,7 @@ import numpy as np
 
 from dan.geometry import box_of_points, box_overlap
 from dan.schemes import LandmarkScheme
-from dan.types import Points
+from dan.types import Box, Points
 from dan.video.faces import TrackedFaces
 from dan.video.smoothing import Smoothing
 from dan.video.tracks import Track
@@ -71,13 +71,16 @@ class TrackRoll:
         points: Points,
         confidence: float,
         *,
+        search_box: Box,
         score: float,
         time_s: float,
         smoothing: Smoothing | None,
     ) -> None:
         """Follow a face from now on; it has its old id where one was lost."""
         track_id = self._id_for(points, time_s)
-        self.present.append(Track(track_id, points, confidence, score, time_s, smoothing))
+        self.present.append(
+            Track(track_id, points, confidence, score, time_s, smoothing, search_box)
+        )
 
     def part_converged(self) -> None:
         """Of two tracks on one face that one stays which moved as expected, else the older."""
@@ -95,7 +98,7 @@ class TrackRoll:
             return TrackedFaces.empty(scheme)
         return TrackedFaces(
             np.stack([track.shown for track in tracks]),
-            np.stack([box_of_points(track.shown) for track in tracks]),
+            np.stack([track.search_box for track in tracks]),
             np.array([track.score for track in tracks]),
             np.array([track.confidence for track in tracks]),
             scheme,

@@ -10,6 +10,7 @@ import numpy as np
 from dan.errors import ConfigError
 from dan.images import as_rgb
 from dan.inference.aligner import FaceAligner
+from dan.inference.faces import Face
 from dan.types import Box, ColourImage, FloatArray, Points
 from dan.video.faces import TrackedFaces
 from dan.video.judging import why_not_a_face
@@ -140,14 +141,12 @@ class FaceTracker:
             return
         starts = np.stack([track.predicted(self._time_s) for track in tracks])
         found = self.aligner(frame, points=starts)
-        for track, points, sure in zip(
-            tracks, found.points_xy, found.confidence.tolist(), strict=True
-        ):
-            if not self._is_face(points, sure, before=track.points):
+        for track, face in zip(tracks, found, strict=True):
+            if not self._is_face(face.points_xy, face.confidence, before=track.points):
                 self._roll.lose(track)
                 continue
-            track.move(points, sure, self._time_s)
-            if sure >= SURE:
+            track.move(face.points_xy, face.confidence, self._time_s, face.search_box_xyxy)
+            if face.confidence >= SURE:
                 track.confirm()
 
     def _is_face(self, points: Points, confidence: float, before: Points | None = None) -> bool:
@@ -198,26 +197,27 @@ class FaceTracker:
 
     def _correct(self, frame: ColourImage, track: Track, box: Box) -> None:
         """Start a track again from its detection, and keep the better of the two."""
-        for _, points, sure in self._look(frame, box[None]):
-            if not sure < track.confidence:
-                track.correct(points, sure)
+        for _, face in self._look(frame, box[None]):
+            if not face.confidence < track.confidence:
+                track.correct(face.points_xy, face.confidence, face.search_box_xyxy)
 
     def _begin(self, frame: ColourImage, boxes: FloatArray, scores: Sequence[float]) -> None:
         """Follow new faces, and faces that have come back."""
         if self.max_faces is not None:
             boxes = boxes[: self.max_faces - len(self._roll.present)]
-        for place, points, sure in self._look(frame, boxes):
-            if not self._roll.has_face_at(points):
+        for place, face in self._look(frame, boxes):
+            if not self._roll.has_face_at(face.points_xy):
                 self._roll.begin(
-                    points,
-                    sure,
+                    face.points_xy,
+                    face.confidence,
+                    search_box=face.search_box_xyxy,
                     score=scores[place],
                     time_s=self._time_s,
                     smoothing=self.smoothing,
                 )
 
-    def _look(self, frame: ColourImage, boxes: FloatArray) -> Iterator[tuple[int, Points, float]]:
-        """Faces in (F, 4) boxes: place of the box, landmarks, confidence.
+    def _look(self, frame: ColourImage, boxes: FloatArray) -> Iterator[tuple[int, Face]]:
+        """Faces in (F, 4) boxes, each with the place of its box.
 
         A second pass starts from the face upright, as it will in the frames to come.
         """
@@ -226,8 +226,6 @@ class FaceTracker:
         first = self.aligner(frame, boxes=boxes).points_xy
         places = [place for place, points in enumerate(first) if self._is_face(points, math.nan)]
         found = self.aligner(frame, points=first[places])
-        for place, points, sure in zip(
-            places, found.points_xy, found.confidence.tolist(), strict=True
-        ):
-            if self._is_face(points, sure):
-                yield place, points, sure
+        for place, face in zip(places, found, strict=True):
+            if self._is_face(face.points_xy, face.confidence):
+                yield place, face

@@ -31,6 +31,7 @@ class Track:
         score: of its last detection.
         time_s: of the frame in which it was last seen.
         smoothing: of what is shown; None: nothing is smoothed.
+        search_box: (4,) where the search for these points began.
         shown: (N, 2) the points, smoothed.
         velocity_xy: of the centre of its box, pixels a second, averaged over ``MOTION_S``.
         surprise: how far from its expected place it was found lately, share of its size.
@@ -46,6 +47,7 @@ class Track:
     score: float
     time_s: float
     smoothing: Smoothing | None
+    search_box: Box
     shown: Points = field(init=False)
     velocity_xy: FloatArray = field(default_factory=lambda: np.zeros(2))
     surprise: float = 0.0
@@ -74,8 +76,9 @@ class Track:
         shift = self.sure_velocity_xy * (time_s - self.sure_time_s)
         return [self.box, self.sure_box, self.sure_box + np.tile(shift, 2)]
 
-    def move(self, points: Points, confidence: float, time_s: float) -> None:
+    def move(self, points: Points, confidence: float, time_s: float, search_box: Box) -> None:
         """Take over what was found in the next frame."""
+        self.search_box = search_box
         step_s = time_s - self.time_s
         share = step_s / (step_s + MOTION_S)
         moved = box_centre(box_of_points(points)) - box_centre(self.box)
@@ -92,8 +95,9 @@ class Track:
         self.sure_box, self.sure_time_s = self.box, self.time_s
         self.sure_velocity_xy = self.velocity_xy
 
-    def correct(self, points: Points, confidence: float) -> None:
+    def correct(self, points: Points, confidence: float, search_box: Box) -> None:
         """Take over a better place in the same frame; it says nothing about the motion."""
+        self.search_box = search_box
         self.points, self.confidence = points, confidence
         self.velocity_xy = np.zeros(2)
         self._show_anew()
@@ -102,7 +106,9 @@ class Track:
     def rescale(self, factor: float) -> None:
         """Follow a picture that changes its size."""
         velocity_xy = self.velocity_xy * factor
-        self.correct(resize_transform(factor).apply(self.points), self.confidence)
+        move = resize_transform(factor).apply
+        search_box = move(self.search_box.reshape(2, 2)).reshape(4)
+        self.correct(move(self.points), self.confidence, search_box)
         self.velocity_xy = self.sure_velocity_xy = velocity_xy
 
     def _show_anew(self) -> None:

@@ -1,0 +1,73 @@
+"""The one way from the faces of a picture to canonical crops, and from crops back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dan.cropping import crop_from_box, crop_from_points, extract_crop
+from dan.geometry import Similarity
+from dan.inference.model import LandmarkModel
+from dan.types import ColourImage, GreyImage
+
+
+@dataclass(frozen=True)
+class CropBatch:
+    """Canonical crops of F faces, and where they were cut.
+
+    Attributes:
+        crops: (F, S, S) uint8 grey levels, as a :class:`LandmarkModel` takes them.
+        crop_from_image: F transforms from pixels of the picture to those of the crop.
+    """
+
+    crops: npt.NDArray[np.uint8]
+    crop_from_image: tuple[Similarity, ...]
+
+    @classmethod
+    def cut(
+        cls,
+        picture: ColourImage | GreyImage,
+        model: LandmarkModel,
+        *,
+        boxes_xyxy: npt.ArrayLike = (),
+        points_xy: npt.ArrayLike = (),
+    ) -> CropBatch:
+        """Cut the faces in boxes, the mean shape fitted into each, or those at points, upright.
+
+        Args:
+            picture: (H, W, 3) RGB or (H, W) grey, uint8. Only what the crops see becomes grey.
+            model: what the crops are for: it says their size and where the face belongs.
+            boxes_xyxy: (F, 4) boxes that the landmarks should fill, pixels of the picture.
+            points_xy: (F, N, 2) landmarks to start from, likewise, in place of boxes.
+
+        Raises:
+            ShapeError: if an array has another shape, or a box spans no area.
+            DegenerateShapeError: if the points of a face coincide.
+        """
+        mean_shape, size = model.mean_shape, model.crop_size
+        moves = [crop_from_box(box, mean_shape) for box in np.asarray(boxes_xyxy)]
+        moves += [crop_from_points(points, mean_shape) for points in np.asarray(points_xy)]
+        crops = [extract_crop(picture, move, size, to_grey=picture.ndim == 3) for move in moves]
+        return cls(np.array(crops, dtype=np.uint8).reshape(-1, size, size), tuple(moves))
+
+    @classmethod
+    def joined(cls, batches: Sequence[CropBatch]) -> CropBatch:
+        """Crops of several pictures as one batch; at least one."""
+        moves = tuple(move for batch in batches for move in batch.crop_from_image)
+        return cls(np.concatenate([batch.crops for batch in batches]), moves)
+
+    def __len__(self) -> int:
+        """How many faces."""
+        return len(self.crop_from_image)
+
+    def to_picture(self, points: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Bring (..., F, N, 2) points of the crops to pixels of the picture of each."""
+        moved = np.empty(points.shape, dtype=np.float32)
+        for face, crop_from_image in enumerate(self.crop_from_image):
+            own = points[..., face, :, :]
+            flat = crop_from_image.inverse().apply(own.reshape(-1, 2))
+            moved[..., face, :, :] = flat.reshape(own.shape)
+        return moved
