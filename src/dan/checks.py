@@ -143,7 +143,7 @@ def _kind_in_words(said: str, kinds: str, words: Mapping[str, str]) -> str:
     kinds = kinds.removesuffix(" | null")
     in_words = words.get(kinds) or " or ".join(words.get(kind, kind) for kind in kinds.split(" | "))
     limit = re.search(r"` (of length [^,]*|[<>]=? [^,]*)", said)
-    return f"{in_words} {limit[1]}" if limit else in_words
+    return f"{in_words} {limit[1].removesuffix('.0')}" if limit else in_words
 
 
 def _field_types(kind: Any) -> dict[str, Any]:  # noqa: ANN401

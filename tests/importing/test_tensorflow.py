@@ -39,7 +39,7 @@ def test_the_imported_network_finds_what_tensorflow_found(suffix):
     file = load_tensorflow(f"{TOY}{suffix}")
     crops, points = found_by_tensorflow()
     with torch.no_grad():
-        estimates = file.model(torch.from_numpy(crops)[:, None].float())
+        estimates = file.model(torch.from_numpy(crops)[:, None].float()).estimates
     estimates = torch.stack(estimates).numpy()
     log.info("off by %.7f px", np.linalg.norm(estimates - points, axis=-1).max())
     assert np.linalg.norm(estimates - points, axis=-1).max() < 1e-3
@@ -53,7 +53,7 @@ def test_the_first_stage_alone():
     file = load_tensorflow(TOY, n_stages=1)
     crops, points = found_by_tensorflow()
     with torch.no_grad():
-        (estimate,) = file.model(torch.from_numpy(crops)[:, None].float())
+        (estimate,) = file.model(torch.from_numpy(crops)[:, None].float()).estimates
     assert np.linalg.norm(estimate.numpy() - points[0], axis=-1).max() < 1e-3
     with pytest.raises(CheckpointError, match="expected 3 stages, got 2"):
         load_tensorflow(TOY, n_stages=3)

@@ -1,11 +1,13 @@
-"""What a network is made of: one frozen dataclass, and presets that are functions."""
+"""What a network is made of: one frozen struct, and presets that are functions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
+import msgspec
+
+from dan.checks import build_struct
 from dan.errors import ConfigError
 
 HeatMapKernel = Literal["inverse_distance", "gaussians"]
@@ -13,8 +15,7 @@ Trunk = Literal["paper", "strided"]
 Variant = Literal["theano", "tensorflow"]
 
 
-@dataclass(frozen=True)
-class DANConfig:
+class DANConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Sizes and kinds of a :class:`dan.model.DAN`.
 
     Attributes:
@@ -78,19 +79,16 @@ class DANConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return asdict(self)
+        return msgspec.structs.asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> DANConfig:
         """The configuration that :meth:`to_dict` described.
 
         Raises:
-            ConfigError: on an unknown entry or a value out of range.
+            ConfigError: naming the setting that is unknown, of the wrong type or out of range.
         """
-        unknown = set(values) - {field.name for field in fields(cls)}
-        if unknown:
-            raise ConfigError(f"model: unknown settings {', '.join(sorted(unknown))}")
-        return cls(**values)
+        return build_struct(cls, values)
 
 
 def paper(n_landmarks: int = 68, n_stages: int = 2) -> DANConfig:

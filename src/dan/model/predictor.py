@@ -34,6 +34,6 @@ class TorchPredictor:
         """(B, S, S) grey crops -> (n_stages, B, N, 2) estimates of every stage, crop pixels."""
         with torch.inference_mode():
             images = torch.from_numpy(crops).to(self.device)[:, None].float()
-            estimates = torch.stack(self.model(images))
+            estimates = torch.stack(self.model(images).estimates)
         found: npt.NDArray[np.float32] = estimates.cpu().numpy()
         return found

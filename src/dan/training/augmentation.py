@@ -15,9 +15,9 @@ from torch.nn import functional
 from dan.model.distributed import world
 from dan.model.geometry import compose, invert, move_points, sample, warp
 from dan.schemes import LandmarkScheme
-from dan.training.config import Augmentation
-from dan.training.faces import Faces
-from dan.training.fields import SmoothFields
+from dan.training.face_tensors import FaceTensors
+from dan.training.recipe import Augmentation
+from dan.training.smooth_fields import SmoothFields
 
 MAX_DEVIATIONS = 2.5
 """Normal draws are cut off here, so that no face leaves its crop."""
@@ -49,7 +49,7 @@ class Augmenter:
     """
 
     def __init__(
-        self, faces: Faces, crop_size: int, scheme: LandmarkScheme, settings: Augmentation
+        self, faces: FaceTensors, crop_size: int, scheme: LandmarkScheme, settings: Augmentation
     ) -> None:
         self.faces = faces
         self.crop_size = crop_size
