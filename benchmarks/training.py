@@ -33,9 +33,8 @@ from dan.training.face_tensors import FaceTensors, faces_of_pack, mean_shape_of_
 from dan.training.loop import train_phase
 from dan.training.losses import build_loss
 from dan.training.optimiser import build_average, build_optimiser
-from dan.training.phases import phases_of
+from dan.training.phases import phases_of, stage_phase
 from dan.training.pipeline import load_data
-from dan.training.randomness import faces_of_step
 from dan.training.run_folder import PhaseFolder
 
 MEMORY_LIMIT_GIB = 3.0
@@ -99,7 +98,9 @@ def compare_loader(
 ) -> None:
     """Alternate the two kinds of step, so that what else the machine does hits both."""
     augmenter = Augmenter(faces, 112, scheme, Augmentation())
-    fixed = augmenter.batch(faces_of_step(0, len(faces), batch, 1), 1)
+    recipe = Recipe.from_dict({"training": {"batch_size": batch}})
+    phase = stage_phase(1, recipe, len(faces))
+    fixed = augmenter.batch(phase.faces_of(0), 1)
     step = build_step(width, "auto")
     step(fixed)
     alone, loaded = [], []
@@ -107,7 +108,7 @@ def compare_loader(
         alone.append(seconds(lambda: step(fixed)))
 
         def real(number: int = number) -> None:
-            step(augmenter.batch(faces_of_step(number, len(faces), batch, 1), number))
+            step(augmenter.batch(phase.faces_of(number), number))
 
         loaded.append(seconds(real))
     ratio = statistics.median(loaded) / statistics.median(alone)

@@ -1,34 +1,41 @@
+import dataclasses
+
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from msgspec.structs import replace
 
-from dan.training import Recipe, TrainingSettings
-from dan.training.optimiser import rate_at
-from dan.training.phases import phases_of, stage_phase, steps_per_epoch
-from dan.training.randomness import Draw, derive_seed, faces_of_step
+from dan.training import Recipe
+from dan.training.phases import Draw, derive_seed, phases_of, stage_phase, steps_per_epoch
+
+
+def phase_of(n_faces=10, n_steps=20, **training):
+    recipe = Recipe.from_dict({"training": {"batch_size": 4, **training}})
+    return dataclasses.replace(stage_phase(1, recipe, n_faces), n_steps=n_steps)
 
 
 def test_every_face_is_seen_once_an_epoch_and_none_is_dropped():
-    drawn = torch.cat([faces_of_step(step, 10, 4, seed=1) for step in range(5)])
+    phase = phase_of(n_faces=10)
+    drawn = torch.cat([phase.faces_of(step) for step in range(5)])
     assert sorted(drawn[:10].tolist()) == sorted(drawn[10:20].tolist()) == list(range(10))
     assert drawn[:10].tolist() != drawn[10:20].tolist()
     assert steps_per_epoch(10, 4) == 3
 
 
 def test_order_depends_on_the_seed_only():
-    assert torch.equal(faces_of_step(7, 10, 4, seed=1), faces_of_step(7, 10, 4, seed=1))
-    assert not torch.equal(faces_of_step(7, 10, 4, seed=1), faces_of_step(7, 10, 4, seed=2))
+    assert torch.equal(phase_of(seed=1).faces_of(7), phase_of(seed=1, rate=0.5).faces_of(7))
+    assert not torch.equal(phase_of(seed=1).faces_of(7), phase_of(seed=2).faces_of(7))
 
 
 def test_a_batch_may_be_larger_than_the_data():
-    assert sorted(faces_of_step(0, 3, 6, seed=1).tolist()) == [0, 0, 1, 1, 2, 2]
+    phase = phase_of(n_faces=3, batch_size=6)
+    assert sorted(phase.faces_of(0).tolist()) == [0, 0, 1, 1, 2, 2]
 
 
 def test_rate_rises_then_falls_as_a_cosine():
-    settings = TrainingSettings(warm_up_steps=10)
-    rates = [rate_at(step, 110, 1.0, settings) for step in range(110)]
+    phase = phase_of(n_steps=110, rate=1.0, warm_up_steps=10)
+    rates = [phase.rate_at(step) for step in range(110)]
     assert rates[0] == pytest.approx(1 / 11)
     assert rates[10] == pytest.approx(1.0)
     assert rates[60] == pytest.approx(0.505)
@@ -37,8 +44,8 @@ def test_rate_rises_then_falls_as_a_cosine():
 
 
 def test_constant_rate_without_warm_up():
-    settings = TrainingSettings(rate_schedule="constant", warm_up_steps=0)
-    assert {rate_at(step, 50, 0.3, settings) for step in range(50)} == {0.3}
+    phase = phase_of(n_steps=50, rate=0.3, rate_schedule="constant", warm_up_steps=0)
+    assert {phase.rate_at(step) for step in range(50)} == {0.3}
 
 
 def test_phases_are_the_stages_then_all_together_then_refined():

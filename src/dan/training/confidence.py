@@ -28,7 +28,7 @@ from dan.model import DAN
 from dan.schemes import LandmarkScheme
 from dan.training.augmentation import Augmenter
 from dan.training.face_tensors import FaceTensors
-from dan.training.randomness import Draw, derive_seed
+from dan.training.phases import Draw, derive_seed
 from dan.training.recipe import Augmentation
 
 GOOD_ERROR: dict[Normaliser, float] = {

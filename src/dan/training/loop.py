@@ -23,9 +23,8 @@ from dan.training.face_tensors import TrainingData
 from dan.training.journal import Journal
 from dan.training.log import TrainingLog
 from dan.training.losses import build_loss
-from dan.training.optimiser import build_average, build_optimiser, rate_at, set_rate
-from dan.training.phases import Phase, PhaseKind
-from dan.training.randomness import Draw, faces_of_step
+from dan.training.optimiser import build_average, build_optimiser
+from dan.training.phases import Draw, Phase, PhaseKind
 from dan.training.run_folder import PhaseFolder
 from dan.training.state import PhaseState
 from dan.training.validation import scorer
@@ -54,19 +53,18 @@ def train_phase(
         InterruptedTrainingError: on Ctrl-C, after saving.
         CheckpointError: if the saved state was made with another recipe or other data.
     """
-    settings, n_faces = phase.recipe.training, len(data.train)
+    settings = phase.recipe.training
     network, state = _set_up(phase, model, data, folder, accelerator)
     size, augmentation = model.config.image_size, phase.recipe.augmentation
     augmenter = Augmenter(data.train, size, data.scheme, augmentation)
     loss_of, score = build_loss(settings.loss, data.scheme), scorer(phase, data, accelerator)
-    order = phase.seed(0, Draw.ORDER)
     journal = Journal(phase, state, data.scheme, folder, accelerator, log)
     with journal, _stop_on_ctrl_c(accelerator, folder) as stop:
         for step in range(state.step, phase.n_steps):
-            rate = rate_at(step, phase.n_steps, phase.rate, settings)
-            set_rate(state.optimiser, rate)
-            faces = faces_of_step(step, n_faces, settings.batch_size, order)
-            batch = augmenter.batch(faces, phase.seed(step, Draw.SAMPLES))
+            rate = phase.rate_at(step)
+            for group in state.optimiser.param_groups:
+                group["lr"] = rate
+            batch = augmenter.batch(phase.faces_of(step), phase.seed(step, Draw.SAMPLES))
             torch.manual_seed(phase.seed(step, Draw.DROPOUT))
             estimates = network(batch.crops, phase.n_stages)  # (B, N, 2) of each stage
             losses = [loss_of(estimates[stage - 1], batch.points) for stage in phase.stages]

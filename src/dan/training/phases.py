@@ -1,4 +1,7 @@
-"""The phases of a training: which stages, how many steps, at which rate, with which numbers."""
+"""The phases of a training, and what happens at which step of each.
+
+All of it is a function of the step, random numbers included: so a resumed run needs no memory.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,14 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, IntEnum
+from functools import lru_cache
 
 import msgspec
+import numpy as np
+import torch
+from torch import Tensor
 
-from dan.training.randomness import Draw, derive_seed
 from dan.training.recipe import Recipe, covered_by_fingerprint
 
 
@@ -21,6 +27,21 @@ class PhaseKind(Enum):
     JOINT = "all stages"
     REFINEMENT = "all stages and the refinement"
 
+
+class Draw(IntEnum):
+    """What random numbers are drawn for. The values are part of the seeds: they never change."""
+
+    ORDER = 0
+    SAMPLES = 1
+    DROPOUT = 2
+    WEIGHTS = 3
+    STATISTICS = 4
+    CONFIDENCE = 7
+    REFINEMENT = 8
+
+
+FINAL_RATE = 0.01
+"""The cosine ends at this share of the highest rate."""
 
 JOINT_KEY = 0
 REFINEMENT_KEY = 1000
@@ -37,7 +58,7 @@ class Phase:
             folder.
         stages: those (1-based) whose weights change; the ones after them do not run.
         n_steps: how long.
-        epoch_steps: steps of one pass over the training faces.
+        n_faces: faces to train on.
         rate: highest learning rate.
         key: tells its random numbers from those of the other phases; part of the seeds, so what
             it is for a phase never changes.
@@ -48,7 +69,7 @@ class Phase:
     name: str
     stages: tuple[int, ...]
     n_steps: int
-    epoch_steps: int
+    n_faces: int
     rate: float
     key: int
     recipe: Recipe
@@ -58,13 +79,34 @@ class Phase:
         """How many stages run."""
         return max(self.stages)
 
+    def rate_at(self, step: int) -> float:
+        """Learning rate of a step (0-based): linear warm-up, then constant or cosine."""
+        settings = self.recipe.training
+        warm_up = min(settings.warm_up_steps, self.n_steps // 10)
+        if step < warm_up:
+            return self.rate * (step + 1) / (warm_up + 1)
+        if settings.rate_schedule == "constant":
+            return self.rate
+        progress = (step - warm_up) / max(self.n_steps - warm_up, 1)
+        cosine = 0.5 * (1 + math.cos(math.pi * progress))
+        return self.rate * (FINAL_RATE + (1 - FINAL_RATE) * cosine)
+
+    def faces_of(self, step: int) -> Tensor:
+        """(batch,) faces of a step: shuffled epochs laid end to end, so no face is left out."""
+        count, seed = self.recipe.training.batch_size, self.seed(0, Draw.ORDER)
+        places = [divmod(step * count + number, self.n_faces) for number in range(count)]
+        return torch.stack(
+            [_epoch_order(epoch, self.n_faces, seed)[place] for epoch, place in places]
+        )
+
     def seed(self, step: int, draw: Draw) -> int:
         """Seed of one use of randomness in one step."""
         return derive_seed(self.recipe.training.seed, self.key, step, draw)
 
     def is_validated_after(self, step: int) -> bool:
         """Whether a validation follows when so many steps are done."""
-        every = self.recipe.training.validate_every * self.epoch_steps
+        settings = self.recipe.training
+        every = settings.validate_every * steps_per_epoch(self.n_faces, settings.batch_size)
         return step % every == 0 or step == self.n_steps
 
     def fingerprint(self, data_identity: str) -> str:
@@ -85,27 +127,37 @@ def phases_of(recipe: Recipe, n_faces: int) -> list[Phase]:
     settings, n_stages = recipe.training, recipe.model.n_stages
     stages, plain = tuple(range(1, n_stages + 1)), recipe.without_refinement()
     phases = [stage_phase(stage, plain, n_faces) for stage in stages]
-    epoch = phases[0].epoch_steps
+    epoch = steps_per_epoch(n_faces, settings.batch_size)
     n_steps, rate = settings.joint_epochs * epoch, settings.joint_rate
     for number in range(1, settings.joint_rounds + 1) if settings.joint_epochs else ():
         name = f"joint{number}" if number > 1 else "joint"
         key = n_stages + number - 1 if number > 1 else JOINT_KEY
-        phases.append(Phase(PhaseKind.JOINT, name, stages, n_steps, epoch, rate, key, plain))
+        phases.append(Phase(PhaseKind.JOINT, name, stages, n_steps, n_faces, rate, key, plain))
     if settings.refinement_epochs:
         kind, name, key = PhaseKind.REFINEMENT, "refinement", REFINEMENT_KEY
         n_steps, rate = settings.refinement_epochs * epoch, settings.refinement_rate
-        phases.append(Phase(kind, name, stages, n_steps, epoch, rate, key, recipe))
+        phases.append(Phase(kind, name, stages, n_steps, n_faces, rate, key, recipe))
     return phases
 
 
 def stage_phase(stage: int, recipe: Recipe, n_faces: int) -> Phase:
     """The phase that trains one stage (1-based) alone."""
-    settings = recipe.training
-    epoch = steps_per_epoch(n_faces, settings.batch_size)
-    kind, name, n_steps = PhaseKind.STAGE, f"stage{stage}", settings.epochs[stage - 1] * epoch
-    return Phase(kind, name, (stage,), n_steps, epoch, settings.rate, stage, recipe)
+    settings, kind, name = recipe.training, PhaseKind.STAGE, f"stage{stage}"
+    n_steps = settings.epochs[stage - 1] * steps_per_epoch(n_faces, settings.batch_size)
+    return Phase(kind, name, (stage,), n_steps, n_faces, settings.rate, stage, recipe)
 
 
 def steps_per_epoch(n_faces: int, batch_size: int) -> int:
     """Steps after which every face was seen; the last batch is filled from the next epoch."""
     return math.ceil(n_faces / batch_size)
+
+
+def derive_seed(*parts: int) -> int:
+    """A well-mixed seed from several whole numbers (NumPy's SeedSequence)."""
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+@lru_cache(maxsize=2)
+def _epoch_order(epoch: int, n_faces: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(derive_seed(seed, epoch))
+    return torch.randperm(n_faces, generator=generator)

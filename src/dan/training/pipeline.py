@@ -30,8 +30,7 @@ from dan.training.face_tensors import (
 )
 from dan.training.log import TrainingLog, log_of_process, plot_curves, plot_reliability
 from dan.training.loop import train_phase
-from dan.training.phases import Phase, PhaseKind, phases_of
-from dan.training.randomness import Draw, derive_seed
+from dan.training.phases import Draw, Phase, PhaseKind, derive_seed, phases_of
 from dan.training.recipe import Recipe
 from dan.training.run_folder import PhaseFolder, check_fingerprint, write_json
 from dan.training.state import load_phase
