@@ -9,6 +9,7 @@ Prints
 """
 
 import argparse
+import dataclasses
 import resource
 import statistics
 import subprocess
@@ -25,15 +26,16 @@ from dan.cli.main import run
 from dan.data.pack import load_pack
 from dan.model import DAN, DANConfig
 from dan.schemes import LandmarkScheme
-from dan.training import engine
-from dan.training.augment import Augmenter, Batch
-from dan.training.checkpoint import build_average, build_optimiser
-from dan.training.config import Augmentation, Recipe
+from dan.training import Augmentation, Recipe, TrainingLog
+from dan.training.augmentation import Augmenter, Batch
 from dan.training.devices import build_accelerator
-from dan.training.faces import Faces, faces_of_pack, mean_shape_of_pack
+from dan.training.face_tensors import FaceTensors, faces_of_pack, mean_shape_of_pack
+from dan.training.loop import train_phase
 from dan.training.losses import build_loss
-from dan.training.schedule import batch_indices
-from dan.training.train import train
+from dan.training.optimiser import build_average, build_optimiser
+from dan.training.phases import phases_of, stage_phase
+from dan.training.pipeline import load_data
+from dan.training.run_folder import PhaseFolder
 
 MEMORY_LIMIT_GIB = 3.0
 
@@ -63,7 +65,7 @@ def main() -> None:
 
 
 def build_step(width: int, precision: str) -> Callable[[Batch], None]:
-    """A whole training step of stage 1, as the engine does it."""
+    """A whole training step of stage 1, as the training loop does it."""
     accelerator = build_accelerator("cpu", precision)
     model = DAN(DANConfig(width=width, n_stages=1, heat_map="gaussians"))
     model.in_memory_format(torch.channels_last)
@@ -74,7 +76,7 @@ def build_step(width: int, precision: str) -> Callable[[Batch], None]:
     network.train()
 
     def step(batch: Batch) -> None:
-        loss = loss_of(network(batch.crops)[-1], batch.points).mean()
+        loss = loss_of(network(batch.crops).points, batch.points).mean()
         optimiser.zero_grad()
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(model.parameters(), 1.0)
@@ -92,11 +94,13 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def compare_loader(
-    faces: Faces, scheme: LandmarkScheme, width: int, batch: int, steps: int
+    faces: FaceTensors, scheme: LandmarkScheme, width: int, batch: int, steps: int
 ) -> None:
     """Alternate the two kinds of step, so that what else the machine does hits both."""
     augmenter = Augmenter(faces, 112, scheme, Augmentation())
-    fixed = augmenter.batch(batch_indices(0, len(faces), batch, 1), 1)
+    recipe = Recipe.from_dict({"training": {"batch_size": batch}})
+    phase = stage_phase(1, recipe, len(faces))
+    fixed = augmenter.batch(phase.faces_of(0), 1)
     step = build_step(width, "auto")
     step(fixed)
     alone, loaded = [], []
@@ -104,7 +108,7 @@ def compare_loader(
         alone.append(seconds(lambda: step(fixed)))
 
         def real(number: int = number) -> None:
-            step(augmenter.batch(batch_indices(number, len(faces), batch, 1), number))
+            step(augmenter.batch(phase.faces_of(number), number))
 
         loaded.append(seconds(real))
     ratio = statistics.median(loaded) / statistics.median(alone)
@@ -115,12 +119,12 @@ def compare_loader(
 
 
 def compare_precisions(batch: int, steps: int) -> None:
-    """fp32 against bf16 at width 64, in the engine's step and in a bare loop."""
+    """fp32 against bf16 at width 64, in the loop's step and in a bare loop."""
     generator = np.random.default_rng(0)
     crops = torch.from_numpy(generator.uniform(0, 255, (batch, 1, 112, 112)).astype(np.float32))
     points = torch.from_numpy(generator.uniform(16, 96, (batch, 68, 2)).astype(np.float32))
     sample = Batch(crops, points)
-    for name, build in (("engine", build_step), ("bare loop", build_bare_step)):
+    for name, build in (("training loop", build_step), ("bare loop", build_bare_step)):
         times: dict[str, list[float]] = {"fp32": [], "bf16": []}
         steps_of = {precision: build(64, precision) for precision in times}
         for step in steps_of.values():
@@ -136,13 +140,13 @@ def compare_precisions(batch: int, steps: int) -> None:
 
 
 def build_bare_step(width: int, precision: str) -> Callable[[Batch], None]:
-    """The same network without the engine."""
+    """The same network without the training loop."""
     model = DAN(DANConfig(width=width, n_stages=1)).in_memory_format(torch.channels_last).train()
     optimiser = torch.optim.Adam(model.parameters(), 1e-3)
 
     def step(batch: Batch) -> None:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16"):
-            points = model(batch.crops)[-1]
+            points = model(batch.crops).points
         loss = (points.float() - batch.points).square().mean()
         optimiser.zero_grad()
         loss.backward()
@@ -163,18 +167,16 @@ def report_memory(pack: Path, batch: int) -> None:
 
 
 def train_briefly(path: Path, batch: int) -> None:
-    recipe = Recipe.from_dict(
-        {
-            "model": {"width": 64, "n_stages": 2},
-            # The confidence head runs the network forwards only: minutes at this width, and
-            # less memory than a step.
-            "training": {"epochs": [1, 1], "batch_size": batch, "confidence_draws": 0},
-        }
-    )
+    training = {"epochs": [1, 1], "batch_size": batch}
+    recipe = Recipe.from_dict({"model": {"width": 64, "n_stages": 2}, "training": training})
+    accelerator = build_accelerator("cpu", "auto")
+    data, model = load_data(load_pack(path), recipe, accelerator)
     # Both stages, three steps each, with validation and saving as in a whole epoch.
-    engine.steps_per_epoch = lambda *_: 3
     with tempfile.TemporaryDirectory() as run:
-        train(load_pack(path), recipe, Path(run), "cpu")
+        for phase in phases_of(recipe, len(data.train)):
+            short = dataclasses.replace(phase, n_steps=3)
+            folder, log = PhaseFolder(Path(run) / phase.name), TrainingLog()
+            train_phase(short, model, data, folder, accelerator=accelerator, log=log)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
 
 

@@ -106,7 +106,7 @@ def test_points_and_confidence_are_those_of_torch(crops, tmp_path):
     save_bundle(tmp_path / "tiny.danbundle", exported())
     found = OnnxModel(load_bundle(tmp_path / "tiny.danbundle"))(crops)
     with torch.no_grad():
-        output = file.model.run(torch.from_numpy(crops)[:, None].float())
+        output = file.model(torch.from_numpy(crops)[:, None].float())
         sure = torch.sigmoid(file.model.confidence(output.hidden))[:, 0]
     np.testing.assert_allclose(found.points, output.estimates[-1], atol=0.01)
     np.testing.assert_allclose(found.confidence, sure, atol=1e-4)

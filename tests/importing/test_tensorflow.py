@@ -42,7 +42,7 @@ def test_the_imported_network_finds_what_tensorflow_found(suffix):
     file = load_tensorflow(f"{TOY}{suffix}")
     crops, points = found_by_tensorflow()
     with torch.no_grad():
-        estimates = file.model(torch.from_numpy(crops)[:, None].float())
+        estimates = file.model(torch.from_numpy(crops)[:, None].float()).estimates
     estimates = torch.stack(estimates).numpy()
     log.info("off by %.7f px", np.linalg.norm(estimates - points, axis=-1).max())
     assert np.linalg.norm(estimates - points, axis=-1).max() < 1e-3
@@ -56,7 +56,7 @@ def test_the_first_stage_alone():
     file = load_tensorflow(TOY, n_stages=1)
     crops, points = found_by_tensorflow()
     with torch.no_grad():
-        (estimate,) = file.model(torch.from_numpy(crops)[:, None].float())
+        (estimate,) = file.model(torch.from_numpy(crops)[:, None].float()).estimates
     assert np.linalg.norm(estimate.numpy() - points[0], axis=-1).max() < 1e-3
     with pytest.raises(CheckpointError, match="expected 3 stages, got 2"):
         load_tensorflow(TOY, n_stages=3)
@@ -334,7 +334,7 @@ def test_every_layer_does_what_tensorflow_does(monkeypatch, n_stages):
     coarse = torch.from_numpy(rng.uniform(0, 255, (3, 1, 9, 9)))
     crops = torch.nn.functional.interpolate(coarse, (SIDE, SIDE), mode="bicubic").clamp(0, 255)
     with torch.no_grad():
-        found = torch.stack(model(crops.float())).numpy()
+        found = torch.stack(model(crops.float()).estimates).numpy()
     for face, crop in enumerate(crops[:, 0].numpy()):
         wanted = np.stack(judge(variables, crop, n_stages))
         off = np.linalg.norm(found[:, face] - wanted, axis=-1).max()

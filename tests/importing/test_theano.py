@@ -206,7 +206,7 @@ def test_imported_networks_find_what_the_definitions_say(tmp_path, n_stages, con
     file = load_theano(write(tmp_path / "DAN.npz", arrays))
     crops = smooth_crops(2)
     with torch.no_grad():
-        found = file.model.run(torch.from_numpy(crops).float())
+        found = file.model(torch.from_numpy(crops).float())
     for face, crop in enumerate(crops):
         wanted, hidden = judge(arrays, crop, n_stages)
         off = [distance(found.estimates[stage][face], wanted[stage]) for stage in range(n_stages)]
@@ -251,7 +251,7 @@ def test_first_stages_alone_keep_the_confidence_that_is_theirs(tmp_path, capsys)
     model, both = load_model(first).model, load_model(whole).model
     assert (both.config.confidence, model.config.confidence) == (False, True)
     assert both.config.border == model.config.border == "inner_edge"
-    torch.testing.assert_close(model(crops)[-1], both(crops)[0], atol=0, rtol=0)
+    torch.testing.assert_close(model(crops).points, both(crops).estimates[0], atol=0, rtol=0)
     wanted = arrays["arr_100"][:, 1] - arrays["arr_100"][:, 0]
     np.testing.assert_allclose(model.confidence.weight.detach()[0], wanted, rtol=1e-6)
     assert dan("import-theano", weights, "--stages", 3, "-o", first) == 2

@@ -1,6 +1,7 @@
 """The old training command line, typed as in the notes of those who hold it."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,11 @@ from dan.data.synthetic import draw_synthetic_face
 from dan.formats import save_pts
 from dan.images import read_rgb, write_png
 from dan.legacy import dan_v2
-from dan.legacy.dan_v2 import _parse, main
+from dan.legacy.cycle_log import CycleLog
+from dan.legacy.dan_v2 import _parse
 from dan.legacy.preprocessing import main as preprocess
 from dan.model import load_model
-from dan.training.run import read_csv
+from dan.training.run_folder import read_csv
 
 
 def make_samples(folder: Path, out: Path, n_landmarks: int, count: int, seed: int) -> None:
@@ -39,14 +41,8 @@ def samples(tmp_path_factory):
     return root
 
 
-@pytest.fixture(autouse=True)
-def narrow(monkeypatch):
-    """Width 2 in place of 64: the flags are tested here, not the network."""
-    from dan.model import DANConfig
-
-    monkeypatch.setattr(
-        "dan.model.DANConfig", lambda **sizes: DANConfig(**sizes, width=2, hidden=8)
-    )
+# The flags are tested here, not the network: width 2 in place of 64.
+main = partial(dan_v2.main, width=2, hidden=8)
 
 
 def flags(samples, model_dir, *more: str) -> list[str]:
@@ -188,15 +184,11 @@ def test_a_stage_that_began_from_an_older_one_is_refused(samples, tmp_path, caps
     assert "began from another model of the stages before" in capsys.readouterr().err
 
 
-def test_the_logging_hook_speaks_every_100_steps(tmp_path, capsys):
-    from dan.legacy.report import CycleReport
-
-    with CycleReport(
-        is_main=True, tensorboard_dir=tmp_path, hooks=("LoggingTensorHook",)
-    ) as report:
-        report.begin("stage1", 0, 400)
+def test_the_logging_hook_speaks_every_100_steps(capsys):
+    with CycleLog(["LoggingTensorHook"]) as log:
+        log.begin("stage1", 0, 400)
         for step in (47, 94, 104, 141, 199, 203, 210):
-            report.step("stage1", step, 0.5, 1e-3, 9.0)
+            log.step("stage1", step, 0.5, 1e-3, 9.0)
     spoken = [line for line in capsys.readouterr().err.splitlines() if "loss = 0.5" in line]
     assert [line.split(":")[0] for line in spoken] == ["stage1 step 104", "stage1 step 203"]
 
@@ -212,6 +204,8 @@ def test_defaults_are_the_old_ones():
         "epochs_per_eval": 10,
         "dan_stage": 1,
         "mode": "train",
+        "width": 64,
+        "hidden": 256,
         "batch_size": 64,
         "multi_gpu": False,
         "use_synthetic_data": False,

@@ -1,9 +1,8 @@
 """The cascade: what its stages do to points, what freezing freezes, what it costs."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 torch = pytest.importorskip("torch")
 
@@ -21,9 +20,15 @@ def small(**changes) -> DANConfig:
 @pytest.mark.parametrize("n_landmarks", [5, 98])
 def test_any_number_of_stages_and_landmarks(n_stages, n_landmarks, variant):
     model = DAN(small(n_stages=n_stages, n_landmarks=n_landmarks, variant=variant)).eval()
-    estimates = model(torch.rand(3, 1, 32, 32) * 255)
+    estimates = model(torch.rand(3, 1, 32, 32) * 255).estimates
     assert [tuple(points.shape) for points in estimates] == [(3, n_landmarks, 2)] * n_stages
-    assert len(model(torch.rand(1, 1, 32, 32), n_stages=1)) == 1
+    assert len(model(torch.rand(1, 1, 32, 32), n_stages=1).estimates) == 1
+
+
+@pytest.mark.parametrize("n_stages", [0, 3])
+def test_stages_that_are_not_there_are_refused(n_stages):
+    with pytest.raises(ConfigError, match=f"n_stages: expected 1..2, got {n_stages}"):
+        DAN(small(n_stages=2))(torch.rand(1, 1, 32, 32), n_stages)
 
 
 def test_stages_without_offsets_give_the_mean_shape():
@@ -32,7 +37,7 @@ def test_stages_without_offsets_give_the_mean_shape():
     model.set_statistics(shape, np.full((32, 32), 100.0), np.full((32, 32), 50.0))
     for stage in model.stages:
         torch.nn.init.zeros_(stage.offsets.weight)
-    for points in model(torch.rand(2, 1, 32, 32) * 255):
+    for points in model(torch.rand(2, 1, 32, 32) * 255).estimates:
         np.testing.assert_allclose(points[0].detach(), shape, atol=1e-3)
 
 
@@ -46,7 +51,7 @@ def test_later_offsets_act_in_the_canonical_frame():
     with torch.no_grad():
         model.stages[0].offsets.bias.copy_((turned - torch.from_numpy(shape)).flatten())
         model.stages[1].offsets.bias.copy_(torch.tensor([1.0, 2.0]).repeat(5))
-    points = model(torch.rand(1, 1, 32, 32))[-1][0]
+    points = model(torch.rand(1, 1, 32, 32)).points[0]
     # A step of (1, 2) in the upright frame is one of (-1, -2) in the crop.
     torch.testing.assert_close(points, turned - torch.tensor([1.0, 2.0]), atol=1e-3, rtol=0)
 
@@ -60,7 +65,7 @@ def test_crops_are_normalised_by_mean_and_deviation_images():
     plain.mean_image.zero_()
     plain.std_image.fill_(1.0)
     crops = torch.rand(2, 1, 32, 32) * 255
-    torch.testing.assert_close(model(crops)[0], plain((crops - 90) / 30)[0])
+    torch.testing.assert_close(model(crops).points, plain((crops - 90) / 30).points)
 
 
 def test_a_constant_pixel_does_not_divide_by_zero():
@@ -80,7 +85,7 @@ def test_training_one_stage_leaves_the_others_and_their_statistics_alone():
     model.train_stages([2])
     trained = [value for value in model.parameters() if value.requires_grad]
     optimiser = torch.optim.SGD(trained, lr=0.1)
-    model(torch.rand(4, 1, 32, 32))[-1].square().mean().backward()
+    model(torch.rand(4, 1, 32, 32)).points.square().mean().backward()
     optimiser.step()
     changed = {
         name.rsplit(".", 1)[0]
@@ -98,7 +103,7 @@ def test_bf16_keeps_sub_pixel_offsets():
     torch.nn.init.zeros_(model.stages[0].offsets.weight)
     torch.nn.init.constant_(model.stages[0].offsets.bias, 20.03)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        points = model(torch.rand(1, 1, 32, 32))[0]
+        points = model(torch.rand(1, 1, 32, 32)).points
     torch.testing.assert_close(points, model.mean_shape[None] + 20.03)
 
 

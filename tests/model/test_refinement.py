@@ -1,9 +1,8 @@
 """Local refinement: what it reads, where it reads it, and what it changes."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 torch = pytest.importorskip("torch")
 from torch.nn import functional
@@ -87,19 +86,29 @@ def test_a_fresh_refinement_moves_nothing(trunk, n_stages):
     plain = network(trunk=trunk, n_stages=n_stages, refinement=0)
     refined = plain.extended(replace(plain.config, refinement=3)).eval()
     crops = torch.rand(3, 1, 32, 32) * 255
-    for before, after in zip(plain(crops), refined(crops), strict=True):
+    for before, after in zip(plain(crops).estimates, refined(crops).estimates, strict=True):
         assert torch.equal(before, after)
+
+
+def test_heads_that_are_extended_by_keep_what_they_have_learned():
+    refined = network()
+    torch.nn.init.constant_(refined.refinement.offsets.weight, 0.5)
+    both = refined.extended(replace(refined.config, confidence=True))
+    assert torch.equal(both.refinement.offsets.weight, refined.refinement.offsets.weight)
+    assert both.confidence is not None
+    with pytest.raises(RuntimeError, match=r"Unexpected key.*refinement"):
+        refined.extended(replace(refined.config, refinement=0))
 
 
 def test_it_moves_the_last_stages_points_in_that_stages_frame_and_no_others():
     model = network(n_stages=2)
     crops = torch.rand(2, 1, 32, 32) * 255
-    before = model(crops)
+    before = model(crops).estimates
     with torch.no_grad():
         model.refinement.offsets.bias.copy_(torch.tensor([1.0, 2.0]).repeat(5))
-    after = model(crops)
+    after = model(crops).estimates
     assert torch.equal(before[0], after[0])
-    assert torch.equal(before[0], model(crops, n_stages=1)[0])
+    assert torch.equal(before[0], model(crops, n_stages=1).points)
     look = model.connections[0](
         (crops - 100) / 50, before[0], model.stages[0]((crops - 100) / 50).hidden, model.mean_shape
     )

@@ -2,9 +2,9 @@
 
 import json
 import pickle
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 torch = pytest.importorskip("torch")
 
@@ -35,7 +35,7 @@ def test_round_trip(tmp_path):
     assert loaded.scheme == SCHEME
     assert loaded.training == {"data": "drawn faces"}
     crops = torch.rand(2, 1, 32, 32) * 255
-    torch.testing.assert_close(loaded.model(crops), model(crops), atol=0, rtol=0)
+    torch.testing.assert_close(loaded.model(crops).points, model(crops).points, atol=0, rtol=0)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
@@ -53,6 +53,26 @@ def test_a_chosen_border_is_kept(tmp_path):
     path = tmp_path / "model.safetensors"
     save_model(path, DAN(replace(CONFIG, border="inner_edge")), SCHEME)
     assert load_model(path).model.connections[0].border == "inner_edge"
+
+
+def test_names_of_weights_and_their_order_are_those_of_files_from_before():
+    """Model files go by the names, an optimiser's saved state by the order of the parameters."""
+    config = replace(CONFIG, n_stages=3, refinement=2, confidence=True)
+    names = list(DAN(config).state_dict())
+    assert list(dict.fromkeys(name.partition(".")[0] for name in names)) == [
+        "mean_shape",
+        "mean_image",
+        "std_image",
+        "stages",
+        "connections",
+        "refinement",
+        "confidence",
+    ]
+    assert [name for name in names if name.startswith("connections")] == [
+        f"connections.{number}.feature_image.dense.{kind}"
+        for number in (0, 1)
+        for kind in ("weight", "bias")
+    ]
 
 
 def damaged(kind: str, path) -> None:

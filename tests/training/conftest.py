@@ -32,7 +32,7 @@ def drawn_pack():
 def tiny_recipe():
     """Two stages of width 2 on 32-pixel crops: a step takes milliseconds."""
     pytest.importorskip("torch")
-    from dan.training.config import Recipe
+    from dan.training.recipe import Recipe
 
     def build(refinement=0, **training) -> Recipe:
         return Recipe.from_dict(

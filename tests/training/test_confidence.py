@@ -1,20 +1,19 @@
 """The confidence head learns from the network's own errors."""
 
 import importlib.util
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 torch = pytest.importorskip("torch")
 
 from dan.images import read_rgb
 from dan.model import DAN, load_model
-from dan.training import confidence
+from dan.training import confidence, train
 from dan.training.confidence import fit_confidence, n_batches
-from dan.training.config import Augmentation
-from dan.training.faces import faces_of_pack, mean_shape_of_pack
-from dan.training.train import train
+from dan.training.face_tensors import faces_of_pack, mean_shape_of_pack
+from dan.training.recipe import Augmentation
 
 
 @pytest.fixture
@@ -64,7 +63,7 @@ def test_without_bad_results_there_is_nothing_to_learn(parts, monkeypatch):
 def test_a_training_ends_with_the_head(drawn_pack, tmp_path, tiny_recipe, monkeypatch):
     monkeypatch.setitem(confidence.GOOD_ERROR, "inter_ocular", 0.3)  # a tiny network's best
     recipe = tiny_recipe(epochs=[2, 1], confidence_draws=1)
-    finished = train(drawn_pack, recipe, tmp_path, "cpu")
+    finished = train(drawn_pack, recipe, tmp_path, device="cpu")
     trained = load_model(finished.path)
     if importlib.util.find_spec("matplotlib"):
         assert [path.name for path in finished.pictures] == ["curves.png", "reliability.png"]

@@ -10,19 +10,17 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from dan.data.pack import save_pack
-from dan.training.run import read_csv
+from dan.training.run_folder import read_csv
 
 PROGRAM = textwrap.dedent(
     """
     import json, sys
-    from pathlib import Path
     import torch
     from dan.data.pack import load_pack
-    from dan.training.config import Recipe
-    from dan.training.train import train
+    from dan.training import Recipe, train
     torch.set_num_threads(1)
     recipe = Recipe.from_dict(json.loads(sys.argv[3]))
-    train(load_pack(sys.argv[1]), recipe, Path(sys.argv[2]), "cpu")
+    train(load_pack(sys.argv[1]), recipe, sys.argv[2], device="cpu")
     """
 )
 

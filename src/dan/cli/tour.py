@@ -43,6 +43,7 @@ def tour(
 ) -> None:
     """Prepare, train two small stages, evaluate and predict: a few minutes on two cores."""
     need_torch()
+    from dan.cli.training_log import RichLog
     from dan.data.annotated import find_annotated, split_parts
     from dan.data.pack import PackOptions, pack_faces, save_pack
     from dan.data.synthetic import write_synthetic_faces
@@ -51,8 +52,7 @@ def tour(
     from dan.metrics import render_table
     from dan.model.torch_model import TorchModel
     from dan.schemes import scheme_of
-    from dan.training.config import Recipe
-    from dan.training.train import train
+    from dan.training import Recipe, train
 
     out = out or Path("runs") / f"tour-{data.resolve().name if data else 'drawn'}"
     check_output_folder(out)
@@ -76,7 +76,9 @@ def tour(
     save_pack(out / PACK, pack)
 
     console.print("2. train: two stages of width 8")
-    trained = train(pack, Recipe.from_dict(SETTINGS), out / "training", device)
+    with RichLog() as log:
+        recipe = Recipe.from_dict(SETTINGS)
+        trained = train(pack, recipe, out / "training", device=device, log=log)
 
     console.print("3. evaluate on the test faces, from ground-truth boxes")
     predictor = TorchModel(trained.path)

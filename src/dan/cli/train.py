@@ -37,18 +37,18 @@ def train(
 ) -> None:
     """Train a network, stage after stage."""
     need_torch()
+    from dan import training
+    from dan.cli.training_log import RichLog
     from dan.data.pack import load_pack
     from dan.files import check_output_folder, check_outputs
-    from dan.training.config import load_recipe
-    from dan.training.run import TOP_FILES
-    from dan.training.train import train as run_training
+    from dan.training.run_folder import TOP_FILES
 
     check_output_folder(out)
     if out.is_dir():
         check_outputs([out / name for name in TOP_FILES], [pack, recipe])
-    settings = load_recipe(recipe, overrides or [])
-    with _ctrl_c_after(stop_after):
-        trained = run_training(load_pack(pack), settings, out, device)
+    settings = training.load_recipe(recipe, overrides or [])
+    with _ctrl_c_after(stop_after), RichLog() as log:
+        trained = training.train(load_pack(pack), settings, out, device=device, log=log)
     console.print(f"model: {trained.path}")
     for picture in trained.pictures:
         console.print(f"picture: {picture}")

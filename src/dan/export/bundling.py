@@ -77,7 +77,7 @@ class Cascade(nn.Module):
         images = crops[:, None].float()
         if self.mirror is not None:
             images = torch.cat([images, images.flip(-1)])
-        estimates, hidden = self.model.run(images)
+        estimates, hidden = self.model(images)
         stages = torch.stack(estimates)  # (n_stages, B or 2B, N, 2)
         likely = None if self.model.confidence is None else self.model.confidence(hidden)[:, 0]
         if self.mirror is not None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
+from msgspec.structs import replace
 from torch import Tensor, nn
 
 from dan.errors import CheckpointError, DegenerateShapeError
@@ -43,7 +42,7 @@ def convolutions(stage: Stage) -> list[ConvLayer]:
 
 def feature_dense(model: DAN, number: int) -> nn.Linear:
     """Dense layer of the feature image that stage ``number`` (2 or more) looks at."""
-    layer = model.connections[number - 2].get_submodule("feature_image.dense")
+    layer = model.views[number - 1].get_submodule("feature_image.dense")
     if not isinstance(layer, nn.Linear):
         raise TypeError(f"expected a linear layer, got {type(layer)}")
     return layer

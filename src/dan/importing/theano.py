@@ -15,10 +15,10 @@ What their definitions do to the numbers:
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 from torch import nn
 
 from dan.errors import CheckpointError

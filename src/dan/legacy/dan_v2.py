@@ -1,6 +1,6 @@
 """``DAN_V2.py``: train, evaluate and predict with the old flags, on folders of samples.
 
-MODEL_DIR holds ``stage1``, ``stage2``, … as :mod:`dan.training.run` describes them.
+MODEL_DIR holds ``stage1``, ``stage2``, … as :mod:`dan.training.run_folder` describes them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,10 +31,9 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from dan.model import DAN
-    from dan.training.config import Precision, Recipe
-    from dan.training.engine import TrainingData
-    from dan.training.faces import Faces
-    from dan.training.report import TrainingReport
+    from dan.training.face_tensors import FaceTensors, TrainingData
+    from dan.training.phases import Phase
+    from dan.training.recipe import Precision, Recipe
 
 PICTURE_SIDE = 448
 """Pictures of predictions are enlarged at least to this side, pixels."""
@@ -55,7 +54,7 @@ PRECISION_MODES = (
 
 @dataclass(frozen=True)
 class Options:
-    """The flags, in words."""
+    """The flags, in words, and the network's sizes, which no flag changes."""
 
     data_dir: Path
     data_dir_test: Path | None
@@ -75,6 +74,8 @@ class Options:
     data_format: str
     hooks: tuple[str, ...]
     precision_mode: str
+    width: int = 64
+    hidden: int = 256
 
     def stage_dir(self, stage: int) -> Path:
         """Where a stage's files lie."""
@@ -97,10 +98,14 @@ class Options:
         return path
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the script; the exit code."""
+def main(arguments: Sequence[str] | None = None, *, width: int = 64, hidden: int = 256) -> int:
+    """Run the script, by default with a network of the paper's sizes; the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    return run_legacy("DAN_V2.py", lambda: _run(_parse(words), words))
+
+    def work() -> int:
+        return _run(replace(_parse(words), width=width, hidden=hidden), words)
+
+    return run_legacy("DAN_V2.py", work)
 
 
 def _run(options: Options, words: Sequence[str]) -> int:
@@ -116,19 +121,17 @@ def _run(options: Options, words: Sequence[str]) -> int:
 
 
 def _train(options: Options) -> None:
-    from dan.training.engine import PhaseJob, load_phase, train_phase
-    from dan.training.run import PhaseFolder
-    from dan.training.schedule import stage_phase
-    from dan.training.train import build_model
+    from dan.legacy.cycle_log import CycleLog
+    from dan.training.log import log_of_process
+    from dan.training.loop import train_phase
+    from dan.training.pipeline import build_model, check_batch_size
+    from dan.training.run_folder import PhaseFolder
+    from dan.training.state import load_phase
 
     stage = options.dan_stage
     earlier = options.stage_model(stage - 1) if stage > 1 else None
     accelerator = _accelerator(options)
-    if options.batch_size % accelerator.num_processes:
-        raise ConfigError(
-            f"--batch_size: expected a multiple of the {accelerator.num_processes} devices, "
-            f"got {options.batch_size}"
-        )
+    check_batch_size("--batch_size", options.batch_size, accelerator)
     data, statistics = _training_data(options, accelerator)
     recipe = _recipe(options, data.train.images.shape[-1])
     model: DAN = build_model(recipe.model, recipe.training.seed)
@@ -136,19 +139,23 @@ def _train(options: Options) -> None:
         load_phase(model, earlier)
     else:
         model.set_statistics(*statistics)
-    with _report(options, accelerator) as report:
-        job = PhaseJob(
-            phase=stage_phase(stage, recipe),
-            recipe=recipe,
-            data=data,
-            folder=PhaseFolder(options.stage_dir(stage)),
-            accelerator=accelerator,
-            report=report,
-            max_steps=options.max_train_steps,
-        )
-        train_phase(job, model)
+    folder = PhaseFolder(options.stage_dir(stage))
+    with CycleLog(options.hooks) as log:
+        own_log = log_of_process(log, accelerator)
+        phase = _phase(options, recipe, len(data.train))
+        train_phase(phase, model, data, folder, accelerator=accelerator, log=own_log)
     if accelerator.is_main_process:
-        print(f"Save path: {job.folder.last}")
+        print(f"Save path: {folder.last}")
+
+
+def _phase(options: Options, recipe: Recipe, n_faces: int) -> Phase:
+    """The stage's training, cut off at ``--max_train_steps``."""
+    from dan.training.phases import stage_phase
+
+    phase = stage_phase(options.dan_stage, recipe, n_faces)
+    if options.max_train_steps is None:
+        return phase
+    return replace(phase, n_steps=min(phase.n_steps, options.max_train_steps))
 
 
 def _evaluate(options: Options) -> None:
@@ -156,16 +163,15 @@ def _evaluate(options: Options) -> None:
     from dan.training.validation import validate
 
     accelerator = _accelerator(options)
-    model = _stage_model(options, accelerator)
+    model = _stage_model(options)
     faces, _ = _load_faces(options, options.data_dir_test or options.data_dir)
     scheme = _scheme(options.num_lmark)
     figures = validate(
         model,
         faces.to(accelerator.device),
-        accelerator,
         scheme,
         build_loss("diagonal", scheme),
-        crop_size=model.config.image_size,
+        accelerator,
         n_stages=options.dan_stage,
         batch_size=options.batch_size,
     )
@@ -187,13 +193,12 @@ def _predict(options: Options) -> None:
         raise DataError(f"{out}: expected another folder than that of the samples, --data_dir_test")
     check_output_folder(out)
     accelerator = _accelerator(options)
-    model = _stage_model(options, accelerator)
+    model = _stage_model(options)
     faces, folder = _load_faces(options, options.data_dir_test)
     found = predict_faces(
         model,
         faces.to(accelerator.device),
         accelerator,
-        crop_size=model.config.image_size,
         n_stages=options.dan_stage,
         batch_size=options.batch_size,
     )[-1]
@@ -216,11 +221,15 @@ def _predict(options: Options) -> None:
 
 def _recipe(options: Options, image_size: int) -> Recipe:
     from dan.model import DANConfig
-    from dan.training.config import Augmentation, Recipe, TrainingSettings
+    from dan.training import Augmentation, Recipe, TrainingSettings
 
     return Recipe(
         model=DANConfig(
-            n_landmarks=options.num_lmark, image_size=image_size, n_stages=options.dan_stage
+            n_landmarks=options.num_lmark,
+            image_size=image_size,
+            n_stages=options.dan_stage,
+            width=options.width,
+            hidden=options.hidden,
         ),
         augmentation=Augmentation.none(),  # preprocessing.py has done it
         training=TrainingSettings(
@@ -261,7 +270,7 @@ def _scheme(n_landmarks: int) -> LandmarkScheme:
     return FACE68 if n_landmarks == FACE68.n_landmarks else LandmarkScheme.plain(n_landmarks)
 
 
-def _stage_model(options: Options, accelerator: Accelerator) -> DAN:
+def _stage_model(options: Options) -> DAN:
     from dan.model import load_model
 
     path = options.stage_model(options.dan_stage)
@@ -270,27 +279,34 @@ def _stage_model(options: Options, accelerator: Accelerator) -> DAN:
         raise ConfigError(
             f"-nlm: expected {loaded.config.n_landmarks} as {path} has, got {options.num_lmark}"
         )
-    return loaded.to(accelerator.device)
+    return loaded
 
 
-def _load_faces(options: Options, path: Path) -> tuple[Faces, SampleFolder]:
-    from dan.training.faces import faces_of_samples
+def _load_faces(options: Options, path: Path) -> tuple[FaceTensors, SampleFolder]:
+    """The samples of the old ``preprocessing.py``: crops already, so nothing is moved."""
+    import torch
+
+    from dan.training.face_tensors import FaceTensors
 
     folder = SampleFolder.open(path)
-    return faces_of_samples(folder, options.num_lmark, options.num_parallel_calls), folder
+    images = torch.from_numpy(folder.load_images(options.num_parallel_calls))
+    points = torch.from_numpy(folder.load_points(options.num_lmark))
+    return FaceTensors(images, points, torch.eye(2, 3).repeat(len(images), 1, 1)), folder
 
 
 def _training_data(
     options: Options, accelerator: Accelerator
 ) -> tuple[TrainingData, tuple[FloatArray, FloatArray, FloatArray]]:
     """Faces to train on and to evaluate on, and mean shape, mean image, deviation image."""
-    from dan.training.engine import TrainingData
-    from dan.training.train import identity_of
+    from dan.training.face_tensors import TrainingData, identity_of
 
     device, scheme = accelerator.device, _scheme(options.num_lmark)
     if options.use_synthetic_data:
-        faces = _synthetic_faces(options.num_lmark).to(device)
-        data = TrainingData(faces, faces.first(options.batch_size), scheme, "synthetic")
+        faces, valid = (
+            _synthetic_faces(options.num_lmark, count).to(device)
+            for count in (SYNTHETIC_SAMPLES, min(options.batch_size, SYNTHETIC_SAMPLES))
+        )
+        data = TrainingData(faces, valid, scheme, "synthetic")
         size = faces.images.shape[-1]
         statistics = (faces.points[0].cpu().numpy(), np.zeros((size, size)), np.ones((size, size)))
         return data, statistics
@@ -303,29 +319,18 @@ def _training_data(
     return data, (folder.mean_shape, folder.mean_image, folder.std_image)
 
 
-def _synthetic_faces(n_landmarks: int) -> Faces:
+def _synthetic_faces(n_landmarks: int, count: int) -> FaceTensors:
     """Black pictures with the landmarks on a circle: to time the model alone."""
     import torch
 
-    from dan.training.faces import Faces
+    from dan.training.face_tensors import FaceTensors
 
     angle = torch.arange(n_landmarks) * (2 * math.pi / n_landmarks)
     circle = torch.stack([angle.cos(), angle.sin()], dim=1) * 40 + 55.5
-    count = SYNTHETIC_SAMPLES
-    return Faces(
+    return FaceTensors(
         images=torch.zeros(count, 112, 112, dtype=torch.uint8),
         points=circle.repeat(count, 1, 1),
         crop_from_image=torch.eye(2, 3).repeat(count, 1, 1),
-    )
-
-
-def _report(options: Options, accelerator: Accelerator) -> TrainingReport:
-    from dan.legacy.report import CycleReport
-
-    return CycleReport(
-        is_main=accelerator.is_main_process,
-        tensorboard_dir=options.model_dir / "tensorboard",
-        hooks=options.hooks,
     )
 
 

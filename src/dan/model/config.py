@@ -1,11 +1,14 @@
-"""What a network is made of: one frozen dataclass, and presets that are functions."""
+"""What a network is made of: one frozen struct, and presets that are functions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
+import msgspec
+from msgspec import Meta
+
+from dan.checks import build_struct
 from dan.errors import ConfigError
 from dan.model.geometry import Border
 
@@ -15,8 +18,7 @@ Variant = Literal["theano", "tensorflow"]
 BorderChoice = Literal["auto", Border]
 
 
-@dataclass(frozen=True)
-class DANConfig:
+class DANConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Sizes and kinds of a :class:`dan.model.DAN`.
 
     Attributes:
@@ -54,7 +56,7 @@ class DANConfig:
     confidence: bool = False
     heat_map: HeatMapKernel = "inverse_distance"
     variant: Variant = "theano"
-    border: BorderChoice = "auto"
+    border: Annotated[BorderChoice, Meta(extra={"fingerprint": "unless default"})] = "auto"
 
     def __post_init__(self) -> None:
         for name in ("n_landmarks", "image_size", "n_stages", "width", "hidden"):
@@ -92,19 +94,16 @@ class DANConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return asdict(self)
+        return msgspec.structs.asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> DANConfig:
         """The configuration that :meth:`to_dict` described.
 
         Raises:
-            ConfigError: on an unknown entry or a value out of range.
+            ConfigError: naming the setting that is unknown, of the wrong type or out of range.
         """
-        unknown = set(values) - {field.name for field in fields(cls)}
-        if unknown:
-            raise ConfigError(f"model: unknown settings {', '.join(sorted(unknown))}")
-        return cls(**values)
+        return build_struct(cls, values)
 
 
 def paper(n_landmarks: int = 68, n_stages: int = 2) -> DANConfig:

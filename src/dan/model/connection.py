@@ -132,17 +132,32 @@ class FeatureImage(nn.Module):
 
 
 class Look(NamedTuple):
-    """What the next stage is given.
+    """What a stage is given.
 
     Attributes:
-        images: (B, 3, S, S) warped image, heat map, feature image, canonical frame.
-        points: (B, N, 2) current points, canonical frame.
-        crop_from_canonical: (B, 2, 3).
+        images: (B, 3, S, S) warped image, heat map, feature image, canonical frame; of the first
+            stage (B, 1, S, S), the crop itself.
+        points: (B, N, 2) current points, canonical frame; of the first stage (N, 2).
+        crop_from_canonical: (B, 2, 3); None: the frames are one.
     """
 
     images: Tensor
     points: Tensor
-    crop_from_canonical: Tensor
+    crop_from_canonical: Tensor | None = None
+
+    def to_crop(self, points: Tensor) -> Tensor:
+        """(B, N, 2) points of the canonical frame -> of the crop."""
+        if self.crop_from_canonical is None:
+            return points
+        return move_points(points, self.crop_from_canonical)
+
+
+class FirstView(nn.Module):
+    """Of the first stage, which sees the crop as it is: nothing is known yet of the face in it."""
+
+    def forward(self, images: Tensor, points: Tensor, *_: Tensor | None) -> Look:
+        """As :meth:`Connection.forward`; ``points`` is the mean shape."""
+        return Look(images, points)
 
 
 class Connection(nn.Module):

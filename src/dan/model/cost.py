@@ -15,7 +15,7 @@ from dan.model.refinement import PointwiseLinear
 
 @dataclass(frozen=True)
 class ModelCost:
-    """Cost of each stage, its connection included, and in the last one the refinement.
+    """Cost of each stage, its view included, and in the last one the refinement.
 
     Attributes:
         parameters: trainable numbers a stage.
@@ -30,12 +30,7 @@ class ModelCost:
 def cost_of(config: DANConfig) -> ModelCost:
     """Count by watching one face pass through a network of this configuration."""
     model = DAN(config).eval()
-    parts = [
-        [stage] if index == 0 else [stage, model.connections[index - 1]]
-        for index, stage in enumerate(model.stages)
-    ]
-    if model.refinement is not None:
-        parts[-1].append(model.refinement)
+    parts = model.parts()
     counts = [0] * len(parts)
     for index, modules in enumerate(parts):
         for layer in (layer for module in modules for layer in module.modules()):

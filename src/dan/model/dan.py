@@ -2,18 +2,18 @@
 
 import math
 from collections.abc import Iterable
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from dan.checks import check_shape
+from dan.errors import ConfigError
 from dan.model.config import DANConfig
-from dan.model.connection import Connection
-from dan.model.geometry import move_points
+from dan.model.connection import Connection, FirstView
 from dan.model.refinement import LocalRefinement
-from dan.model.stage import Stage, StageOutput
+from dan.model.stage import Stage
 from dan.types import FloatArray, Points
 
 
@@ -24,7 +24,7 @@ def _circle(n_landmarks: int, size: int) -> Tensor:
 
 
 class CascadeOutput(NamedTuple):
-    """What a run through the stages found.
+    """What the stages found.
 
     Attributes:
         estimates: one (B, N, 2) a stage, pixels of the crop; the last is the result.
@@ -33,6 +33,11 @@ class CascadeOutput(NamedTuple):
 
     estimates: list[Tensor]
     hidden: Tensor
+
+    @property
+    def points(self) -> Tensor:
+        """(B, N, 2), the result."""
+        return self.estimates[-1]
 
 
 class DAN(nn.Module):
@@ -56,6 +61,7 @@ class DAN(nn.Module):
         self.stages = nn.ModuleList(
             Stage(config, n_channels=1 if index == 0 else 3) for index in range(config.n_stages)
         )
+        self.first_view = FirstView()
         self.connections = nn.ModuleList(Connection(config) for _ in range(config.n_stages - 1))
         self.refinement = LocalRefinement(config) if config.refinement else None
         self.confidence = nn.Linear(config.hidden, 1) if config.confidence else None
@@ -82,43 +88,43 @@ class DAN(nn.Module):
         ):
             buffer.copy_(torch.as_tensor(np.asarray(values, dtype=np.float32)))
 
-    def forward(self, crops: Tensor, n_stages: int | None = None) -> list[Tensor]:
-        """Find the landmarks of cropped faces.
-
-        Args:
-            crops: (B, 1, S, S) grey levels 0..255.
-            n_stages: run the first stages only; default all.
-
-        Returns:
-            One (B, N, 2) estimate a stage, pixels of the crop; the last is the result.
-        """
-        return self.run(crops, n_stages).estimates
-
-    def run(self, crops: Tensor, n_stages: int | None = None) -> CascadeOutput:
-        """As :meth:`forward`, with the hidden layer that the result and its confidence come from.
+    def forward(self, crops: Tensor, n_stages: int | None = None) -> CascadeOutput:
+        """Find the landmarks of cropped faces: each stage looks again, and corrects the last.
 
         How likely the mean error of a result is under 8 % of the inter-ocular distance is
         ``sigmoid(self.confidence(hidden))``, where the configuration has that head.
+
+        Args:
+            crops: (B, 1, S, S) grey levels 0..255.
+            n_stages: run the first stages only; None: all.
+
+        Raises:
+            ConfigError: if there are not so many stages.
         """
         images = (crops - self.mean_image) / self.std_image
-        found: StageOutput = self.stages[0](images)
-        estimates = [self._moved(self.mean_shape, found, 1)]
-        for number in range(2, (n_stages or len(self.stages)) + 1):
-            look = self.connections[number - 2](
-                images, estimates[-1], found.hidden, self.mean_shape
-            )
-            found = self.stages[number - 1](look.images)
-            points = self._moved(look.points, found, number)
-            estimates.append(move_points(points, look.crop_from_canonical))
-        return CascadeOutput(estimates, found.hidden)
+        points, estimates = self.mean_shape, []
+        hidden: Any = None  # nothing was seen before the first stage
+        for view, stage in self._cascade(n_stages):
+            look = view(images, points, hidden, self.mean_shape)  # straighten, draw, stack
+            offsets, hidden, maps = stage(look.images)  # regress
+            found = look.points + offsets
+            if self.refinement is not None and stage is self.stages[-1]:
+                found = found + self.refinement(maps, found, hidden)
+            points = look.to_crop(found)  # move back
+            estimates.append(points)
+        return CascadeOutput(estimates, hidden)
 
-    def _moved(self, points: Tensor, found: StageOutput, number: int) -> Tensor:
-        """Where a stage (1-based) moves points, in its own frame."""
-        points = points + found.offsets
-        if self.refinement is None or number < len(self.stages):
-            return points
-        offsets: Tensor = self.refinement(found.maps, points, found.hidden)
-        return points + offsets
+    @property
+    def views(self) -> list[nn.Module]:
+        """What shows each stage its images, in the stages' order."""
+        return [self.first_view, *self.connections]
+
+    def _cascade(self, n_stages: int | None) -> list[tuple[nn.Module, nn.Module]]:
+        """View and stage of the first stages, of all by default."""
+        pairs = list(zip(self.views, self.stages, strict=True))
+        if n_stages is not None and not 1 <= n_stages <= len(pairs):
+            raise ConfigError(f"n_stages: expected 1..{len(pairs)}, got {n_stages}")
+        return pairs[:n_stages]
 
     def in_memory_format(self, memory_format: torch.memory_format) -> Self:
         """Lay out the kernels, and so all maps, as channels_last or contiguous (channels first)."""
@@ -127,21 +133,34 @@ class DAN(nn.Module):
     def train_stages(self, trained: Iterable[int]) -> None:
         """Put the given stages (1-based) in training and freeze all others, batch statistics too.
 
-        A stage's connection belongs to the stage that it feeds, the refinement to the last one.
+        A stage's view belongs to it, the refinement to the last one.
         """
         chosen = set(trained)
         self.train(mode=False)
-        for number, stage in enumerate(self.stages, start=1):
-            parts = [stage] if number == 1 else [stage, self.connections[number - 2]]
+        for number, parts in enumerate(self.parts(), start=1):
             for part in parts:
                 part.requires_grad_(number in chosen)
                 part.train(number in chosen)
+
+    def parts(self) -> list[list[nn.Module]]:
+        """The modules of each stage: itself, its view, and the refinement in the last one."""
+        parts = [[stage, view] for view, stage in self._cascade(None)]
         if self.refinement is not None:
-            self.refinement.requires_grad_(len(self.stages) in chosen)
-            self.refinement.train(len(self.stages) in chosen)
+            parts[-1].append(self.refinement)
+        return parts
 
     def extended(self, config: DANConfig) -> Self:
         """The same network with the heads that another configuration has; new ones are fresh."""
         network = type(self)(config)
-        network.load_state_dict(self.state_dict(), strict=False)
+        new = [
+            name
+            for name in ("refinement", "confidence")
+            if getattr(self, name) is None and getattr(network, name) is not None
+        ]
+        heads = {
+            name: value
+            for name, value in network.state_dict().items()
+            if name.partition(".")[0] in new
+        }
+        network.load_state_dict(self.state_dict() | heads)
         return network.to(self.mean_shape.device)

@@ -27,21 +27,48 @@ Points are told by name or by index (from 0). Only ``name`` and ``points`` have 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec import Meta
 
+from dan.checks import build_struct
 from dan.errors import ConfigError, FormatError
 from dan.files import is_file, read_text
 from dan.schemes.registry import SCHEMES
 from dan.schemes.scheme import Eyes, LandmarkScheme
 from dan.types import FilePath, FloatArray
 
-_ENTRIES = ("name", "points", "flip", "edges", "groups", "eyes", "positions")
+Point = str | int
+"""A point's name or index."""
+
+WORDS = {"int | str": "the name of a point or its index"}
+
+
+class _EyesTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    left: list[Point]
+    right: list[Point]
+    outer_corners: tuple[Point, Point] | None = None
+
+
+class _SchemeTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A scheme file as it stands."""
+
+    name: Annotated[str, Meta(min_length=1)]
+    points: (
+        Annotated[list[Annotated[str, Meta(min_length=1)]], Meta(min_length=1)]
+        | Annotated[int, Meta(ge=1, le=10_000)]
+    )
+    flip: list[tuple[Point, Point]] | None = None
+    edges: list[tuple[Point, Point]] = []
+    groups: dict[str, list[Point]] = {}
+    eyes: _EyesTable | None = None
+    positions: list[tuple[float, float]] | None = None
 
 
 @dataclass(frozen=True)
@@ -64,32 +91,31 @@ def parse_scheme(text: str) -> SchemeFile:
         FormatError: naming the entry, what was expected and what came.
     """
     try:
-        values = tomllib.loads(text)
+        table = build_struct(_SchemeTable, tomllib.loads(text), WORDS)
+        scheme = _scheme(table)
     except tomllib.TOMLDecodeError as error:
         raise FormatError(f"expected TOML: {error}") from error
-    unknown = [entry for entry in values if entry not in _ENTRIES]
-    if unknown:
-        raise FormatError(f"{unknown[0]}: unknown entry; known: {', '.join(_ENTRIES)}")
-    name = values.get("name")
-    if not isinstance(name, str) or not name:
-        raise FormatError(f"name: expected a word, got {name!r}")
-    names = _names(values.get("points"))
-    points = _Points(names)
-    try:
-        scheme = LandmarkScheme(
-            name=name,
-            point_names=names,
-            flip_partner=_flip_partner(points, values["flip"]) if "flip" in values else None,
-            groups={
-                group: points.several(f"groups.{group}", members)
-                for group, members in _table("groups", values.get("groups", {})).items()
-            },
-            edges=points.pairs("edges", values.get("edges", [])),
-            eyes=_eyes(points, values["eyes"]) if "eyes" in values else None,
-        )
     except ConfigError as error:
         raise FormatError(str(error)) from error
-    return SchemeFile(scheme, _positions(values.get("positions"), len(names)))
+    return SchemeFile(scheme, _positions(table.positions, scheme.n_landmarks))
+
+
+def _scheme(table: _SchemeTable) -> LandmarkScheme:
+    names, eyes = table.points, table.eyes
+    points = _Points(
+        LandmarkScheme.plain(names).point_names if isinstance(names, int) else tuple(names)
+    )
+    return LandmarkScheme(
+        name=table.name,
+        point_names=points.names,
+        flip_partner=None if table.flip is None else _flip_partner(points, table.flip),
+        groups={
+            group: points.several(f"groups.{group}", members)
+            for group, members in table.groups.items()
+        },
+        edges=tuple(points.pair("edges", pair) for pair in table.edges),
+        eyes=None if eyes is None else _eyes(points, eyes),
+    )
 
 
 @dataclass(frozen=True)
@@ -98,80 +124,49 @@ class _Points:
 
     names: tuple[str, ...]
 
-    def one(self, entry: str, point: Any) -> int:  # noqa: ANN401 - whatever the file has
+    def one(self, entry: str, point: Point) -> int:
         if isinstance(point, str) and point in self.names:
             return self.names.index(point)
-        is_index = isinstance(point, int) and not isinstance(point, bool)
-        if is_index and 0 <= point < len(self.names):
-            return int(point)
+        if isinstance(point, int) and 0 <= point < len(self.names):
+            return point
         raise FormatError(
             f"{entry}: expected the name of a point or an index 0..{len(self.names) - 1}, "
             f"got {point!r}"
         )
 
-    def several(self, entry: str, points: Any) -> tuple[int, ...]:  # noqa: ANN401
-        return tuple(self.one(entry, point) for point in _list(entry, points))
+    def several(self, entry: str, points: Sequence[Point]) -> tuple[int, ...]:
+        return tuple(self.one(entry, point) for point in points)
 
-    def pairs(self, entry: str, pairs: Any) -> tuple[tuple[int, int], ...]:  # noqa: ANN401
-        found = []
-        for pair in _list(entry, pairs):
-            indices = self.several(entry, pair)
-            if len(indices) != 2:
-                raise FormatError(f"{entry}: expected pairs of points, got {pair!r}")
-            found.append((indices[0], indices[1]))
-        return tuple(found)
+    def pair(self, entry: str, pair: tuple[Point, Point]) -> tuple[int, int]:
+        return self.one(entry, pair[0]), self.one(entry, pair[1])
 
 
-def _list(entry: str, value: Any) -> list[Any]:  # noqa: ANN401
-    if not isinstance(value, list):
-        raise FormatError(f"{entry}: expected a list, got {value!r}")
-    return value
-
-
-def _table(entry: str, value: Any) -> Mapping[str, Any]:  # noqa: ANN401
-    if not isinstance(value, dict):
-        raise FormatError(f"{entry}: expected a table, got {value!r}")
-    return value
-
-
-def _names(points: Any) -> tuple[str, ...]:  # noqa: ANN401
-    if isinstance(points, int) and not isinstance(points, bool) and 1 <= points <= 10_000:
-        return LandmarkScheme.plain(points).point_names
-    if isinstance(points, list) and points and all(isinstance(p, str) and p for p in points):
-        return tuple(points)
-    raise FormatError(f"points: expected a list of names, or how many, got {points!r:.80}")
-
-
-def _flip_partner(points: _Points, pairs: Any) -> dict[str, str]:  # noqa: ANN401
+def _flip_partner(points: _Points, pairs: Sequence[tuple[Point, Point]]) -> dict[str, str]:
     partner: dict[str, str] = {}
-    for pair in points.pairs("flip", pairs):
-        one, other = (points.names[index] for index in pair)
+    for pair in pairs:
+        one, other = (points.names[index] for index in points.pair("flip", pair))
         for name in {one, other} & partner.keys():
             raise FormatError(f"flip: expected each point in one pair, got {name!r} in two")
         partner |= {one: other, other: one}
     return partner
 
 
-def _eyes(points: _Points, value: Any) -> Eyes:  # noqa: ANN401
-    table = _table("eyes", value)
-    unknown = [entry for entry in table if entry not in ("left", "right", "outer_corners")]
-    if unknown:
-        raise FormatError(f"eyes.{unknown[0]}: unknown; known: left, right, outer_corners")
-    left, right = (points.several(f"eyes.{side}", table.get(side)) for side in ("left", "right"))
-    if "outer_corners" not in table:
-        return Eyes(left, right)
-    (corners,) = points.pairs("eyes.outer_corners", [table["outer_corners"]])
-    return Eyes(left, right, corners)
+def _eyes(points: _Points, eyes: _EyesTable) -> Eyes:
+    corners = eyes.outer_corners
+    return Eyes(
+        points.several("eyes.left", eyes.left),
+        points.several("eyes.right", eyes.right),
+        None if corners is None else points.pair("eyes.outer_corners", corners),
+    )
 
 
-def _positions(value: Any, n_points: int) -> npt.NDArray[np.float64] | None:  # noqa: ANN401
-    if value is None:
+def _positions(
+    rows: Sequence[tuple[float, float]] | None, n_points: int
+) -> npt.NDArray[np.float64] | None:
+    if rows is None:
         return None
-    try:
-        positions = np.array(value, dtype=np.float64)
-    except (ValueError, TypeError) as error:
-        raise FormatError(f"positions: expected x and y of each point: {error}") from error
-    if positions.shape != (n_points, 2) or not np.isfinite(positions).all():
+    positions = np.array(rows, dtype=np.float64).reshape(-1, 2)
+    if len(positions) != n_points or not np.isfinite(positions).all():
         raise FormatError(
             f"positions: expected finite x and y of {n_points} points, got {positions.shape}"
         )

@@ -8,11 +8,12 @@ layer learns to tell them apart; two numbers fitted on the held-out faces calibr
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from msgspec.structs import replace
 from torch import Tensor
 from torch.nn import functional
 
@@ -25,10 +26,10 @@ from dan.metrics import (
 )
 from dan.model import DAN
 from dan.schemes import LandmarkScheme
-from dan.training.augment import Augmenter
-from dan.training.config import Augmentation
-from dan.training.faces import Faces
-from dan.training.schedule import derive_seed
+from dan.training.augmentation import Augmenter
+from dan.training.face_tensors import FaceTensors
+from dan.training.phases import Draw, derive_seed
+from dan.training.recipe import Augmentation
 
 GOOD_ERROR: dict[Normaliser, float] = {
     "inter_ocular": 0.08,
@@ -67,6 +68,13 @@ class ConfidenceFigures:
     calibration_error: float
     reliability: tuple[tuple[float, float, int], ...]
 
+    def __str__(self) -> str:
+        """One line."""
+        return (
+            f"confidence: ROC-AUC {self.roc_auc:.4f}, against misplaced crops and backgrounds "
+            f"{self.roc_auc_negatives:.4f}; calibration error {100 * self.calibration_error:.1f} %"
+        )
+
 
 @dataclass(frozen=True)
 class _Samples:
@@ -77,8 +85,8 @@ class _Samples:
 
 def fit_confidence(
     model: DAN,
-    train: Faces,
-    valid: Faces,
+    train: FaceTensors,
+    valid: FaceTensors,
     scheme: LandmarkScheme,
     augmentation: Augmentation,
     *,
@@ -114,15 +122,15 @@ def fit_confidence(
     scale, shift = _logistic_regression(logits[:, None], judge.good)
     calibrated = {"weight": (weight * scale)[None], "bias": (bias * scale + shift).view(1)}
     with_head.get_submodule("confidence").load_state_dict(calibrated)
-    sure = torch.sigmoid(logits * scale + shift).double().cpu().numpy()
+    likely = torch.sigmoid(logits * scale + shift).double().cpu().numpy()
     good = judge.good.cpu().numpy()
     apart = good | judge.negative
-    reliability = Reliability.of(sure, good)
+    reliability = Reliability.of(likely, good)
     return with_head, ConfidenceFigures(
         n_samples=len(good),
         good_share=round(float(good.mean()), 4),
-        roc_auc=round(roc_auc(sure, good), 5),
-        roc_auc_negatives=round(roc_auc(sure[apart], good[apart]), 5),
+        roc_auc=round(roc_auc(likely, good), 5),
+        roc_auc_negatives=round(roc_auc(likely[apart], good[apart]), 5),
         calibration_error=round(reliability.expected_error, 5),
         reliability=tuple(
             (round(float(predicted), 4), round(float(observed), 4), int(count))
@@ -134,7 +142,7 @@ def fit_confidence(
     )
 
 
-def n_batches(train: Faces, valid: Faces, draws: int) -> int:
+def n_batches(train: FaceTensors, valid: FaceTensors, draws: int) -> int:
     """How many batches :func:`fit_confidence` goes through."""
     return sum(3 * draws * -(-len(faces) // BATCH) for faces in (train, valid))
 
@@ -142,7 +150,7 @@ def n_batches(train: Faces, valid: Faces, draws: int) -> int:
 @torch.no_grad()
 def _samples(
     model: DAN,
-    faces: Faces,
+    faces: FaceTensors,
     scheme: LandmarkScheme,
     augmentation: Augmentation,
     *,
@@ -160,11 +168,11 @@ def _samples(
         for draw in range(draws):
             for number, indices in enumerate(torch.split(torch.arange(len(faces)), BATCH)):
                 batch = augmenter.batch(
-                    indices, derive_seed(seed, 7, kind, draw, number), whole=True
+                    indices, derive_seed(seed, Draw.CONFIDENCE, kind, draw, number), whole=True
                 )
-                output = model.run(batch.crops)
+                output = model(batch.crops)
                 truth = batch.points.cpu().numpy()
-                found = output.estimates[-1].cpu().numpy()
+                found = output.points.cpu().numpy()
                 errors = normalised_errors(found, truth, scheme, normaliser)
                 offsets = (batch.points - model.mean_shape).mean(dim=1).norm(dim=1)
                 hidden.append(output.hidden)
@@ -175,7 +183,7 @@ def _samples(
     return _Samples(torch.cat(hidden), torch.cat(good).to(device), np.concatenate(negative))
 
 
-def _backgrounds(faces: Faces, size: int) -> Faces:
+def _backgrounds(faces: FaceTensors, size: int) -> FaceTensors:
     """The same pictures with a corner of each in the crop's place; corners take turns."""
     side = faces.images.shape[-1]
     part = BACKGROUND_SHARE * side
@@ -185,7 +193,7 @@ def _backgrounds(faces: Faces, size: int) -> Faces:
     corners = torch.arange(len(faces), device=faces.images.device) % 4
     transforms[:, 0, 2] = -scale * (side - part) * (corners % 2)
     transforms[:, 1, 2] = -scale * (side - part) * (corners // 2)
-    return Faces(faces.images, faces.points, transforms)
+    return FaceTensors(faces.images, faces.points, transforms)
 
 
 def _logistic_regression(values: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

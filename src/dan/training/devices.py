@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState, PartialState
 
 from dan.errors import ConfigError, DeviceError
-from dan.training.config import Precision
+from dan.training.recipe import Precision
 
 Device = Literal["auto", "cpu", "cuda", "mps", "npu"]
 

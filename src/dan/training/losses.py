@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dan.errors import ConfigError
 from dan.schemes import LandmarkScheme
-from dan.training.config import LossKind
+from dan.training.recipe import LossKind
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """(B, N, 2) predicted, (B, N, 2) truth, both crop pixels -> (B,) losses."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -13,32 +15,9 @@ from dan.metrics import Normaliser, normalised_errors, usable_normalisers
 from dan.model import DAN
 from dan.model.geometry import invert, warp
 from dan.schemes import LandmarkScheme
-from dan.training.faces import Faces
-from dan.training.losses import Loss
-
-
-@torch.no_grad()
-def predict_faces(
-    model: DAN,
-    faces: Faces,
-    accelerator: Accelerator,
-    *,
-    crop_size: int,
-    n_stages: int,
-    batch_size: int = 64,
-) -> npt.NDArray[np.float32]:
-    """(n_stages, F, N, 2) estimates of every stage, pixels of the canonical crops."""
-    device = faces.images.device
-    found = torch.zeros(n_stages, *faces.points.shape, device=device)
-    mine = torch.arange(accelerator.process_index, len(faces), accelerator.num_processes)
-    for chosen in torch.split(mine, batch_size):
-        rows = chosen.to(device)
-        images = faces.images[rows][:, None].float()
-        crops = warp(images, invert(faces.crop_from_image[rows]), crop_size)
-        with accelerator.autocast():
-            found[:, rows] = torch.stack([points.float() for points in model(crops, n_stages)])
-    total = accelerator.reduce(found, reduction="sum")  # each face is zero in all other processes
-    return np.asarray(total.cpu().numpy(), dtype=np.float32)
+from dan.training.face_tensors import FaceTensors, TrainingData
+from dan.training.losses import Loss, build_loss
+from dan.training.phases import Phase
 
 
 @dataclass(frozen=True)
@@ -60,27 +39,19 @@ class ValidationFigures:
 
 def validate(
     model: DAN,
-    faces: Faces,
-    accelerator: Accelerator,
+    faces: FaceTensors,
     scheme: LandmarkScheme,
     loss_of: Loss,
+    accelerator: Accelerator,
     *,
-    crop_size: int,
     n_stages: int,
     batch_size: int = 64,
 ) -> ValidationFigures:
-    """Score the canonical crops of faces.
+    """Score the canonical crops of faces; in many processes, each has to call this.
 
     Crop and image differ by a similarity, so normalised errors are the same in both.
     """
-    found = predict_faces(
-        model,
-        faces,
-        accelerator,
-        crop_size=crop_size,
-        n_stages=n_stages,
-        batch_size=batch_size,
-    )
+    found = predict_faces(model, faces, accelerator, n_stages=n_stages, batch_size=batch_size)
     truth = faces.crop_points().cpu()
     normaliser = usable_normalisers(scheme)[0]
     errors = [normalised_errors(points, truth.numpy(), scheme, normaliser) for points in found]
@@ -90,3 +61,46 @@ def validate(
         error_percent=tuple(100 * float(values.mean()) for values in errors),
         loss=float(loss_of(torch.from_numpy(found[-1]), truth).mean()),
     )
+
+
+def scorer(
+    phase: Phase, data: TrainingData, accelerator: Accelerator
+) -> Callable[[DAN], ValidationFigures]:
+    """What judges the models of a phase, on the faces held out; see :func:`validate`."""
+    settings = phase.recipe.training
+    return partial(
+        validate,
+        faces=data.valid,
+        scheme=data.scheme,
+        loss_of=build_loss(settings.loss, data.scheme),
+        accelerator=accelerator,
+        n_stages=phase.n_stages,
+        batch_size=settings.batch_size,
+    )
+
+
+@torch.no_grad()
+def predict_faces(
+    model: DAN,
+    faces: FaceTensors,
+    accelerator: Accelerator,
+    *,
+    n_stages: int,
+    batch_size: int = 64,
+) -> npt.NDArray[np.float32]:
+    """(n_stages, F, N, 2) estimates of every stage, pixels of the canonical crops.
+
+    The model moves to the faces' device and is left in evaluation mode.
+    """
+    device, crop_size = faces.images.device, model.config.image_size
+    model.to(device).eval()
+    found = torch.zeros(n_stages, *faces.points.shape, device=device)
+    mine = torch.arange(accelerator.process_index, len(faces), accelerator.num_processes)
+    for chosen in torch.split(mine, batch_size):
+        rows = chosen.to(device)
+        images = faces.images[rows][:, None].float()
+        crops = warp(images, invert(faces.crop_from_image[rows]), crop_size)
+        with accelerator.autocast():
+            found[:, rows] = torch.stack(model(crops, n_stages).estimates).float()
+    total = accelerator.reduce(found, reduction="sum")  # each face is zero in all other processes
+    return np.asarray(total.cpu().numpy(), dtype=np.float32)

@@ -3,14 +3,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from dataclasses import fields, replace
+from msgspec.structs import fields, replace
 
 from dan.cropping import crop_from_box, extract_crop
 from dan.geometry import box_of_points, flip_image
 from dan.schemes import FACE68
-from dan.training.augment import Augmenter, gaussian_blur
-from dan.training.config import Augmentation
-from dan.training.faces import Faces, faces_of_pack, mean_shape_of_pack
+from dan.training.augmentation import Augmenter, gaussian_blur
+from dan.training.face_tensors import FaceTensors, faces_of_pack, mean_shape_of_pack
+from dan.training.recipe import Augmentation
 
 NONE = Augmentation.none()
 ALL = torch.arange(8)
@@ -18,11 +18,11 @@ GEOMETRIC = ("rotation_deg", "scale", "shift", "stretch", "shear", "bend", "flip
 
 
 @pytest.fixture(scope="module")
-def faces(drawn_pack) -> Faces:
+def faces(drawn_pack) -> FaceTensors:
     return faces_of_pack(drawn_pack, mean_shape_of_pack(drawn_pack, 48, 36.0))
 
 
-def augmenter(faces: Faces, **changes: float) -> Augmenter:
+def augmenter(faces: FaceTensors, **changes: float) -> Augmenter:
     return Augmenter(faces, 48, FACE68, replace(NONE, **changes))
 
 
@@ -88,7 +88,7 @@ def test_points_stay_on_what_they_mark(change):
     image = np.zeros((96, 96), np.uint8)
     x, y = points.astype(int).T
     image[y, x] = 255
-    faces = Faces(
+    faces = FaceTensors(
         torch.from_numpy(image)[None].repeat(8, 1, 1),
         torch.from_numpy(points).repeat(8, 1, 1),
         torch.tensor([[[1.0, 0.0, -24.0], [0.0, 1.0, -24.0]]]).repeat(8, 1, 1),

@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from types import UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
+import msgspec
+from msgspec import Meta
+from msgspec.structs import asdict, replace
+
+from dan.checks import build_struct
 from dan.errors import ConfigError
 from dan.files import read_text
 from dan.model import DANConfig
@@ -24,32 +26,39 @@ RateSchedule = Literal["constant", "cosine"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 DataFormat = Literal["channels_last", "channels_first"]
 
-PROBABILITIES = frozenset({"flip", "blur", "noise", "occlusion"})
-"""Settings of the augmentation that say how often; the others say how much."""
+# A run goes on only with settings of the same fingerprint. It covers each setting, but for those
+# that are marked at their field. One that is added later gets {"fingerprint": "unless default"}:
+# then runs from before it still go on.
+NOT_COVERED = Meta(extra={"fingerprint": "never"})
+"""Does not change what the steps of a phase do to the weights."""
+COVERED_BY_PHASE = Meta(extra={"fingerprint": "by phase"})
+"""Is in the fingerprint as the phase's own number of steps, or its own rate."""
+
+Size = Annotated[float, Meta(ge=0)]
+Probability = Annotated[float, Meta(ge=0, le=1)]
+Positive = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=0)]
+CountFromOne = Annotated[int, Meta(ge=1)]
 
 
-@dataclass(frozen=True)
-class DataSettings:
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of a recipe; its fields are checked when a recipe is read, and by ``train``."""
+
+
+class DataSettings(_Table, frozen=True):
     """What is trained on, and where the face stands in the crop.
 
     Attributes:
         face_size: larger side of the mean shape in the crop, pixels.
-        validation_every: every so many-th face by sorted name is held out; of fewer faces than
+        validation_every: one face in so many, by sorted name, is held out; of fewer faces than
             that, the last one.
     """
 
-    face_size: float = 80.0
-    validation_every: int = 10
-
-    def __post_init__(self) -> None:
-        if self.validation_every < 2:
-            raise ConfigError(
-                f"data.validation_every: expected at least 2, got {self.validation_every}"
-            )
+    face_size: Positive = 80.0
+    validation_every: Annotated[int, Meta(ge=2)] = 10
 
 
-@dataclass(frozen=True)
-class Augmentation:
+class Augmentation(_Table, frozen=True):
     """Random changes of each training sample; zero switches a change off.
 
     Attributes:
@@ -75,39 +84,31 @@ class Augmentation:
         occlusion_size: largest side of it, as a share of the crop's side.
     """
 
-    rotation_deg: float = 15.0
-    scale: float = 0.1
-    shift: float = 0.04
-    stretch: float = 0.0
-    shear: float = 0.0
-    bend: float = 0.0
-    flip: float = 0.5
-    brightness: float = 0.1
-    contrast: float = 0.2
-    gamma: float = 0.2
-    shade: float = 0.0
-    blur: float = 0.1
-    blur_sigma: float = 1.5
-    noise: float = 0.1
-    noise_levels: float = 10.0
-    occlusion: float = 0.2
-    occlusion_size: float = 0.4
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            most = 1.0 if name in PROBABILITIES else math.inf
-            if not 0 <= value <= most:
-                wanted = "0 or more" if most > 1 else "0..1"
-                raise ConfigError(f"augmentation.{name}: expected {wanted}, got {value}")
+    rotation_deg: Size = 15.0
+    scale: Size = 0.1
+    shift: Size = 0.04
+    stretch: Size = 0.0
+    shear: Size = 0.0
+    bend: Size = 0.0
+    flip: Probability = 0.5
+    brightness: Size = 0.1
+    contrast: Size = 0.2
+    gamma: Size = 0.2
+    shade: Size = 0.0
+    blur: Probability = 0.1
+    blur_sigma: Size = 1.5
+    noise: Probability = 0.1
+    noise_levels: Size = 10.0
+    occlusion: Probability = 0.2
+    occlusion_size: Size = 0.4
 
     @classmethod
     def none(cls) -> Augmentation:
         """No change at all."""
-        return cls(**{item.name: 0.0 for item in fields(cls)})
+        return cls(**dict.fromkeys(cls.__struct_fields__, 0.0))
 
 
-@dataclass(frozen=True)
-class TrainingSettings:
+class TrainingSettings(_Table, frozen=True):
     """The optimisation.
 
     Attributes:
@@ -143,62 +144,44 @@ class TrainingSettings:
         seed: of all randomness.
     """
 
-    epochs: tuple[int, ...] = (40, 40)
-    joint_epochs: int = 0
-    joint_rounds: int = 1
-    refinement_epochs: int = 0
-    batch_size: int = 64
+    epochs: Annotated[tuple[CountFromOne, ...], Meta(min_length=1), COVERED_BY_PHASE] = (40, 40)
+    joint_epochs: Annotated[Count, COVERED_BY_PHASE] = 0
+    joint_rounds: Annotated[CountFromOne, NOT_COVERED] = 1
+    refinement_epochs: Annotated[Count, COVERED_BY_PHASE] = 0
+    batch_size: CountFromOne = 64
     loss: LossKind = "auto"
     start_from_previous: bool = False
     optimiser: Optimiser = "adamw"
-    rate: float = 1e-3
-    joint_rate: float = 1e-4
-    refinement_rate: float = 5e-4
-    weight_decay: float = 1e-4
+    rate: Positive = 1e-3
+    joint_rate: Annotated[Positive, COVERED_BY_PHASE] = 1e-4
+    refinement_rate: Annotated[Positive, COVERED_BY_PHASE] = 5e-4
+    weight_decay: Size = 1e-4
     rate_schedule: RateSchedule = "cosine"
-    warm_up_steps: int = 100
-    clip_norm: float = 1.0
-    average_decay: float = 0.998
-    confidence_draws: int = 2
-    validate_every: int = 1
-    save_seconds: float = 120.0
+    warm_up_steps: Count = 100
+    clip_norm: Size = 1.0
+    average_decay: Annotated[float, Meta(ge=0, lt=1)] = 0.998
+    confidence_draws: Annotated[Count, NOT_COVERED] = 2
+    validate_every: Annotated[CountFromOne, NOT_COVERED] = 1
+    save_seconds: Annotated[Size, NOT_COVERED] = 120.0
     precision: Precision = "auto"
     data_format: DataFormat = "channels_last"
-    compile: bool = False
-    seed: int = 1
-
-    def __post_init__(self) -> None:
-        for name in ("batch_size", "joint_rounds", "validate_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(
-                    f"training.{name}: expected at least 1, got {getattr(self, name)}"
-                )
-        if not self.epochs or min(self.epochs) < 1:
-            raise ConfigError(
-                f"training.epochs: expected at least 1 for each stage, got {list(self.epochs)}"
-            )
-        for name in ("joint_epochs", "refinement_epochs", "confidence_draws", "weight_decay"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"training.{name}: expected 0 or more, got {getattr(self, name)}")
-        if self.clip_norm < 0:
-            raise ConfigError(f"training.clip_norm: expected 0 or more, got {self.clip_norm}")
-        if not 0 <= self.average_decay < 1:
-            raise ConfigError(f"training.average_decay: expected 0..1, got {self.average_decay}")
-        for name in ("rate", "joint_rate", "refinement_rate"):
-            if getattr(self, name) <= 0:
-                raise ConfigError(f"training.{name}: expected above 0, got {getattr(self, name)}")
+    compile: Annotated[bool, NOT_COVERED] = False
+    seed: Count = 1
 
 
-@dataclass(frozen=True)
-class Recipe:
+class Recipe(_Table, frozen=True):
     """All settings of a training; ``model.n_landmarks`` follows the data."""
 
-    model: DANConfig = field(default_factory=DANConfig)
-    data: DataSettings = field(default_factory=DataSettings)
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    training: TrainingSettings = field(default_factory=TrainingSettings)
+    model: DANConfig = DANConfig()
+    data: DataSettings = DataSettings()
+    augmentation: Augmentation = Augmentation()
+    training: TrainingSettings = TrainingSettings()
 
     def __post_init__(self) -> None:
+        for table in self.__struct_fields__:
+            for name, value in asdict(getattr(self, table)).items():
+                if value == math.inf:
+                    raise ConfigError(f"{table}.{name}: expected a number, got {value}")
         if len(self.training.epochs) != self.model.n_stages:
             raise ConfigError(
                 f"training.epochs: expected {self.model.n_stages} entries, one a stage, "
@@ -216,7 +199,7 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        values: dict[str, Any] = msgspec.to_builtins(self)
         return values
 
     @classmethod
@@ -226,8 +209,32 @@ class Recipe:
         Raises:
             ConfigError: naming the setting that is unknown, of the wrong type or out of range.
         """
-        recipe: Recipe = _build(cls, values, "")
-        return recipe
+        return build_struct(cls, values)
+
+    def without_refinement(self) -> Recipe:
+        """What the phases before the refinement go by."""
+        return replace(
+            self,
+            model=replace(self.model, refinement=0),
+            training=replace(self.training, refinement_epochs=0),
+        )
+
+
+def covered_by_fingerprint(table: msgspec.Struct) -> dict[str, Any]:
+    """The settings of a table that the fingerprint of a run covers, as their fields are marked."""
+    marks = {
+        name: mark.extra["fingerprint"]
+        for name, hint in get_type_hints(type(table), include_extras=True).items()
+        for mark in getattr(hint, "__metadata__", ())
+        if mark.extra
+    }
+    defaults = type(table)()
+    return {
+        name: value
+        for name, value in msgspec.to_builtins(table).items()
+        if name not in marks
+        or (marks[name] == "unless default" and getattr(table, name) != getattr(defaults, name))
+    }
 
 
 def load_recipe(path: FilePath, overrides: Iterable[str] = ()) -> Recipe:
@@ -260,37 +267,3 @@ def _override(values: dict[str, Any], override: str) -> None:
         values[key] = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         values[key] = text.strip()  # a bare word
-
-
-def _build(kind: type[Any], values: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401
-    hints = get_type_hints(kind)
-    settings = {}
-    for name, value in values.items():
-        if name not in hints:
-            raise ConfigError(f"{path}{name}: unknown setting; known: {', '.join(hints)}")
-        settings[name] = _converted(hints[name], value, f"{path}{name}")
-    return kind(**settings)
-
-
-def _converted(hint: Any, value: Any, path: str) -> Any:  # noqa: ANN401
-    if is_dataclass(hint) and isinstance(hint, type):
-        if not isinstance(value, Mapping):
-            raise ConfigError(f"{path}: expected a table, got {value!r}")
-        return _build(hint, value, f"{path}.")
-    origin = get_origin(hint)
-    if origin is tuple and isinstance(value, list | tuple):
-        return tuple(_converted(get_args(hint)[0], item, path) for item in value)
-    if origin is Literal and value in get_args(hint):
-        return value
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if hint is float and is_number and math.isfinite(value):
-        return float(value)
-    if isinstance(hint, type) and type(value) is hint and hint is not float:
-        return value
-    wanted = f"one of {', '.join(get_args(hint))}" if origin is Literal else _spoken(hint)
-    raise ConfigError(f"{path}: expected {wanted}, got {value!r}")
-
-
-def _spoken(hint: type | UnionType) -> str:
-    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-    return names.get(hint, "a list") if isinstance(hint, type) else "a list"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,15 +13,13 @@ from dan.cropping import crop_from_box
 from dan.data.pack import FacePack
 from dan.geometry import box_of_points, mean_shape_of
 from dan.model.geometry import move_points
+from dan.schemes import LandmarkScheme
 from dan.shapes import shape_in_frame
-from dan.types import Points
-
-if TYPE_CHECKING:
-    from dan.data.samples import SampleFolder
+from dan.types import FloatArray, Points
 
 
 @dataclass(frozen=True)
-class Faces:
+class FaceTensors:
     """F annotated pictures with the transform of each to its canonical crop.
 
     Attributes:
@@ -38,19 +36,32 @@ class Faces:
         """How many faces."""
         return len(self.images)
 
-    def to(self, device: torch.device) -> Faces:
+    def to(self, device: torch.device) -> FaceTensors:
         """The same faces on another device."""
-        return Faces(
+        return FaceTensors(
             self.images.to(device), self.points.to(device), self.crop_from_image.to(device)
         )
-
-    def first(self, count: int) -> Faces:
-        """The first faces."""
-        return Faces(self.images[:count], self.points[:count], self.crop_from_image[:count])
 
     def crop_points(self) -> Tensor:
         """(F, N, 2) landmarks, pixels of the unchanged canonical crop."""
         return move_points(self.points, self.crop_from_image)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a training learns from and is judged by.
+
+    Attributes:
+        train: faces on the training device.
+        valid: faces held out, on the same device.
+        scheme: what the landmarks are.
+        identity: changes when the data change; part of the fingerprint.
+    """
+
+    train: FaceTensors
+    valid: FaceTensors
+    scheme: LandmarkScheme
+    identity: str
 
 
 def mean_shape_of_pack(pack: FacePack, crop_size: int, face_size: float) -> Points:
@@ -58,20 +69,20 @@ def mean_shape_of_pack(pack: FacePack, crop_size: int, face_size: float) -> Poin
     return shape_in_frame(mean_shape_of(pack.points), crop_size, face_size)
 
 
-def faces_of_pack(pack: FacePack, mean_shape_crop: Points) -> Faces:
+def faces_of_pack(pack: FacePack, mean_shape_crop: Points) -> FaceTensors:
     """The faces of a pack, each cropped by the box of its landmarks."""
     transforms = [
         crop_from_box(box_of_points(points), mean_shape_crop).matrix for points in pack.points
     ]
-    return Faces(
+    return FaceTensors(
         torch.from_numpy(pack.images),
         torch.from_numpy(pack.points),
         torch.from_numpy(np.stack(transforms).astype(np.float32)),
     )
 
 
-def faces_of_samples(folder: SampleFolder, n_landmarks: int, workers: int | None = None) -> Faces:
-    """The samples of the old ``preprocessing.py``: crops already, so nothing is moved."""
-    images = torch.from_numpy(folder.load_images(workers))
-    points = torch.from_numpy(folder.load_points(n_landmarks))
-    return Faces(images, points, torch.eye(2, 3).repeat(len(images), 1, 1))
+def identity_of(names: tuple[str, ...], points: FloatArray) -> str:
+    """Changes with the data: a hash of names and landmarks."""
+    digest = hashlib.sha256("\n".join(names).encode())
+    digest.update(np.ascontiguousarray(points, dtype=np.float32).tobytes())
+    return digest.hexdigest()

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from dan.training.report import TrainingReport, ValidationReport
+from dan.cli.training_log import RichLog
+from dan.training import ValidationReport
 
 HOOK_STEPS = 100
 """The old logging hooks spoke every so many steps."""
 
 
-class CycleReport(TrainingReport):
+class CycleLog(RichLog):
     """Epoch time and evaluation after each cycle, and the lines of the logging hooks.
 
     Args:
-        is_main: whether this process speaks.
-        tensorboard_dir: where scalars go.
         hooks: ``LoggingTensorHook`` prints the loss, ``ExamplesPerSecondHook`` the speed.
     """
 
-    def __init__(self, *, is_main: bool, tensorboard_dir: Path, hooks: Sequence[str]) -> None:
-        super().__init__(is_main=is_main, tensorboard_dir=tensorboard_dir)
+    def __init__(self, hooks: Sequence[str]) -> None:
+        super().__init__()
         self.hooks = hooks
         self.spoken = 0
         self.cycle_started = time.monotonic()

@@ -9,7 +9,8 @@
     RUN/stage1/losses.csv           step, rate, loss
     RUN/stage1/validation.csv       step, seconds, images/s, losses, error
     RUN/model.safetensors           the finished model
-    RUN/tensorboard/  RUN/curves.png  RUN/reliability.png
+    RUN/tensorboard/stage1/         the same as scalars
+    RUN/curves.png  RUN/reliability.png
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,36 +40,17 @@ VALIDATION_COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
 class PhaseFolder:
     """Paths of one phase's files."""
 
-    path: Path
-
-    @property
-    def resume(self) -> Path:
-        """Exact state."""
-        return self.path / "resume.safetensors"
-
-    @property
-    def last(self) -> Path:
-        """Model of the last validation."""
-        return self.path / "last.safetensors"
-
-    @property
-    def best(self) -> Path:
-        """Model of the best validation."""
-        return self.path / "best.safetensors"
-
-    @property
-    def losses(self) -> Path:
-        """Loss of every step."""
-        return self.path / "losses.csv"
-
-    @property
-    def validation(self) -> Path:
-        """Figures of every validation."""
-        return self.path / "validation.csv"
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.resume = path / "resume.safetensors"
+        self.last = path / "last.safetensors"
+        self.best = path / "best.safetensors"
+        self.losses = path / "losses.csv"
+        self.validation = path / "validation.csv"
+        self.tensorboard = path.parent / "tensorboard" / path.name
 
 
 def check_fingerprint(path: Path, header: Mapping[str, Any], expected: str) -> None:

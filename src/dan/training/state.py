@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from dan.errors import CheckpointError
-from dan.model import DAN
+from dan.model import DAN, load_model
 from dan.model.weights import FORMAT_VERSION, fill, load_tensors, save_tensors
-from dan.training.run import check_fingerprint
+from dan.training.run_folder import check_fingerprint
 
 MODEL, AVERAGE, OPTIMISER = "model.", "average.", "optimiser."
 
@@ -96,6 +95,12 @@ class PhaseState:
         self.best_error = header["best_error"]
 
 
+def load_phase(model: DAN, path: Path) -> None:
+    """Take the weights of an earlier phase; stages that the file lacks keep theirs."""
+    source = load_model(path).model
+    fill(model, model.state_dict() | source.state_dict(), path)
+
+
 def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {
         name.removeprefix(prefix): value
@@ -119,44 +124,3 @@ def _join(tensors: dict[str, Tensor], values: dict[str, Any]) -> dict[int, dict[
         index, _, name = key.partition(".")
         state.setdefault(int(index), {})[name] = value
     return state
-
-
-def build_average(model: nn.Module, decay: float) -> AveragedModel | None:
-    """Exponential moving average of weights and batch statistics, or None for decay 0.
-
-    The decay rises with the number of updates, (1 + n) / (10 + n), until it reaches ``decay``, so
-    that the first random weights are soon forgotten.
-    """
-    if not decay:
-        return None
-
-    def blend(
-        averaged: tuple[Tensor, ...] | list[Tensor],
-        current: tuple[Tensor, ...] | list[Tensor],
-        count: Tensor | int,
-    ) -> None:
-        # All on the device: a number brought to the CPU would make it wait at every step.
-        n = torch.as_tensor(count)
-        share = 1 - ((1 + n) / (10 + n)).clamp_max(decay)
-        for average, value in zip(averaged, current, strict=True):
-            if average.is_floating_point():
-                average.lerp_(value, share.to(average.dtype))
-            else:
-                average.copy_(value)
-
-    averaged = AveragedModel(model, multi_avg_fn=blend, use_buffers=True)
-    return averaged.requires_grad_(requires_grad=False).eval()
-
-
-def build_optimiser(
-    model: nn.Module, kind: str, rate: float, weight_decay: float
-) -> torch.optim.Optimizer:
-    """Adam or AdamW over the weights that are not frozen; only kernels decay."""
-    trained = [value for value in model.parameters() if value.requires_grad]
-    groups = [
-        {"params": [value for value in trained if value.dim() > 1], "weight_decay": weight_decay},
-        {"params": [value for value in trained if value.dim() <= 1], "weight_decay": 0.0},
-    ]
-    if kind == "adam":
-        return torch.optim.Adam(groups, lr=rate)
-    return torch.optim.AdamW(groups, lr=rate)

@@ -1,29 +1,16 @@
-"""What a training says while it runs: a progress bar, TensorBoard, lines of text, a final plot."""
+"""What a training tells while it runs, and the pictures that it leaves behind."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from accelerate import Accelerator
 
 from dan.files import replacing
-from dan.training.run import read_csv
+from dan.training.run_folder import read_csv
 from dan.training.validation import ValidationFigures
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
 
 
 @dataclass(frozen=True)
@@ -59,98 +46,41 @@ class ValidationReport:
         )
 
 
-class TrainingReport:
-    """Progress of a training, in the main process; silent in the others.
+class TrainingLog:
+    """Hears of a training's progress, in the main process; this one keeps it to itself.
 
-    Args:
-        is_main: whether this process speaks.
-        tensorboard_dir: where scalars go; None: nowhere.
-        console: where text goes; default standard error.
+    To see something, override what you want to hear of.
+
+    Attributes:
+        every_steps: losses are fetched from the device, checked, written and told every so many
+            steps.
     """
 
-    def __init__(
-        self,
-        *,
-        is_main: bool = True,
-        tensorboard_dir: Path | None = None,
-        console: Console | None = None,
-    ) -> None:
-        self.is_main = is_main
-        self.tensorboard_dir = tensorboard_dir
-        self.console = console or Console(stderr=True)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[figures]}"),
-            TimeRemainingColumn(),
-            console=self.console,
-            disable=not is_main,
-        )
-        self._task: TaskID | None = None
-        self._first_step = 0
-        self._writers: dict[str, SummaryWriter] = {}
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
-        for writer in self._writers.values():
-            writer.close()
+    every_steps = 10
 
     def say(self, text: str) -> None:
-        """One line above the progress bar."""
-        if self.is_main:
-            self._progress.console.print(text, highlight=False, soft_wrap=True)
+        """One line, of what happens rarely."""
 
     def begin(self, name: str, done: int, total: int) -> None:
-        """A phase starts, or goes on, at a step."""
-        if self._task is not None:
-            self._progress.remove_task(self._task)
-        self._task = self._progress.add_task(name, completed=done, total=total, figures="")
-        self._first_step = done
+        """A phase starts, or goes on, at a step; also the fitting of the confidence."""
 
     def advance(self) -> None:
-        """One more of what :meth:`begin` announced."""
-        if self._task is not None:
-            self._progress.advance(self._task)
+        """One more of what :meth:`begin` announced, where no steps are told."""
 
     def step(self, name: str, step: int, loss: float, rate: float, images_per_s: float) -> None:
-        """Figures after a step."""
-        if self._task is not None:
-            self._progress.update(
-                self._task, completed=step, figures=f"loss {loss:.4f}  {images_per_s:.0f} images/s"
-            )
-        self._scalars(name, {"loss": loss, "rate": rate, "images_per_s": images_per_s}, step)
+        """Steps done in a phase, and the mean loss of the last ones."""
 
     def validated(self, report: ValidationReport) -> None:
         """Figures of a validation."""
-        figures = {
-            "validation_error_percent": report.figures.error_percent[-1],
-            "validation_loss": report.figures.loss,
-        }
-        self._scalars(report.phase, figures, report.step)
-        self.say(str(report))
 
-    def _scalars(self, phase: str, values: dict[str, float], step: int) -> None:
-        if not self.is_main or self.tensorboard_dir is None:
-            return
-        if phase not in self._writers:
-            from torch.utils.tensorboard import SummaryWriter
 
-            # What a killed run wrote of later steps is about to be computed again.
-            folder = str(self.tensorboard_dir / phase)
-            writer = SummaryWriter(folder, purge_step=self._first_step + 1)
-            self._writers[phase] = writer
-        for tag, value in values.items():
-            self._writers[phase].add_scalar(tag, value, step)
+def log_of_process(log: TrainingLog, accelerator: Accelerator) -> TrainingLog:
+    """The log itself in the main process, in the others a silent one in step with it."""
+    if accelerator.is_main_process:
+        return log
+    silent = TrainingLog()
+    silent.every_steps = log.every_steps
+    return silent
 
 
 def plot_curves(run_dir: Path, phases: list[str]) -> Path | None:
