@@ -20,14 +20,14 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from dan.bulk.run import align_sources
+from dan.bulk.pipeline import align_sources
 from dan.bulk.sources import Source, find_sources
 from dan.cli.main import run
-from dan.cropping import crop_from_box, extract_crop
-from dan.images import read_rgb
+from dan.core.images import read_rgb
+from dan.geometry.cropping import crop_from_box, extract_crop
 from dan.inference.aligner import FaceAligner
 from dan.inference.bundle import bundle_path, load_bundle
-from dan.inference.session import OnnxModel
+from dan.inference.onnx_model import OnnxModel
 
 Crops = npt.NDArray[np.uint8]
 

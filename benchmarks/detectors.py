@@ -18,16 +18,16 @@ from pathlib import Path
 import numpy as np
 
 from dan.cli.main import run
-from dan.cropping import crop_from_box, extract_crop
-from dan.data.annotated import AnnotatedImage, find_annotated, test_part, training_part
-from dan.errors import DataError
-from dan.formats import load_pts
+from dan.core.errors import DataError
+from dan.core.images import read_grey, read_rgb
+from dan.core.types import FloatArray
+from dan.datasets.annotated import AnnotatedImage, find_annotated, test_part, training_part
+from dan.datasets.formats import load_pts
+from dan.evaluation.metrics import area_under_ced, normalised_errors
 from dan.geometry import box_of_points, box_overlap
-from dan.images import read_grey, read_rgb
+from dan.geometry.cropping import crop_from_box, extract_crop
 from dan.inference.detectors import BoxFit, Detector, build_detector
-from dan.inference.session import OnnxModel
-from dan.metrics import area_under_ced, normalised_errors
-from dan.types import FloatArray
+from dan.inference.onnx_model import OnnxModel
 
 LEAST_OVERLAP = 0.2
 

@@ -3,10 +3,10 @@
     python benchmarks/formats.py [--faces 100000] [--landmarks 68] [--rounds 3]
 
 Writes a COCO keypoints file and a dlib XML file of random faces, then reads each in a process of
-its own: once with ``dan.formats``, once with a plain Python loop over the elements that ``json`` or
-``xml.etree`` hand out, into the same arrays. Prints the ratio of the times (goal for COCO: 5 or
-more), the best of the rounds each, taken in turns, and the peak resident memory of ours (goal:
-under 1 GiB). It asks Linux for the memory.
+its own: once with ``dan.datasets.formats``, once with a plain Python loop over the elements that
+``json`` or ``xml.etree`` hand out, into the same arrays. Prints the ratio of the times (goal for
+COCO: 5 or more), the best of the rounds each, taken in turns, and the peak resident memory of
+ours (goal: under 1 GiB). It asks Linux for the memory.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dan.formats import AnnotationSet, load_coco, load_dlib_xml, save_coco, save_dlib_xml
+from dan.datasets.formats import AnnotationSet, load_coco, load_dlib_xml, save_coco, save_dlib_xml
 
 GIBIBYTE = 2**30
 

@@ -18,10 +18,10 @@ import numpy as np
 
 import dan
 from dan.cli.main import run
-from dan.draw import contact_sheet, draw_face
-from dan.evaluation.pictures import around_face
+from dan.core.images import read_rgb, write_png
+from dan.drawing.landmarks import contact_sheet, draw_face
+from dan.evaluation.prediction_files import around_face
 from dan.geometry import Similarity, box_centre, box_of_points, box_size_wh, warp_image
-from dan.images import read_rgb, write_png
 from dan.inference.aligner import FaceAligner
 from dan.schemes import FACE68
 
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("-o", "--out", type=Path, required=True)
     flags = parser.parse_args()
-    portrait = read_rgb(Path(dan.__file__).parent / "assets" / "portrait.jpg")
+    portrait = read_rgb(Path(dan.__file__).parent / "cli" / "portrait.jpg")
     aligner = FaceAligner(flags.model)
     plain = aligner(portrait)[0].points_xy[0]
     tiles, labels = [], []

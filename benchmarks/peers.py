@@ -32,15 +32,15 @@ os.environ.setdefault("GLOG_minloglevel", "3")  # MediaPipe's messages
 import numpy as np
 
 from dan.cli.main import run
-from dan.data.annotated import AnnotatedImage, find_annotated, test_part, training_part
-from dan.formats import load_pts
+from dan.core.images import read_rgb
+from dan.core.types import Box, ColourImage, FloatArray
+from dan.datasets.annotated import AnnotatedImage, find_annotated, test_part, training_part
+from dan.datasets.formats import load_pts
+from dan.evaluation.metrics import Score, normalised_errors
 from dan.geometry import box_centre, box_of_points, box_overlap, box_size_wh, estimate_similarity
-from dan.images import read_rgb
 from dan.inference.aligner import FaceAligner
-from dan.inference.session import OnnxModel
-from dan.metrics import Score, normalised_errors
+from dan.inference.onnx_model import OnnxModel
 from dan.schemes import FACE68, MEDIAPIPE468, convert_points
-from dan.types import Box, ColourImage, FloatArray
 
 LEAST_OVERLAP = 0.2
 ROUNDS = 3

@@ -32,10 +32,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dan.cli.main import run
-from dan.data.samples import FACE_SHARE, SampleOptions, prepare_samples
-from dan.formats import load_pts
+from dan.core.image_files import list_images
+from dan.datasets.formats import load_pts
 from dan.geometry import Similarity, box_centre, box_of_points, box_size_wh
-from dan.image_files import list_images
+from dan.legacy.samples import FACE_SHARE, SampleOptions, prepare_samples
 from dan.schemes import FACE68
 
 SIZE = 112

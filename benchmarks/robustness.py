@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from dan.cli.main import run
-from dan.draw import contact_sheet, draw_face
-from dan.evaluation.pictures import around_face
-from dan.formats import load_youtube_csv
+from dan.core.images import read_rgb, write_png
+from dan.datasets.formats import load_youtube_csv
+from dan.drawing.landmarks import contact_sheet, draw_face
+from dan.evaluation.prediction_files import around_face
 from dan.geometry import box_of_points, box_overlap, estimate_similarity
-from dan.images import read_rgb, write_png
 from dan.inference.aligner import FaceAligner
 from dan.schemes import FACE68
 

@@ -27,12 +27,12 @@ from pathlib import Path
 import numpy as np
 
 from dan.cli.main import run
-from dan.cropping import crop_from_points, extract_crop
-from dan.errors import DataError
+from dan.core.errors import DataError
+from dan.core.types import FloatArray
 from dan.geometry import box_of_points, box_size_wh
+from dan.geometry.cropping import crop_from_points, extract_crop
 from dan.inference.aligner import FaceAligner
 from dan.schemes import LandmarkScheme
-from dan.types import FloatArray
 from dan.video.reader import Frame, VideoReader
 from dan.video.smoothing import OneEuroFilter, Smoothing
 from dan.video.tracker import FaceTracker

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from dan.cli.main import run
-from dan.data.pack import load_pack
+from dan.datasets.pack import load_pack
 from dan.model import DAN, DANConfig
 from dan.schemes import LandmarkScheme
 from dan.training import Augmentation, Recipe, TrainingLog

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from dan.cli.main import run
-from dan.data.pack import canonical_crops, load_pack
+from dan.datasets.pack import canonical_crops, load_pack
 from dan.evaluation.protocol import predict_protocol
 from dan.evaluation.report import scores_of
 from dan.export import ExportOptions, export
 from dan.export.bundling import WeightKind
 from dan.inference.bundle import SUFFIX, Bundle, save_bundle
-from dan.inference.session import OnnxModel
+from dan.inference.onnx_model import OnnxModel
 from dan.model import load_model
 
 RECIPES = Path(__file__).resolve().parent

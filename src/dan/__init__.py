@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from dan.inference.detectors import Detector as Detector
     from dan.inference.faces import Face as Face
     from dan.inference.faces import Faces as Faces
-    from dan.inference.model import LandmarkModel as LandmarkModel
-    from dan.inference.session import OnnxModel as OnnxModel
-    from dan.video.faces import TrackedFaces as TrackedFaces
+    from dan.inference.landmark_model import LandmarkModel as LandmarkModel
+    from dan.inference.onnx_model import OnnxModel as OnnxModel
     from dan.video.reader import VideoReader as VideoReader
     from dan.video.smoothing import Smoothing as Smoothing
+    from dan.video.tracked_faces import TrackedFaces as TrackedFaces
     from dan.video.tracker import FaceTracker as FaceTracker
     from dan.video.writer import VideoWriter as VideoWriter
 
@@ -39,10 +39,10 @@ _HOMES = {
     "Face": "dan.inference.faces",
     "Faces": "dan.inference.faces",
     "FaceTracker": "dan.video.tracker",
-    "LandmarkModel": "dan.inference.model",
-    "OnnxModel": "dan.inference.session",
+    "LandmarkModel": "dan.inference.landmark_model",
+    "OnnxModel": "dan.inference.onnx_model",
     "Smoothing": "dan.video.smoothing",
-    "TrackedFaces": "dan.video.faces",
+    "TrackedFaces": "dan.video.tracked_faces",
     "VideoReader": "dan.video.reader",
     "VideoWriter": "dan.video.writer",
 }

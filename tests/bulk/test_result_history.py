@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dan.bulk.result_folder import ResultFolder, error_record, record_of
 from dan.bulk.result_format import ResultFormat
-from dan.bulk.results import ResultFolder, error_record, record_of
 from dan.bulk.sources import find_sources
-from dan.errors import DataError
-from dan.formats import load_coco, load_pts
+from dan.core.errors import DataError
+from dan.datasets.formats import load_coco, load_pts
 from dan.inference.faces import Faces
 from dan.schemes import FACE5
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dan.bulk.result_format import ResultFormat
-from dan.bulk.results import (
+from dan.bulk.result_folder import (
     ResultFolder,
     error_record,
     line_of,
@@ -18,9 +17,10 @@ from dan.bulk.results import (
     render_coco,
     render_csv,
 )
+from dan.bulk.result_format import ResultFormat
 from dan.bulk.sources import Source
-from dan.errors import DataError
-from dan.formats import load_pts
+from dan.core.errors import DataError
+from dan.datasets.formats import load_pts
 from dan.inference.faces import Faces
 from dan.schemes import FACE68
 

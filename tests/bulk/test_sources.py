@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dan.bulk.sources import find_sources, is_video
-from dan.errors import DataError
+from dan.core.errors import DataError
 
 
 @pytest.fixture

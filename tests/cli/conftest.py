@@ -12,7 +12,7 @@ import pytest
 import dan as package
 from dan.cli.main import app, run
 
-PORTRAIT = Path(package.__file__).parent / "assets" / "portrait.jpg"
+PORTRAIT = Path(package.__file__).parent / "cli" / "portrait.jpg"
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dan.data.synthetic import write_synthetic_faces
-from dan.formats import load_pts
-from dan.images import read_rgb, write_png
+from dan.core.images import read_rgb, write_png
+from dan.datasets.formats import load_pts
+from dan.datasets.synthetic import write_synthetic_faces
 from dan.inference.detectors import DETECTORS, BoxFit, Detections
 from dan.schemes import FACE68
 from dan.video.writer import VideoWriter

@@ -10,9 +10,9 @@ import pytest
 pytest.importorskip("torch")
 
 from dan.cli.main import app, run
-from dan.data.synthetic import write_synthetic_faces
-from dan.formats import load_pts
-from dan.images import read_rgb
+from dan.core.images import read_rgb
+from dan.datasets.formats import load_pts
+from dan.datasets.synthetic import write_synthetic_faces
 from dan.model import load_model
 from dan.model.weights import load_header
 

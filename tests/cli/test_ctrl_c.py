@@ -28,7 +28,7 @@ main()
 
 INTERRUPTED_MODEL = """
 import os, signal, sys
-import dan.inference.session as session
+import dan.inference.onnx_model as session
 session.load_bundle = lambda path: os.kill(os.getpid(), signal.SIGINT)
 sys.argv = ["dan", *{words!r}]
 from dan.cli.entry import main

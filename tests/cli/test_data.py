@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from dan.data.kinds import load_annotations
-from dan.data.synthetic import write_synthetic_faces
-from dan.formats import save_pts
+from dan.datasets.annotation_files import load_annotations
+from dan.datasets.formats import save_pts
+from dan.datasets.synthetic import write_synthetic_faces
 
 
 @pytest.fixture

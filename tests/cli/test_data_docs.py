@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from dan.cli.main import app, run
-from dan.data.kinds import load_annotations, save_annotations
-from dan.data.synthetic import write_synthetic_faces
-from dan.images import read_rgb
+from dan.core.images import read_rgb
+from dan.datasets.annotation_files import load_annotations, save_annotations
+from dan.datasets.synthetic import write_synthetic_faces
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dan.data.kinds import load_annotations, save_annotations
-from dan.data.pack import load_pack
-from dan.data.synthetic import write_synthetic_faces
-from dan.formats import AnnotationSet
+from dan.datasets.annotation_files import load_annotations, save_annotations
+from dan.datasets.formats import AnnotationSet
+from dan.datasets.pack import load_pack
+from dan.datasets.synthetic import write_synthetic_faces
 
 PLACES = [0, 8, 16, 30, 36, 45, 57]
 """Of face68: a scheme of seven points that nobody knows."""

@@ -6,9 +6,9 @@ import shutil
 import pytest
 
 from dan.cli.main import app
-from dan.data.kinds import load_annotations, save_annotations
-from dan.data.synthetic import write_synthetic_faces
-from dan.images import read_rgb
+from dan.core.images import read_rgb
+from dan.datasets.annotation_files import load_annotations, save_annotations
+from dan.datasets.synthetic import write_synthetic_faces
 from dan.inference.bundle import bundle_path
 from dan.video.writer import VideoWriter
 

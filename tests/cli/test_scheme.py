@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from dan.data.pack import load_pack
-from dan.data.synthetic import draw_synthetic_face, write_synthetic_faces
-from dan.formats import AnnotationSet, save_coco, save_dlib_xml
-from dan.images import read_rgb
+from dan.core.images import read_rgb
+from dan.datasets.formats import AnnotationSet, save_coco, save_dlib_xml
+from dan.datasets.pack import load_pack
+from dan.datasets.synthetic import draw_synthetic_face, write_synthetic_faces
 from dan.schemes import FACE68, SCHEMES, LandmarkScheme, load_mirror, load_scheme_file
 
 

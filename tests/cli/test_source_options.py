@@ -9,10 +9,10 @@ import typer
 
 from dan.cli.common import SourceOptions
 from dan.cli.main import app
-from dan.data.kinds import load_annotations
-from dan.data.pack import load_pack
-from dan.data.synthetic import write_synthetic_faces
-from dan.formats import render_coco
+from dan.datasets.annotation_files import load_annotations
+from dan.datasets.formats import render_coco
+from dan.datasets.pack import load_pack
+from dan.datasets.synthetic import write_synthetic_faces
 
 COMMANDS = [
     *(["prepare"], ["evaluate"], ["predict"], ["scheme", "infer"]),

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 
 import dan
-from dan.data.annotated import find_annotated
-from dan.data.synthetic import write_synthetic_faces
-from dan.errors import DataError
+from dan.core.errors import DataError
+from dan.core.images import read_rgb
+from dan.datasets.annotated import find_annotated
+from dan.datasets.formats import load_pts, save_pts
+from dan.datasets.synthetic import write_synthetic_faces
 from dan.evaluation import Predictions, predict_annotated, score_predictions
-from dan.evaluation.pictures import draw_predictions, save_predictions
-from dan.formats import load_pts, save_pts
+from dan.evaluation.prediction_files import draw_predictions, save_predictions
 from dan.geometry import box_of_points
-from dan.images import read_rgb
+from dan.geometry.mean_shape import shape_in_frame
 from dan.inference.aligner import FaceAligner
-from dan.inference.model import CropLandmarks
+from dan.inference.landmark_model import CropLandmarks
 from dan.schemes import FACE68, LandmarkScheme
-from dan.shapes import shape_in_frame
 
 
 class MeanShapeModel:
@@ -145,7 +145,7 @@ def test_a_missed_face_gets_no_points_file(faces, model, tmp_path):
 
 def test_what_is_scored_is_what_aligning_returns(tmp_path):
     """One path: a colour JPEG, read, cut and moved back alike."""
-    picture = Path(dan.__file__).parent / "assets" / "portrait.jpg"
+    picture = Path(dan.__file__).parent / "cli" / "portrait.jpg"
     (tmp_path / "a.jpg").write_bytes(picture.read_bytes())
     box = [[179, 90, 269, 175]]
     aligner = FaceAligner("dan68-fast", "whole", threads=1)

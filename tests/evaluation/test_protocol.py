@@ -6,18 +6,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dan.data.annotated import find_annotated
-from dan.data.synthetic import draw_synthetic_face
-from dan.errors import ConfigError, DataError
-from dan.evaluation.errors import parse_peers, peer_points
+from dan.core.errors import ConfigError, DataError
+from dan.core.images import write_png
+from dan.datasets.annotated import find_annotated
+from dan.datasets.formats import load_pts, save_pts
+from dan.datasets.synthetic import draw_synthetic_face
+from dan.evaluation.per_face import parse_peers, peer_points
 from dan.evaluation.protocol import count_faces, predict_protocol
 from dan.evaluation.report import write_report
-from dan.formats import load_pts, save_pts
 from dan.geometry import box_of_points
-from dan.images import write_png
-from dan.inference.model import CropLandmarks
+from dan.geometry.mean_shape import shape_in_frame
+from dan.inference.landmark_model import CropLandmarks
 from dan.schemes import FACE68
-from dan.shapes import shape_in_frame
 
 
 class MeanShapeModel:

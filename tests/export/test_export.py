@@ -10,11 +10,11 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 
-from dan.errors import ConfigError, ParityError
+from dan.core.errors import ConfigError, ParityError
 from dan.export import ExportOptions, bundling, export
 from dan.export.bundling import CHECKED_BATCHES, Cascade, distances_px
 from dan.inference.bundle import load_bundle, save_bundle
-from dan.inference.session import OnnxModel
+from dan.inference.onnx_model import OnnxModel
 from dan.model import DAN, DANConfig
 from dan.model.weights import ModelFile
 from dan.schemes import FACE68

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dan.errors import DegenerateShapeError, ShapeError
+from dan.core.errors import DegenerateShapeError, ShapeError
 from dan.geometry import box_centre, box_diagonal, box_of_points, box_size_wh
 
 

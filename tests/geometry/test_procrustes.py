@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dan.errors import DegenerateShapeError, ShapeError
+from dan.core.errors import DegenerateShapeError, ShapeError
 from dan.geometry import Similarity, align_shape, box_centre, box_of_points, box_size_wh
 from dan.geometry import mean_shape_of as mean_of
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from dan.errors import DegenerateShapeError, ShapeError
+from dan.core.errors import DegenerateShapeError, ShapeError
 from dan.geometry import Similarity, estimate_similarity
 
 QUICK = settings(deadline=None, max_examples=60)

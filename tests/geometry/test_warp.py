@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dan.errors import ShapeError
+from dan.core.errors import ShapeError
 from dan.geometry import Similarity, flip_image, flip_points, resize_transform, warp_image
 from dan.schemes import FACE68
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 import dan
-from dan.images import read_rgb
+from dan.core.images import read_rgb
 from dan.inference.aligner import FaceAligner
 from dan.inference.detectors import BoxFit, Detections
-from dan.inference.session import OnnxModel
+from dan.inference.onnx_model import OnnxModel
 
-PORTRAIT = Path(dan.__file__).parent / "assets" / "portrait.jpg"
+PORTRAIT = Path(dan.__file__).parent / "cli" / "portrait.jpg"
 FACE_XYXY = (179.0, 90.0, 269.0, 175.0)
 """Where the landmarks of the portrait lie, about."""
 

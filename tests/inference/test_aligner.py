@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 import dan
-from dan.errors import ConfigError, DegenerateShapeError, ImageError, ShapeError
+from dan.core.errors import ConfigError, DegenerateShapeError, ImageError, ShapeError
+from dan.core.images import encode_png
 from dan.geometry import Similarity, box_of_points, box_overlap, warp_image
-from dan.images import encode_png
 from dan.inference.aligner import FaceAligner
 from dan.inference.detectors import BoxFit, Detections, WholeImage
 from dan.video.tracker import FaceTracker
@@ -495,7 +495,7 @@ def run_python(code, *words):
 
 
 def portrait_path():
-    return f"{dan.__path__[0]}/assets/portrait.jpg"
+    return f"{dan.__path__[0]}/cli/portrait.jpg"
 
 
 def test_nothing_of_it_needs_torch():
@@ -512,7 +512,7 @@ class Fixed:
     box_fit = BoxFit()
     def detect(self, picture):
         return Detections.of([(179, 90, 269, 175), (4000, 2000, 9000, 7000)], [1.0, 0.9])
-from dan.images import read_rgb
+from dan.core.images import read_rgb
 aligner = dan.FaceAligner("dan68-fast", Fixed(), threads=1, passes=2)
 small = read_rgb(sys.argv[1])
 aligner(small)

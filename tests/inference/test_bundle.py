@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dan.cli.main import app, run
-from dan.errors import BundleError
+from dan.core.errors import BundleError
 from dan.inference import bundle as module
 from dan.inference.bundle import (
     GRAPH,
@@ -23,7 +23,7 @@ from dan.inference.bundle import (
     parse_bundle,
     save_bundle,
 )
-from dan.inference.session import OnnxModel
+from dan.inference.onnx_model import OnnxModel
 from dan.schemes import FACE68, LandmarkScheme
 
 SQUARE = LandmarkScheme("square", ("a", "b", "c", "d"), {"a": "b", "b": "a", "c": "d", "d": "c"})

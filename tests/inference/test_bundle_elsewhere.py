@@ -10,7 +10,7 @@ import numpy as np
 import dan
 from dan.inference.bundle import bundle_path
 
-PORTRAIT = Path(dan.__file__).parent / "assets" / "portrait.jpg"
+PORTRAIT = Path(dan.__file__).parent / "cli" / "portrait.jpg"
 
 
 def test_the_python_of_the_page_finds_what_we_find(

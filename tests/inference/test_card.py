@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from dan.errors import BundleError
+from dan.core.errors import BundleError
+from dan.evaluation.metrics import Score
+from dan.evaluation.model_card import render_card
 from dan.inference.bundle import bundle_path, load_bundle
-from dan.inference.card import render_card
-from dan.metrics import Score
 
 FIGURES = {
     "command": "dan evaluate",

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 import dan
-from dan.errors import ConfigError, DeviceError
+from dan.core.errors import ConfigError, DeviceError
 from dan.inference.aligner import FaceAligner
 from dan.inference.bundle import bundle_path, load_bundle
 from dan.inference.detectors import DETECTORS, BoxFit, build_detector
-from dan.inference.session import OnnxModel
+from dan.inference.onnx_model import OnnxModel
 from dan.video.tracker import FaceTracker
 
-PORTRAIT = str(Path(dan.__file__).parent / "assets" / "portrait.jpg")
+PORTRAIT = str(Path(dan.__file__).parent / "cli" / "portrait.jpg")
 
 COPIES = {
     "pickle": lambda given: pickle.loads(pickle.dumps(given)),

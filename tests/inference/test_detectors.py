@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dan.errors import ConfigError, ShapeError
+from dan.core.errors import ConfigError, ShapeError
 from dan.geometry import box_overlap
 from dan.inference.detectors import (
     DETECTORS,

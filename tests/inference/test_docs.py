@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 import dan
-from dan.formats import load_pts
-from dan.images import read_rgb
+from dan.core.images import read_rgb
+from dan.datasets.formats import load_pts
 from dan.inference.detectors import Haar, SlimFace
 from dan.video.writer import VideoWriter
 
-PORTRAIT = Path(dan.__file__).parent / "assets" / "portrait.jpg"
+PORTRAIT = Path(dan.__file__).parent / "cli" / "portrait.jpg"
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from dan.errors import ConfigError, ShapeError
+from dan.core.errors import ConfigError, ShapeError
 from dan.inference.faces import Face, Faces
 from dan.schemes import FACE68, LandmarkScheme
 

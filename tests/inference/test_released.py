@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dan.data.annotated import find_annotated
+from dan.datasets.annotated import find_annotated
+from dan.datasets.formats import load_pts
 from dan.evaluation import predict_annotated
+from dan.evaluation.metrics import Score, normalised_errors
 from dan.evaluation.protocol import predict_protocol
 from dan.evaluation.report import scores_of
-from dan.formats import load_pts
 from dan.geometry import box_of_points, box_overlap
 from dan.inference.aligner import FaceAligner
 from dan.inference.bundle import bundle_path, load_bundle, models_folder
-from dan.inference.session import OnnxModel
-from dan.metrics import Score, normalised_errors
+from dan.inference.onnx_model import OnnxModel
 
 MODELS = ("dan68", "dan68-fast")
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dan.cropping import crop_from_box, extract_crop
-from dan.errors import BundleError, ConfigError, DeviceError, ShapeError
+from dan.core.errors import BundleError, ConfigError, DeviceError, ShapeError
+from dan.geometry.cropping import crop_from_box, extract_crop
 from dan.inference.bundle import bundle_path, load_bundle
-from dan.inference.model import LandmarkModel
-from dan.inference.session import PROVIDERS, OnnxModel
+from dan.inference.landmark_model import LandmarkModel
+from dan.inference.onnx_model import PROVIDERS, OnnxModel
 
 SAME_PX = {"dan68": 0.01, "dan68-fast": 0.2}
 """Sums in another order move a point by so much at most, crop pixels; int8 rounds them."""

@@ -9,9 +9,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from dan.data.synthetic import draw_synthetic_face
-from dan.formats import save_pts
-from dan.images import read_rgb, write_png
+from dan.core.images import read_rgb, write_png
+from dan.datasets.formats import save_pts
+from dan.datasets.synthetic import draw_synthetic_face
 from dan.legacy import dan_v2
 from dan.legacy.cycle_log import CycleLog
 from dan.legacy.dan_v2 import _parse

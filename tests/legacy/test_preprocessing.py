@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dan.data.samples import SampleFolder
-from dan.data.synthetic import draw_synthetic_face
-from dan.formats import load_pts, save_pts
-from dan.images import write_png
+from dan.core.images import write_png
+from dan.datasets.formats import load_pts, save_pts
+from dan.datasets.synthetic import draw_synthetic_face
 from dan.legacy.preprocessing import main, trainable_size
+from dan.legacy.samples import SampleFolder
 from dan.schemes import FACE68, render_mirror
 
 ROOT = Path(__file__).parents[2]
@@ -129,7 +129,7 @@ def test_a_size_that_training_refuses_is_told(faces, tmp_path, capsys, size, tol
 @pytest.mark.torch
 def test_the_sizes_that_training_takes_are_those_of_the_network():
     pytest.importorskip("torch")
-    from dan.errors import ConfigError
+    from dan.core.errors import ConfigError
     from dan.model import DANConfig
 
     for size in range(8, 130):

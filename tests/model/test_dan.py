@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 torch = pytest.importorskip("torch")
 
-from dan.errors import ConfigError, ShapeError
+from dan.core.errors import ConfigError, ShapeError
 from dan.model import DAN, DANConfig, cost_of, full, half, paper, quarter
 
 

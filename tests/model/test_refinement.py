@@ -7,7 +7,7 @@ from msgspec.structs import replace
 torch = pytest.importorskip("torch")
 from torch.nn import functional
 
-from dan.errors import ConfigError
+from dan.core.errors import ConfigError
 from dan.model import DAN, DANConfig, cost_of
 from dan.model.refinement import PointwiseLinear, patches
 from dan.model.stage import READ_STRIDES, Stage, map_channels

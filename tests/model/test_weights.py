@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import save_file
 
-from dan.errors import CheckpointError
+from dan.core.errors import CheckpointError
 from dan.model import DAN, DANConfig, load_model, save_model
 from dan.model.weights import save_tensors
 from dan.schemes import LandmarkScheme

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dan.data.synthetic import template_shape
-from dan.errors import ConfigError, ShapeError
+from dan.core.errors import ConfigError, ShapeError
+from dan.datasets.synthetic import template_shape
 from dan.schemes import (
     COFW29,
     CONVERSIONS,

@@ -86,7 +86,7 @@ def test_eyes_mirror_each_other():
 
 
 def test_left_is_the_left_side_of_a_real_picture(shared_300w):
-    from dan.formats import load_pts
+    from dan.datasets.formats import load_pts
 
     faces = [load_pts(path) for path in sorted((shared_300w / "afw").glob("*.pts"))[:20]]
     centre_x = np.mean(faces, axis=0)[:, 0]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dan.errors import ConfigError
+from dan.core.errors import ConfigError
 from dan.schemes import (
     COFW29,
     FACE5,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dan.errors import ConfigError, FormatError
+from dan.core.errors import ConfigError, FormatError
 from dan.schemes import FACE68, LandmarkScheme, load_mirror, render_mirror
 
 

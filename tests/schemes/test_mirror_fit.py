@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from dan.data.synthetic import template_shape
-from dan.errors import DataError, ShapeError
-from dan.formats import load_pts
+from dan.core.errors import DataError, ShapeError
+from dan.datasets.formats import load_pts
+from dan.datasets.synthetic import template_shape
 from dan.schemes import COFW29, FACE5, FACE68, WFLW98, convert_points, fit_mirror
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dan.errors import ConfigError
+from dan.core.errors import ConfigError
 from dan.schemes import FACE68, Eyes, LandmarkScheme
 
 FIVE = LandmarkScheme(

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dan.errors import ConfigError, FormatError
+from dan.core.errors import ConfigError, FormatError
 from dan.schemes import (
     FACE68,
     SCHEMES,

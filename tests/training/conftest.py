@@ -10,8 +10,8 @@ def drawn_pack():
     pytest.importorskip("torch")
     import cv2
 
-    from dan.data.pack import FacePack
-    from dan.data.synthetic import draw_synthetic_face
+    from dan.datasets.pack import FacePack
+    from dan.datasets.synthetic import draw_synthetic_face
     from dan.geometry import Similarity, box_centre, box_of_points, box_size_wh, warp_image
     from dan.schemes import FACE68
 

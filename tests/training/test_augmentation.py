@@ -5,8 +5,8 @@ torch = pytest.importorskip("torch")
 
 from msgspec.structs import fields, replace
 
-from dan.cropping import crop_from_box, extract_crop
 from dan.geometry import box_of_points, flip_image
+from dan.geometry.cropping import crop_from_box, extract_crop
 from dan.schemes import FACE68
 from dan.training.augmentation import Augmenter, gaussian_blur
 from dan.training.face_tensors import FaceTensors, faces_of_pack, mean_shape_of_pack

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 torch = pytest.importorskip("torch")
 
-from dan.images import read_rgb
+from dan.core.images import read_rgb
 from dan.model import DAN, load_model
 from dan.training import confidence, train
 from dan.training.confidence import fit_confidence, n_batches

@@ -2,7 +2,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from dan.errors import ConfigError, DeviceError
+from dan.core.errors import ConfigError, DeviceError
 from dan.training import devices
 from dan.training.devices import build_accelerator
 

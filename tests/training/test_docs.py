@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from dan.data.pack import save_pack
+from dan.datasets.pack import save_pack
 
 
 def test_from_python(drawn_pack, tmp_path, monkeypatch, blocks_of, capsys):

@@ -8,7 +8,7 @@ from msgspec import structs
 
 pytest.importorskip("torch")
 
-from dan.errors import DataError
+from dan.core.errors import DataError
 from dan.schemes import LandmarkScheme
 from dan.training import train
 from dan.training.recipe import DataSettings

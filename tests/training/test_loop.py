@@ -13,13 +13,13 @@ from msgspec.structs import asdict, replace
 torch = pytest.importorskip("torch")
 from torch.nn.modules.module import register_module_forward_hook
 
-from dan.data.pack import load_pack, save_pack
-from dan.errors import (
+from dan.core.errors import (
     CheckpointError,
     ConfigError,
     InterruptedTrainingError,
     NonFiniteLossError,
 )
+from dan.datasets.pack import load_pack, save_pack
 from dan.model import load_model
 from dan.model.stage import Stage
 from dan.training import Augmentation, Recipe, TrainingLog, train
@@ -131,7 +131,7 @@ def test_kill_9_in_mid_epoch_then_resume(drawn_pack, tmp_path, tiny_recipe):
     program = textwrap.dedent(
         """
         import sys, torch
-        from dan.data.pack import load_pack
+        from dan.datasets.pack import load_pack
         from dan.training import Recipe, TrainingLog, train
         import json
         torch.set_num_threads(1)

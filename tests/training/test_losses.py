@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from dan.errors import ConfigError
+from dan.core.errors import ConfigError
 from dan.schemes import FACE68, LandmarkScheme
 from dan.training.losses import build_loss, loss_kind_of, wing_loss
 

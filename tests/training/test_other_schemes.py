@@ -8,10 +8,10 @@ import pytest
 pytest.importorskip("torch")
 
 from dan.cli.main import app, run
-from dan.data.folders import load_folder, save_folder
-from dan.data.pack import load_pack
-from dan.data.synthetic import write_synthetic_faces
-from dan.formats import convert_annotations, load_pts
+from dan.datasets.folders import load_folder, save_folder
+from dan.datasets.formats import convert_annotations, load_pts
+from dan.datasets.pack import load_pack
+from dan.datasets.synthetic import write_synthetic_faces
 from dan.schemes import FACE5, WFLW98
 
 RECIPE = """

@@ -9,14 +9,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from dan.data.pack import save_pack
+from dan.datasets.pack import save_pack
 from dan.training.run_folder import read_csv
 
 PROGRAM = textwrap.dedent(
     """
     import json, sys
     import torch
-    from dan.data.pack import load_pack
+    from dan.datasets.pack import load_pack
     from dan.training import Recipe, train
     torch.set_num_threads(1)
     recipe = Recipe.from_dict(json.loads(sys.argv[3]))

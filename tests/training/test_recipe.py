@@ -7,7 +7,7 @@ from msgspec.structs import asdict
 
 torch = pytest.importorskip("torch")
 
-from dan.errors import ConfigError, FormatError
+from dan.core.errors import ConfigError, FormatError
 from dan.training import Augmentation, Recipe, load_recipe
 from dan.training.recipe import NOT_COVERED, covered_by_fingerprint
 

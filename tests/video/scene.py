@@ -11,12 +11,12 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from dan.data.synthetic import draw_synthetic_face, template_shape
+from dan.datasets.synthetic import draw_synthetic_face, template_shape
 from dan.geometry import box_centre, box_of_points
+from dan.geometry.mean_shape import shape_in_frame
 from dan.inference.detectors import BoxFit, Detections
 from dan.inference.faces import Faces
 from dan.schemes import FACE68
-from dan.shapes import shape_in_frame
 
 WH = (320, 240)
 BLOCK = 16  # pixels; the frame's number is written in black and white blocks, which codecs keep

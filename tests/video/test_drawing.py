@@ -2,12 +2,12 @@ import cv2
 import numpy as np
 import pytest
 
-from dan.errors import DeviceError
+from dan.core.errors import DeviceError
 from dan.inference.faces import Faces
 from dan.schemes import FACE68
 from dan.video import window as window_module
 from dan.video.drawing import ID_COLOURS, colour_of, draw_tracked
-from dan.video.faces import TrackedFaces
+from dan.video.tracked_faces import TrackedFaces
 from dan.video.window import LiveWindow
 
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from dan.errors import ShapeError
+from dan.core.errors import ShapeError
 from dan.inference.faces import Faces
 from dan.schemes import FACE68
-from dan.video.faces import TrackedFaces
+from dan.video.tracked_faces import TrackedFaces
 
 
 def faces(count=3):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from dan.data.synthetic import template_shape
-from dan.video.judging import why_not_a_face
+from dan.datasets.synthetic import template_shape
+from dan.video.plausibility import why_not_a_face
 
 SHAPE = template_shape()
 FACE = 100 * SHAPE + [150, 120]

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dan.errors import DataError
+from dan.core.errors import DataError
 from dan.video import reader as reader_module
 from dan.video.reader import DEFAULT_FPS, VideoReader, sane_fps, to_rgb
 

@@ -4,11 +4,11 @@ import json
 import numpy as np
 import pytest
 
-from dan.errors import ConfigError, DataError
+from dan.core.errors import ConfigError, DataError
 from dan.inference.faces import Faces
 from dan.schemes import FACE68
-from dan.video.faces import TrackedFaces
 from dan.video.rows import HEAD, RowWriter
+from dan.video.tracked_faces import TrackedFaces
 
 
 def two_faces():

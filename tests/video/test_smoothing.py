@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from dan.data.synthetic import template_shape
-from dan.errors import ShapeError
+from dan.core.errors import ShapeError
+from dan.datasets.synthetic import template_shape
 from dan.video.smoothing import OneEuroFilter, Smoothing
 
 SHAPE = 100 * template_shape()

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from dan.data.synthetic import template_shape
-from dan.errors import ConfigError, ShapeError
+from dan.core.errors import ConfigError, ShapeError
+from dan.datasets.synthetic import template_shape
 from dan.inference.detectors import Detections
-from dan.video.faces import TrackedFaces
 from dan.video.smoothing import Smoothing
+from dan.video.tracked_faces import TrackedFaces
 from dan.video.tracker import MAX_MISSES, FaceTracker
 
 FPS = 25

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dan.errors import ConfigError, DataError
+from dan.core.errors import ConfigError, DataError
 from dan.video.reader import VideoReader
 from dan.video.writer import CODECS, VideoWriter, fit_into
 

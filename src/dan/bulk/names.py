@@ -9,8 +9,8 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
-from dan.errors import DataError
-from dan.files import read_text, write_text
+from dan.core.errors import DataError
+from dan.core.files import read_text, write_text
 
 NAMES = "names.json"
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dan.bulk.names import ResultNames, identity
-from dan.errors import DataError
-from dan.image_files import is_image_name
+from dan.core.errors import DataError
+from dan.core.image_files import is_image_name
 from dan.video.reader import VIDEO_SUFFIXES
 
 

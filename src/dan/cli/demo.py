@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from dan.cli.align import ModelOption
 from dan.cli.common import console, error_console
-from dan.errors import ConfigError
+from dan.cli.options import ModelOption
+from dan.core.errors import ConfigError
 from dan.inference.defaults import DEFAULT_MODEL
 
 PORTRAIT_BOX = (179, 90, 270, 175)
@@ -25,14 +25,14 @@ def demo(
     show: Annotated[bool, typer.Option(help="Open it, where there is a display.")] = True,
 ) -> None:
     """Find the landmarks of a bundled portrait, and draw them."""
-    from dan.files import check_outputs
-    from dan.images import read_rgb, write_png
+    from dan.core.files import check_outputs
+    from dan.core.images import read_rgb, write_png
     from dan.inference.aligner import FaceAligner
     from dan.video.window import has_display
 
     if out.suffix.lower() != ".png":
         raise ConfigError(f"{out}: expected a name that ends in .png")
-    portrait = Path(__file__).resolve().parent.parent / "assets" / "portrait.jpg"
+    portrait = Path(__file__).resolve().parent / "portrait.jpg"
     check_outputs([out], [portrait, model])
     picture = read_rgb(portrait)
     aligner, boxes = FaceAligner(model), None

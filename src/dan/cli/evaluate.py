@@ -11,25 +11,27 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dan.cli.common import (
-    BoxesOption,
-    JsonOption,
-    ModelArgument,
-    PredictorDeviceOption,
-    SourceArgument,
-    SourceOptions,
     boxes_path,
     console,
     error_console,
     load_model,
     progress_bar,
     tell_left_out,
+)
+from dan.cli.options import (
+    BoxesOption,
+    JsonOption,
+    ModelArgument,
+    PredictorDeviceOption,
+    SourceArgument,
+    SourceOptions,
     with_source_options,
 )
-from dan.errors import ConfigError
+from dan.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from dan.evaluation.protocol import SubsetPredictions
-    from dan.inference.model import LandmarkModel
+    from dan.inference.landmark_model import LandmarkModel
 
 
 class Protocol(StrEnum):
@@ -64,11 +66,11 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Score a model: error of each stage, AUC, failure rate, by every normaliser."""
-    from dan.data.annotated import counts_in_words
-    from dan.evaluation.errors import parse_peers
+    from dan.datasets.annotated import counts_in_words
+    from dan.evaluation.metrics import render_table
+    from dan.evaluation.per_face import parse_peers
     from dan.evaluation.report import check_report_folder, scores_of, write_report
     from dan.evaluation.score import score_predictions
-    from dan.metrics import render_table
 
     peers = parse_peers(compare or [])
     if peers and out is None:
@@ -111,8 +113,8 @@ def _predict(
     out: Path | None,
 ) -> list[SubsetPredictions]:
     """Predict once; scores and pictures are made from it."""
-    from dan.data.annotated import files_of, find_annotated
-    from dan.evaluation.predict import predict_annotated
+    from dan.datasets.annotated import files_of, find_annotated
+    from dan.evaluation.predictions import predict_annotated
     from dan.evaluation.protocol import SubsetPredictions, count_faces, predict_protocol
     from dan.evaluation.report import check_report_folder
 

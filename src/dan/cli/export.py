@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from dan.cli.common import console, need_torch
-from dan.errors import ConfigError
+from dan.core.errors import ConfigError
 
 CALIBRATION_FACES = 256
 
@@ -42,10 +42,10 @@ def export(
 ) -> None:
     """Write a bundle: the whole cascade as one ONNX graph, checked against torch."""
     need_torch("export")
-    from dan.data.pack import canonical_crops, load_pack
+    from dan.core.files import check_outputs, read_text
+    from dan.datasets.pack import canonical_crops, load_pack
     from dan.export import ExportOptions
     from dan.export import export as make_bundle
-    from dan.files import check_outputs, read_text
     from dan.inference.bundle import SUFFIX, save_bundle
     from dan.model import load_model
 

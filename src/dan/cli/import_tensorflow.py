@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from dan.cli.common import ImportedOption, StagesOption, check_imported, write_imported
+from dan.cli.common import check_imported, write_imported
+from dan.cli.options import ImportedOption, StagesOption
 
 
 def import_tensorflow(
@@ -21,6 +22,6 @@ def import_tensorflow(
 ) -> None:
     """Read a checkpoint of the TensorFlow port's DAN_V2.py; TensorFlow is not needed."""
     check_imported(out, checkpoint.parent.glob(f"{glob.escape(checkpoint.name)}.*"))
-    from dan.importing import load_tensorflow
+    from dan.model.importing import load_tensorflow
 
     write_imported(out, load_tensorflow(checkpoint, stages))

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from dan.cli.common import ImportedOption, StagesOption, check_imported, write_imported
+from dan.cli.common import check_imported, write_imported
+from dan.cli.options import ImportedOption, StagesOption
 
 
 def import_theano(
@@ -18,6 +19,6 @@ def import_theano(
 ) -> None:
     """Read weights of the reference implementation (Theano)."""
     check_imported(out, [weights])
-    from dan.importing import load_theano
+    from dan.model.importing import load_theano
 
     write_imported(out, load_theano(weights, stages))

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from dan.cli.common import JsonOption, console, need_torch
-from dan.errors import ConfigError
+from dan.cli.common import console, need_torch
+from dan.cli.options import JsonOption
+from dan.core.errors import ConfigError
 from dan.inference.defaults import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -77,9 +78,9 @@ def _tell_network(
 
 
 def _tell_bundle(model: str, *, as_json: bool) -> None:
-    from dan.errors import BundleError
+    from dan.core.errors import BundleError
+    from dan.evaluation.model_card import render_card
     from dan.inference.bundle import bundle_path, load_bundle
-    from dan.inference.card import render_card
 
     try:
         path = bundle_path(model)

@@ -28,7 +28,7 @@ from dan.cli import (
     train,
 )
 from dan.cli.common import error_console
-from dan.errors import DanError
+from dan.core.errors import DanError
 
 app = typer.Typer(
     help="Deep Alignment Network: facial landmarks.",

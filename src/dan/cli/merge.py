@@ -19,10 +19,10 @@ def merge(
     ] = False,
 ) -> None:
     """Copy images and .pts files into one folder, named by their old place."""
-    from dan.data.annotated import find_annotated, test_part, training_part
-    from dan.data.merge import merge_images
-    from dan.errors import DataError
-    from dan.files import check_new_folder
+    from dan.core.errors import DataError
+    from dan.core.files import check_new_folder
+    from dan.datasets.annotated import find_annotated, test_part, training_part
+    from dan.datasets.merging import merge_images
 
     check_new_folder(out)
     tell_passed_over([data])

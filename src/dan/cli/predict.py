@@ -7,18 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dan.cli.common import (
+from dan.cli.common import boxes_path, check_apart, console, load_model, progress_bar, tell_left_out
+from dan.cli.options import (
     BoxesOption,
     ModelArgument,
     PredictorDeviceOption,
     SourceArgument,
     SourceOptions,
-    boxes_path,
-    check_apart,
-    console,
-    load_model,
-    progress_bar,
-    tell_left_out,
     with_source_options,
 )
 
@@ -42,8 +37,8 @@ def predict(
     device: PredictorDeviceOption = "cpu",
 ) -> None:
     """Write NAME.pts and NAME.png (prediction and truth drawn) of each image, and a sheet."""
+    from dan.core.files import building_folder, check_new_folder
     from dan.evaluation import predict_annotated
-    from dan.files import building_folder, check_new_folder
 
     check_apart(out, data)
     check_new_folder(out)
@@ -59,9 +54,9 @@ def predict(
 
 def draw_sheet(predictions: Predictions, out: Path) -> Path:
     """Write points and a picture of each face, and an overview, whose path is returned."""
-    from dan.draw import contact_sheet
-    from dan.evaluation.pictures import draw_predictions, save_predictions
-    from dan.images import write_png
+    from dan.core.images import write_png
+    from dan.drawing.landmarks import contact_sheet
+    from dan.evaluation.prediction_files import draw_predictions, save_predictions
 
     save_predictions(predictions, out)
     count, tiles = len(predictions.images), []

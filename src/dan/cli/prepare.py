@@ -7,19 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dan.cli.common import (
-    SourceArgument,
-    SourceOptions,
-    console,
-    progress_bar,
-    tell_left_out,
-    tell_skipped,
-    with_source_options,
-)
-from dan.errors import ConfigError, DataError
+from dan.cli.common import console, progress_bar, tell_left_out, tell_skipped
+from dan.cli.options import SourceArgument, SourceOptions, with_source_options
+from dan.core.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from dan.data.annotated import AnnotatedFaces
+    from dan.datasets.annotated import AnnotatedFaces
     from dan.schemes import LandmarkScheme
 
 
@@ -52,9 +45,9 @@ def prepare(
     ] = False,
 ) -> None:
     """Cut out the faces of annotated images into one file to train from."""
-    from dan.data.annotated import files_of, training_part
-    from dan.data.pack import PackOptions, pack_faces, save_pack
-    from dan.files import check_outputs
+    from dan.core.files import check_outputs
+    from dan.datasets.annotated import files_of, training_part
+    from dan.datasets.pack import PackOptions, pack_faces, save_pack
 
     settings = [path for path in (scheme_name, mirror_file) if path is not None]
     check_outputs([out], [data, *settings])

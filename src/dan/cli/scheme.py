@@ -10,20 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from dan.cli.common import (
-    JsonOption,
-    SourceArgument,
-    SourceOptions,
-    console,
-    error_console,
-    tell_left_out,
-    with_source_options,
-)
-from dan.errors import ConfigError, DataError
+from dan.cli.common import console, error_console, tell_left_out
+from dan.cli.options import JsonOption, SourceArgument, SourceOptions, with_source_options
+from dan.core.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from dan.core.types import ColourImage, FilePath, FloatArray
     from dan.schemes import LandmarkScheme, MirrorFit
-    from dan.types import ColourImage, FilePath, FloatArray
 
 app = typer.Typer(help="Landmark schemes: list, show, infer a mirror.", no_args_is_help=True)
 
@@ -65,7 +58,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Print or draw one scheme."""
-    from dan.diagrams import draw_scheme
+    from dan.drawing.diagrams import draw_scheme
     from dan.schemes import SCHEMES, load_scheme, load_scheme_file
 
     _check_out(out, [scheme])
@@ -124,7 +117,7 @@ def infer(
 
     import numpy as np
 
-    from dan.diagrams import draw_mirror_fit
+    from dan.drawing.diagrams import draw_mirror_fit
     from dan.schemes import LandmarkScheme, fit_mirror
 
     _check_out(out, [data])
@@ -166,8 +159,8 @@ def _load_points(
     data: Path, source: SourceOptions
 ) -> tuple[FloatArray, LandmarkScheme | None, Iterable[Path]]:
     """(F, N, 2) points of any kind or of a face pack, their scheme if known, and their files."""
-    from dan.data.kinds import files_of
-    from dan.data.pack import load_pack
+    from dan.datasets.annotation_files import files_of
+    from dan.datasets.pack import load_pack
 
     if data.suffix == ".npz":
         pack = load_pack(data)
@@ -213,7 +206,7 @@ def _as_values(fit: MirrorFit) -> dict[str, Any]:
 
 def _typical_face(scheme: LandmarkScheme) -> FloatArray | None:
     """(N, 2) the drawn face of the synthetic data, where face68 converts to the scheme."""
-    from dan.data.synthetic import template_shape
+    from dan.datasets.synthetic import template_shape
     from dan.schemes import FACE68, convert_points
 
     try:
@@ -237,7 +230,7 @@ def _conversions(scheme: LandmarkScheme) -> list[str]:
 
 def _check_out(out: Sequence[Path] | None, inputs: Iterable[FilePath]) -> None:
     """Refuse, before the work, what cannot be written."""
-    from dan.files import check_outputs
+    from dan.core.files import check_outputs
 
     for path in out or ():
         if path.suffix not in (".png", ".toml", ".txt"):
@@ -251,8 +244,8 @@ def _write(
     positions: FloatArray | None,
     picture: Callable[[], ColourImage],
 ) -> None:
-    from dan.files import write_text
-    from dan.images import write_png
+    from dan.core.files import write_text
+    from dan.core.images import write_png
     from dan.schemes import render_mirror, render_scheme
 
     for path in out or ():

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from dan.cli.common import (
-    DeviceOption,
     check_apart,
     console,
     need_torch,
@@ -17,6 +16,7 @@ from dan.cli.common import (
     tell_passed_over,
     tell_skipped,
 )
+from dan.cli.options import DeviceOption
 from dan.cli.predict import draw_sheet
 
 DRAWN_FACES = 500
@@ -44,12 +44,12 @@ def tour(
     """Prepare, train two small stages, evaluate and predict: a few minutes on two cores."""
     need_torch()
     from dan.cli.training_log import RichLog
-    from dan.data.annotated import find_annotated, split_parts
-    from dan.data.pack import PackOptions, pack_faces, save_pack
-    from dan.data.synthetic import write_synthetic_faces
+    from dan.core.files import check_output_folder, check_outputs
+    from dan.datasets.annotated import find_annotated, split_parts
+    from dan.datasets.pack import PackOptions, pack_faces, save_pack
+    from dan.datasets.synthetic import write_synthetic_faces
     from dan.evaluation import predict_annotated, score_predictions
-    from dan.files import check_output_folder, check_outputs
-    from dan.metrics import render_table
+    from dan.evaluation.metrics import render_table
     from dan.model.torch_model import TorchModel
     from dan.schemes import scheme_of
     from dan.training import Recipe, train

@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dan.cli.align import (
+from dan.cli.common import error_console, is_shrunk_much, progress_bar, tell_small_faces
+from dan.cli.options import (
     DetectorOption,
     DetectorSizeOption,
     ModelOption,
     ProviderOption,
     ThreadsOption,
 )
-from dan.cli.common import error_console, is_shrunk_much, progress_bar, tell_small_faces
-from dan.errors import DeviceError
+from dan.core.errors import DeviceError
 from dan.inference.defaults import DEFAULT_DETECTOR, DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from dan.video.faces import TrackedFaces
     from dan.video.reader import Frame, VideoReader
+    from dan.video.tracked_faces import TrackedFaces
     from dan.video.tracker import FaceTracker
 
 
@@ -134,7 +134,7 @@ def _source_of(video: str) -> str | int:
 
 
 def _check_outputs(out: Path | None, rows: Sequence[Path], inputs: Sequence[str]) -> None:
-    from dan.files import check_outputs
+    from dan.core.files import check_outputs
     from dan.video.rows import check_rows_path
     from dan.video.writer import check_video_path
 

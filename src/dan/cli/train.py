@@ -11,7 +11,8 @@ from typing import Annotated
 
 import typer
 
-from dan.cli.common import DeviceOption, console, need_torch
+from dan.cli.common import console, need_torch
+from dan.cli.options import DeviceOption
 
 
 def train(
@@ -39,8 +40,8 @@ def train(
     need_torch()
     from dan import training
     from dan.cli.training_log import RichLog
-    from dan.data.pack import load_pack
-    from dan.files import check_output_folder, check_outputs
+    from dan.core.files import check_output_folder, check_outputs
+    from dan.datasets.pack import load_pack
     from dan.training.run_folder import TOP_FILES
 
     check_output_folder(out)

@@ -1,6 +1,6 @@
 """Prediction on annotated images and its scores; works with any :class:`LandmarkModel`."""
 
-from dan.evaluation.predict import (
+from dan.evaluation.predictions import (
     Predictions,
     box_source_of,
     predict_annotated,

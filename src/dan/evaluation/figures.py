@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from dan.draw import contact_sheet, draw_face
-from dan.evaluation.errors import errors_of, mean_percent, peer_errors
-from dan.evaluation.pictures import around_face
+from dan.core.files import replacing
+from dan.core.images import read_rgb, write_png
+from dan.drawing.landmarks import contact_sheet, draw_face
+from dan.evaluation.metrics import ced
+from dan.evaluation.per_face import errors_of, mean_percent, peer_errors
+from dan.evaluation.prediction_files import around_face
 from dan.evaluation.protocol import SubsetPredictions
 from dan.evaluation.published import PUBLISHED
-from dan.files import replacing
-from dan.images import read_rgb, write_png
-from dan.metrics import ced
 
 CURVES, WORST_NAMES = "ced.png", "worst-*.png"
 

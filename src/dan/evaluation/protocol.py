@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from dan.data.annotated import AnnotatedFaces, LeftOut, find_annotated
-from dan.data.release_300w import PARTS
-from dan.errors import DataError
-from dan.evaluation.predict import Predictions, predict_annotated
-from dan.inference.model import LandmarkModel
+from dan.core.errors import DataError
+from dan.datasets.annotated import AnnotatedFaces, LeftOut, find_annotated
+from dan.datasets.release_300w import PARTS
+from dan.evaluation.predictions import Predictions, predict_annotated
+from dan.inference.landmark_model import LandmarkModel
 
 FOLDERS = {part: count for part, (name, count) in PARTS.items() if name != "training"}
 """Test folders of the 300-W release, and how many faces each one has."""

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from dan.evaluation.errors import errors_of, mean_percent, peer_errors
+from dan.core.files import check_output_folder, check_outputs, make_folder, write_text
+from dan.core.types import FilePath
 from dan.evaluation.figures import CURVES, WORST_NAMES, draw_worst, plot_curves
-from dan.evaluation.predict import Predictions
+from dan.evaluation.metrics import Score, normaliser_lengths, usable_normalisers
+from dan.evaluation.per_face import errors_of, mean_percent, peer_errors
+from dan.evaluation.predictions import Predictions
 from dan.evaluation.protocol import SubsetPredictions
 from dan.evaluation.published import PUBLISHED
-from dan.evaluation.rendering import Table, render_html, render_markdown
-from dan.files import check_output_folder, check_outputs, make_folder, write_text
-from dan.metrics import Score, normaliser_lengths, usable_normalisers
-from dan.types import FilePath
+from dan.evaluation.tables import Table, render_html, render_markdown
 
 REGIONS = {
     "jaw": ("jaw",),

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from dan.evaluation.predict import Predictions
-from dan.metrics import Score, normalised_errors, usable_normalisers
+from dan.evaluation.metrics import Score, normalised_errors, usable_normalisers
+from dan.evaluation.predictions import Predictions
 
 
 def score_predictions(

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 import dan
-from dan.errors import ConfigError, ParityError
+from dan.core.errors import ConfigError, ParityError
 from dan.export.graph import halve_weights, trace
 from dan.export.int8 import quantise
 from dan.inference.bundle import Bundle
-from dan.inference.session import OnnxModel
+from dan.inference.onnx_model import OnnxModel
 from dan.model import DAN, DANConfig, cost_of
 from dan.model.weights import ModelFile
 

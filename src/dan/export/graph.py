@@ -16,7 +16,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from dan.errors import ConfigError
+from dan.core.errors import ConfigError
 
 OPSET = 20
 """The first with GridSample as torch means it; onnxruntime 1.18 and later run it."""

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from dan.checks import as_points
-from dan.errors import DegenerateShapeError
-from dan.types import Box, FloatArray, Points
+from dan.core.checks import as_points
+from dan.core.errors import DegenerateShapeError
+from dan.core.types import Box, FloatArray, Points
 
 
 def box_of_points(points: Points) -> Box:

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from dan.checks import check_shape
-from dan.errors import ShapeError
+from dan.core.checks import check_shape
+from dan.core.errors import ShapeError
+from dan.core.types import FloatArray, Points
 from dan.geometry.boxes import box_centre, box_of_points, box_size_wh
 from dan.geometry.similarity import estimate_similarity
-from dan.types import FloatArray, Points
 
 
 def align_shape(points: Points, reference: Points) -> Points:

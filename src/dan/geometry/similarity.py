@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dan.checks import as_points, check_shape
-from dan.errors import DegenerateShapeError, ShapeError
-from dan.types import Points
+from dan.core.checks import as_points, check_shape
+from dan.core.errors import DegenerateShapeError, ShapeError
+from dan.core.types import Points
 
 
 @dataclass(frozen=True)

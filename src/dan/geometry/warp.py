@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from dan.checks import as_points, check_shape
-from dan.errors import ShapeError
+from dan.core.checks import as_points, check_shape
+from dan.core.errors import ShapeError
+from dan.core.types import GreyImage, IntArray, Points
 from dan.geometry.similarity import Similarity
-from dan.types import GreyImage, IntArray, Points
 
 MAX_OPENCV_SIDE = 32766
 """cv2.warpAffine addresses the source with 16-bit integers."""

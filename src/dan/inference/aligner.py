@@ -12,18 +12,18 @@ from typing import Any, Literal, TypeVar, get_args, overload
 import numpy as np
 import numpy.typing as npt
 
-from dan.checks import as_box, as_floats, check_shape
-from dan.errors import ConfigError, DanError, ShapeError
+from dan.core.checks import as_box, as_floats, check_shape
+from dan.core.errors import ConfigError, DanError, ShapeError
+from dan.core.images import Channels, Picture, as_rgb
+from dan.core.types import ColourImage, FilePath, FloatArray
 from dan.geometry import box_of_points
-from dan.images import Channels, Picture, as_rgb
 from dan.inference.bundle import Bundle
 from dan.inference.crops import CropBatch
 from dan.inference.defaults import DEFAULT_DETECTOR, DEFAULT_MODEL
 from dan.inference.detectors import BoxFit, Detections, Detector, build_detector, check_detector
 from dan.inference.faces import Faces
-from dan.inference.model import LandmarkModel, check_model
-from dan.inference.session import MAX_BATCH, OnnxModel
-from dan.types import ColourImage, FilePath, FloatArray
+from dan.inference.landmark_model import LandmarkModel, check_model
+from dan.inference.onnx_model import MAX_BATCH, OnnxModel
 
 BATCH_FACES = MAX_BATCH // 4
 """Faces of several pictures that go through the network together."""

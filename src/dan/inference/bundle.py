@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from dan.checks import check_shape
-from dan.errors import BundleError, DanError
-from dan.files import is_file, read_bytes, write_bytes
+from dan.core.checks import check_shape
+from dan.core.errors import BundleError, DanError
+from dan.core.files import is_file, read_bytes, write_bytes
+from dan.core.types import FilePath, Points
 from dan.geometry import box_of_points
 from dan.schemes import LandmarkScheme
-from dan.types import FilePath, Points
 
 FORMAT_VERSION = 1
 SUFFIX = ".danbundle"
@@ -180,7 +180,7 @@ def _member(file: zipfile.ZipFile, name: str, max_bytes: int) -> bytes:
 
 def models_folder() -> Path:
     """Where the bundles lie that come with the package."""
-    return Path(__file__).resolve().parent.parent / "models"
+    return Path(__file__).resolve().parent / "bundles"
 
 
 def bundle_path(model: FilePath) -> Path:

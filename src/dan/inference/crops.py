@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dan.cropping import crop_from_box, crop_from_points, extract_crop
+from dan.core.types import ColourImage, GreyImage
 from dan.geometry import Similarity
-from dan.inference.model import LandmarkModel
-from dan.types import ColourImage, GreyImage
+from dan.geometry.cropping import crop_from_box, crop_from_points, extract_crop
+from dan.inference.landmark_model import LandmarkModel
 
 
 @dataclass(frozen=True)

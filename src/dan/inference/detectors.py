@@ -17,11 +17,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from dan.checks import as_floats, check_shape
-from dan.errors import ConfigError, ShapeError
-from dan.files import is_file
+from dan.core.checks import as_floats, check_shape
+from dan.core.errors import ConfigError, ShapeError
+from dan.core.files import is_file
+from dan.core.types import ColourImage, FilePath, FloatArray
 from dan.inference import libfacedetection
-from dan.types import ColourImage, FilePath, FloatArray
 
 
 @dataclass(frozen=True)

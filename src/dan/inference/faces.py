@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Self, overload
 import numpy as np
 import numpy.typing as npt
 
-from dan.checks import check_shape
-from dan.errors import ConfigError
-from dan.images import Channels, Picture, as_rgb
+from dan.core.checks import check_shape
+from dan.core.errors import ConfigError
+from dan.core.images import Channels, Picture, as_rgb
+from dan.core.types import ColourImage
 from dan.schemes import FACE5, LandmarkScheme
 from dan.schemes.conversions import convert_points
-from dan.types import ColourImage
 
 if TYPE_CHECKING:
     import supervision
@@ -194,7 +194,7 @@ class Faces:
         Returns:
             (H, W, 3) RGB uint8.
         """
-        from dan.draw import draw_face
+        from dan.drawing.landmarks import draw_face
 
         drawn = as_rgb(picture, channels)
         for face in self:

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from dan.types import ColourImage
+from dan.core.types import ColourImage
 
 FUNCTION = "_Z14facedetect_cnnPhS_iii"
 """``int* facedetect_cnn(unsigned char* result_buffer, unsigned char* bgr, int width, int height,

@@ -19,13 +19,13 @@ import numpy as np
 import numpy.typing as npt
 
 from dan.cli.common import need_torch
-from dan.data.samples import SampleFolder
-from dan.errors import ConfigError, DataError, DeviceError
-from dan.files import check_output_folder
+from dan.core.errors import ConfigError, DataError, DeviceError
+from dan.core.files import check_output_folder
+from dan.core.types import FloatArray
+from dan.evaluation.metrics import area_under_ced, failure_rate
 from dan.legacy.arguments import Parser, run_legacy, whole_number
-from dan.metrics import area_under_ced, failure_rate
+from dan.legacy.samples import SampleFolder
 from dan.schemes import FACE68, LandmarkScheme
-from dan.types import FloatArray
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -183,7 +183,7 @@ def _evaluate(options: Options) -> None:
 
 
 def _predict(options: Options) -> None:
-    from dan.metrics import normalised_errors
+    from dan.evaluation.metrics import normalised_errors
     from dan.training.validation import predict_faces
 
     if options.data_dir_test is None:
@@ -341,8 +341,8 @@ def _draw_predictions(
     found: FloatArray,
     truth: FloatArray,
 ) -> None:
-    from dan.draw import draw_face
-    from dan.images import write_png
+    from dan.core.images import write_png
+    from dan.drawing.landmarks import draw_face
 
     out.mkdir(parents=True, exist_ok=True)
     scheme = _scheme(found.shape[1])

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dan.checks import check_shape
-from dan.errors import ConfigError
+from dan.core.checks import check_shape
+from dan.core.errors import ConfigError
+from dan.core.types import FloatArray, Points
 from dan.model.config import DANConfig
 from dan.model.connection import Connection, FirstView
 from dan.model.refinement import LocalRefinement
 from dan.model.stage import Stage
-from dan.types import FloatArray, Points
 
 
 def _circle(n_landmarks: int, size: int) -> Tensor:

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dan.files import read_bytes
-from dan.inference.model import CropLandmarks
+from dan.core.files import read_bytes
+from dan.core.types import FilePath, Points
+from dan.inference.landmark_model import CropLandmarks
 from dan.model.weights import load_model
 from dan.schemes import LandmarkScheme
-from dan.types import FilePath, Points
 
 
 class TorchModel:

@@ -13,12 +13,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dan.errors import CheckpointError, ConfigError
-from dan.files import replacing
+from dan.core.errors import CheckpointError, ConfigError
+from dan.core.files import replacing
+from dan.core.types import FilePath
 from dan.model.config import DANConfig
 from dan.model.dan import DAN
 from dan.schemes import LandmarkScheme
-from dan.types import FilePath
 
 HEADER = "dan"
 FORMAT_VERSION = 1

@@ -13,8 +13,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from dan.checks import check_shape
-from dan.errors import ConfigError
+from dan.core.checks import check_shape
+from dan.core.errors import ConfigError
+from dan.core.types import FloatArray
 from dan.schemes.cofw29 import COFW29
 from dan.schemes.face5 import FACE5
 from dan.schemes.face51 import FACE51
@@ -22,7 +23,6 @@ from dan.schemes.face68 import FACE68
 from dan.schemes.mediapipe468 import MEDIAPIPE468
 from dan.schemes.scheme import LandmarkScheme
 from dan.schemes.wflw98 import WFLW98
-from dan.types import FloatArray
 
 Row = Sequence[tuple[int, float]]
 """``(source point, weight)`` of one target point; the weights sum to 1."""

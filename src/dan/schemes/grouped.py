@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 
-from dan.errors import ConfigError
+from dan.core.errors import ConfigError
 from dan.schemes.scheme import Eyes, LandmarkScheme
 
 

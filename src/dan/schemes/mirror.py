@@ -1,9 +1,9 @@
 """Mirror files: one line of indices with commas: the landmark that takes each place in a flip."""
 
-from dan.errors import ConfigError, FormatError
-from dan.files import read_text
+from dan.core.errors import ConfigError, FormatError
+from dan.core.files import read_text
+from dan.core.types import FilePath
 from dan.schemes.scheme import LandmarkScheme
-from dan.types import FilePath
 
 
 def parse_mirror(text: str) -> list[int]:

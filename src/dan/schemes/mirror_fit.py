@@ -23,9 +23,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dan.checks import check_shape
-from dan.errors import DataError
-from dan.types import FloatArray, IntArray
+from dan.core.checks import check_shape
+from dan.core.errors import DataError
+from dan.core.types import FloatArray, IntArray
 
 MIN_FACES = 5
 MAX_FACES = 1000

@@ -2,7 +2,7 @@
 
 from types import MappingProxyType
 
-from dan.errors import ConfigError
+from dan.core.errors import ConfigError
 from dan.schemes.cofw29 import COFW29
 from dan.schemes.face5 import FACE5
 from dan.schemes.face51 import FACE51

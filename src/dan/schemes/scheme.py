@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dan.errors import ConfigError
+from dan.core.errors import ConfigError
 
 
 @dataclass(frozen=True)

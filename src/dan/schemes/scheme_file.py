@@ -37,12 +37,12 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Meta
 
-from dan.checks import build_struct
-from dan.errors import ConfigError, FormatError
-from dan.files import is_file, read_text
+from dan.core.checks import build_struct
+from dan.core.errors import ConfigError, FormatError
+from dan.core.files import is_file, read_text
+from dan.core.types import FilePath, FloatArray
 from dan.schemes.registry import SCHEMES
 from dan.schemes.scheme import Eyes, LandmarkScheme
-from dan.types import FilePath, FloatArray
 
 Point = str | int
 """A point's name or index."""

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from torch import Tensor
 from torch.nn import functional
 
-from dan.metrics import (
+from dan.evaluation.metrics import (
     Normaliser,
     Reliability,
     normalised_errors,

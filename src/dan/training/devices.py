@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, PartialState
 
-from dan.errors import ConfigError, DeviceError
+from dan.core.errors import ConfigError, DeviceError
 from dan.training.recipe import Precision
 
 Device = Literal["auto", "cpu", "cuda", "mps", "npu"]

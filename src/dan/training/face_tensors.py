@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dan.cropping import crop_from_box
-from dan.data.pack import FacePack
+from dan.core.types import FloatArray, Points
+from dan.datasets.pack import FacePack
 from dan.geometry import box_of_points, mean_shape_of
+from dan.geometry.cropping import crop_from_box
+from dan.geometry.mean_shape import shape_in_frame
 from dan.model.geometry import move_points
 from dan.schemes import LandmarkScheme
-from dan.shapes import shape_in_frame
-from dan.types import FloatArray, Points
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from dan.errors import NonFiniteLossError
-from dan.files import make_folder
+from dan.core.errors import NonFiniteLossError
+from dan.core.files import make_folder
 from dan.model import save_model
 from dan.schemes import LandmarkScheme
 from dan.training.log import TrainingLog, ValidationReport

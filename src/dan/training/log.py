@@ -8,7 +8,7 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
-from dan.files import replacing
+from dan.core.files import replacing
 from dan.training.run_folder import read_csv
 from dan.training.validation import ValidationFigures
 

@@ -14,7 +14,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from dan.errors import InterruptedTrainingError
+from dan.core.errors import InterruptedTrainingError
 from dan.model import DAN
 from dan.model.stage import Stage
 from dan.model.weights import fill

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from dan.errors import ConfigError
+from dan.core.errors import ConfigError
 from dan.schemes import LandmarkScheme
 from dan.training.recipe import LossKind
 

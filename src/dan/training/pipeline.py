@@ -13,9 +13,10 @@ import torch
 from accelerate import Accelerator
 from msgspec.structs import replace
 
-from dan.data.pack import FacePack
-from dan.errors import ConfigError
-from dan.files import make_folder
+from dan.core.errors import ConfigError
+from dan.core.files import make_folder
+from dan.core.types import FilePath, FloatArray
+from dan.datasets.pack import FacePack
 from dan.model import DAN, DANConfig, load_model, save_model
 from dan.model.weights import ModelFile, load_header
 from dan.schemes import LandmarkScheme
@@ -37,7 +38,6 @@ from dan.training.recipe import Recipe
 from dan.training.run_folder import PhaseFolder, check_fingerprint, write_json
 from dan.training.state import load_phase
 from dan.training.validation import ValidationFigures, scorer
-from dan.types import FilePath, FloatArray
 
 STATISTICS_BATCH = 256
 

@@ -14,11 +14,11 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import asdict, replace
 
-from dan.checks import build_struct
-from dan.errors import ConfigError
-from dan.files import read_text
+from dan.core.checks import build_struct
+from dan.core.errors import ConfigError
+from dan.core.files import read_text
+from dan.core.types import FilePath
 from dan.model import DANConfig
-from dan.types import FilePath
 
 LossKind = Literal["auto", "eye_centres", "diagonal", "wing"]
 Optimiser = Literal["adam", "adamw"]

@@ -22,8 +22,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dan.errors import CheckpointError
-from dan.files import read_text, write_text
+from dan.core.errors import CheckpointError
+from dan.core.files import read_text, write_text
 
 TOP_FILES = ("recipe.json", "model.safetensors", "curves.png", "reliability.png")
 """Files of a run folder itself."""

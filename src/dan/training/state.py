@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
-from dan.errors import CheckpointError
+from dan.core.errors import CheckpointError
 from dan.model import DAN, load_model
 from dan.model.weights import FORMAT_VERSION, fill, load_tensors, save_tensors
 from dan.training.run_folder import check_fingerprint

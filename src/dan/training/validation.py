@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from accelerate import Accelerator
 
-from dan.metrics import Normaliser, normalised_errors, usable_normalisers
+from dan.evaluation.metrics import Normaliser, normalised_errors, usable_normalisers
 from dan.model import DAN
 from dan.model.geometry import invert, warp
 from dan.schemes import LandmarkScheme

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from dan.draw import Colour, draw_face
-from dan.types import ColourImage
-from dan.video.faces import TrackedFaces
+from dan.core.types import ColourImage
+from dan.drawing.landmarks import Colour, draw_face
+from dan.video.tracked_faces import TrackedFaces
 
 ID_COLOURS: tuple[Colour, ...] = (
     (90, 215, 255),

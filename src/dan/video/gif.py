@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from dan.images import DECODING_ERRORS
+from dan.core.images import DECODING_ERRORS
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from dan.errors import DataError
-from dan.types import ColourImage, FilePath
+from dan.core.errors import DataError
+from dan.core.types import ColourImage, FilePath
 from dan.video import gif
 from dan.video.gif import GifCapture
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from dan.errors import ConfigError, DataError
-from dan.files import check_outputs
+from dan.core.errors import ConfigError, DataError
+from dan.core.files import check_outputs
+from dan.core.types import FilePath
 from dan.schemes import LandmarkScheme
-from dan.types import FilePath
-from dan.video.faces import TrackedFaces
+from dan.video.tracked_faces import TrackedFaces
 
 HEAD = ("frame", "time_s", "id", "score", "confidence", "box_x0", "box_y0", "box_x1", "box_y1")
 
@@ -83,7 +83,7 @@ def check_rows_path(path: Path) -> None:
 
     Raises:
         ConfigError: if the suffix is not known.
-        DataError: see :func:`dan.files.check_outputs`.
+        DataError: see :func:`dan.core.files.check_outputs`.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"{path}: expected a name that ends in one of {', '.join(SUFFIXES)}")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dan.checks import as_points
-from dan.types import FloatArray, Points
+from dan.core.checks import as_points
+from dan.core.types import FloatArray, Points
 
 
 @dataclass(frozen=True)

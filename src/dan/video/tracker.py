@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from dan.errors import ConfigError
-from dan.images import as_rgb
+from dan.core.errors import ConfigError
+from dan.core.images import as_rgb
+from dan.core.types import Box, ColourImage, FloatArray, Points
 from dan.inference.aligner import FaceAligner
 from dan.inference.faces import Face
-from dan.types import Box, ColourImage, FloatArray, Points
-from dan.video.faces import TrackedFaces
-from dan.video.judging import why_not_a_face
-from dan.video.roll import TrackRoll
+from dan.video.plausibility import why_not_a_face
+from dan.video.roster import TrackRoll
 from dan.video.smoothing import Smoothing
+from dan.video.tracked_faces import TrackedFaces
 from dan.video.tracks import Track, match_boxes
 
 DETECT_EVERY = 15

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dan.core.types import Box, FloatArray, Points
 from dan.geometry import box_centre, box_of_points, box_overlap, box_size_wh, resize_transform
-from dan.types import Box, FloatArray, Points
 from dan.video.smoothing import OneEuroFilter, Smoothing
 
 MOTION_S = 0.1

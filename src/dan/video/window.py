@@ -7,8 +7,8 @@ import sys
 
 import cv2
 
-from dan.errors import DeviceError
-from dan.types import ColourImage
+from dan.core.errors import DeviceError
+from dan.core.types import ColourImage
 
 _QUIT_KEYS = frozenset({27, ord("q")})
 

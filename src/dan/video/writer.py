@@ -11,10 +11,10 @@ from typing import Self
 import cv2
 import numpy as np
 
-from dan.checks import check_shape
-from dan.errors import ConfigError, DataError
-from dan.files import check_outputs
-from dan.types import ColourImage, FilePath
+from dan.core.checks import check_shape
+from dan.core.errors import ConfigError, DataError
+from dan.core.files import check_outputs
+from dan.core.types import ColourImage, FilePath
 from dan.video.reader import sane_fps
 
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
@@ -119,7 +119,7 @@ def check_video_path(path: Path) -> None:
 
     Raises:
         ConfigError: if the suffix is not known.
-        DataError: see :func:`dan.files.check_outputs`.
+        DataError: see :func:`dan.core.files.check_outputs`.
     """
     if path.suffix.lower() not in CODECS:
         raise ConfigError(f"{path}: expected a name that ends in one of {', '.join(CODECS)}")

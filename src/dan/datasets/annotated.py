@@ -1,0 +1,320 @@
+"""Annotated images, one face each: of 300-W's release, or of annotations of any other kind."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+
+from dan.core.errors import DataError, FormatError
+from dan.core.types import FilePath, FloatArray
+from dan.datasets.annotation_files import kind_of, load_annotations
+from dan.datasets.folders import annotated_pairs
+from dan.datasets.formats import AnnotationSet, load_pts
+from dan.datasets.formats.annotations import POINTS_MISSING, WITHOUT_POINTS
+from dan.datasets.locating import locate_images
+from dan.schemes import LandmarkScheme
+
+TEST_FOLDER_NAMES = {"testset", "ibug", "300w"}
+"""Folders of the 300-W release that no training may see, in small letters."""
+
+
+@dataclass(frozen=True)
+class AnnotatedImage:
+    """One image and the landmarks of one face in it.
+
+    Attributes:
+        name: unique in the data set: the path below the data set's root, without suffix.
+        image_path: the picture.
+        points_path: the ``.pts`` file, or the file that holds all annotations.
+        points: (N, 2) landmarks, pixels of the image; None: ``points_path`` was not read yet, or
+            is damaged.
+        first_pixel: what ``points_path`` counts from.
+    """
+
+    name: str
+    image_path: Path
+    points_path: Path
+    points: FloatArray | None = None
+    first_pixel: int = 1
+
+    def load_points(self) -> FloatArray:
+        """(N, 2) landmarks, pixels of the image; NaN where a point is not annotated.
+
+        Raises:
+            FormatError: naming the file, if it is missing or damaged.
+        """
+        if self.points is not None:
+            return self.points
+        return load_pts(self.points_path, self.first_pixel)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A face that training and scoring cannot use.
+
+    Attributes:
+        image: its image, a path below the data set's root.
+        reason: one of those of :meth:`dan.datasets.formats.AnnotationSet.why_unusable`.
+        face: its index in a file of many faces.
+    """
+
+    image: str
+    reason: str
+    face: int = 0
+
+
+@dataclass(frozen=True)
+class AnnotatedFaces(Sequence[AnnotatedImage]):
+    """The faces of a source that have all their points, and what was left out.
+
+    Attributes:
+        images: the faces, by name.
+        left_out: the others.
+    """
+
+    images: tuple[AnnotatedImage, ...]
+    left_out: tuple[LeftOut, ...] = ()
+
+    def __len__(self) -> int:
+        """How many faces have all their points."""
+        return len(self.images)
+
+    @overload
+    def __getitem__(self, place: int) -> AnnotatedImage: ...
+    @overload
+    def __getitem__(self, place: slice) -> AnnotatedFaces: ...
+    def __getitem__(self, place: int | slice) -> AnnotatedImage | AnnotatedFaces:
+        """One face, or some of them; what was left out stays so."""
+        if isinstance(place, slice):
+            return replace(self, images=self.images[place])
+        return self.images[place]
+
+    @property
+    def n_landmarks(self) -> int:
+        """How many points most of the faces have; 0 where every annotation is damaged."""
+        counts = Counter(len(image.points) for image in self.images if image.points is not None)
+        return max(counts, key=counts.__getitem__, default=0)
+
+    def left_out_in_words(self) -> str:
+        """How many were left out for which reason; empty if none."""
+        return counts_in_words(face.reason for face in self.left_out)
+
+
+def counts_in_words(reasons: Iterable[str]) -> str:
+    """``2 faces with points missing, 1 face without points``: how many for each reason."""
+    return ", ".join(
+        f"{count} {'face' if count == 1 else 'faces'} {reason}"
+        for reason, count in Counter(reasons).most_common()
+    )
+
+
+def find_annotated(
+    source: FilePath,
+    kind: str | None = None,
+    *,
+    images: FilePath | None = None,
+    find_images: bool = False,
+    allow_outside: bool = False,
+    first_pixel: int | None = None,
+    category: str | None = None,
+    scheme: LandmarkScheme | None = None,
+) -> AnnotatedFaces:
+    """Every face of a source with all its points annotated, by name.
+
+    Of a folder of ``.pts`` files, at any depth, those are taken that belong to an image; where one
+    is damaged, the face is among the others, and reading its points raises. Faces that are marked
+    to be ignored, or that lack a point, are left out and listed.
+
+    Args:
+        source: a folder or a file; see :mod:`dan.datasets.annotation_files`.
+        kind: its kind; None guesses.
+        images: folder that the image names start from; default: the folder of the source.
+        find_images: look for images below it by the end of their names; see
+            :func:`dan.datasets.locating.locate_images`.
+        allow_outside: take image names that lead out of it as they stand.
+        first_pixel: what the files count from; None: what their kind usually does.
+        category: the category of a COCO file that is meant.
+        scheme: what the points are.
+
+    Raises:
+        DataError: if the source is missing or holds none, not even a damaged one.
+        FormatError: naming the file, if one of many faces is damaged.
+    """
+    source = Path(source)
+    if not source.exists():
+        raise DataError(f"{source}: expected a folder of images, found none")
+    chosen = kind_of(source, kind, images=images)
+    if chosen.name == "pts" and category is None:
+        found = _in_folder(source, images, 1 if first_pixel is None else first_pixel)
+    else:
+        faces, root = load_located(
+            source,
+            kind,
+            images=images,
+            find_images=find_images,
+            allow_outside=allow_outside,
+            first_pixel=first_pixel,
+            category=category,
+            scheme=scheme,
+        )
+        check_landmarks(faces, source)
+        found = faces_of(faces, source, root)
+    if not found:
+        if found.left_out:
+            raise DataError(
+                f"{source}: expected faces with all their points annotated, "
+                f"found only {found.left_out_in_words()}"
+            )
+        raise DataError(f"{source}: expected {chosen.title}, found no annotated face")
+    return replace(found, images=tuple(sorted(found, key=lambda image: image.name)))
+
+
+def _in_folder(root: Path, images: FilePath | None, first_pixel: int) -> AnnotatedFaces:
+    home = root if images is None else Path(images)
+    found, left_out = [], []
+    for path, points_path in annotated_pairs(root, ".pts", images):
+        name = path.relative_to(home).with_suffix("").as_posix()
+        image = _read_if_good(AnnotatedImage(name, path, points_path, first_pixel=first_pixel))
+        unknown = np.isnan(0.0 if image.points is None else image.points)
+        if unknown.any():
+            reason = WITHOUT_POINTS if unknown.all() else POINTS_MISSING
+            left_out.append(LeftOut(path.relative_to(home).as_posix(), reason))
+        else:
+            found.append(image)
+    return AnnotatedFaces(tuple(found), tuple(left_out))
+
+
+def load_located(
+    source: FilePath,
+    kind: str | None = None,
+    *,
+    images: FilePath | None = None,
+    find_images: bool = False,
+    allow_outside: bool = False,
+    first_pixel: int | None = None,
+    category: str | None = None,
+    scheme: LandmarkScheme | None = None,
+) -> tuple[AnnotationSet, Path]:
+    """The faces of a source, and the folder that their image names start from.
+
+    Args and errors as of :func:`find_annotated` and
+    :func:`dan.datasets.annotation_files.load_annotations`.
+    """
+    source = Path(source)
+    faces = load_annotations(
+        source, kind, first_pixel=first_pixel, scheme=scheme, images=images, category=category
+    )
+    root = images or (source if source.is_dir() else source.parent)
+    return locate_images(faces, root, find=find_images, allow_outside=allow_outside)
+
+
+def check_landmarks(faces: AnnotationSet, source: FilePath) -> None:
+    """Refuse faces of which only boxes are known.
+
+    Raises:
+        DataError: naming the source.
+    """
+    if len(faces) and not faces.n_landmarks:
+        raise DataError(
+            f"{source}: expected landmarks, such as dlib's <part> elements in each <box> or COCO's "
+            f"keypoints, found boxes alone ({len(faces)})"
+        )
+
+
+def _read_if_good(image: AnnotatedImage) -> AnnotatedImage:
+    """With its points, unless they are damaged: those who load them can tell why."""
+    try:
+        return replace(image, points=image.load_points())
+    except FormatError:
+        return image
+
+
+def faces_of(annotations: AnnotationSet, source: Path, root: FilePath) -> AnnotatedFaces:
+    """The usable faces of a set; the second one of an image is called ``NAME#2``.
+
+    Args:
+        annotations: faces.
+        source: the file that they come from, for messages.
+        root: folder that the image names start from.
+
+    Raises:
+        DataError: if the name of an image leads out of ``root``.
+    """
+    paths = annotations.image_paths(root)
+    stems = [Path(name).with_suffix("").as_posix() for name in annotations.image_names]
+    images_of = Counter(stems)
+    reasons = annotations.why_unusable()
+    seen: dict[int, int] = {}
+    found, left_out = [], []
+    for face, place in enumerate(annotations.image_index.tolist()):
+        if reasons[face]:
+            left_out.append(LeftOut(annotations.image_names[place], reasons[face], face))
+            continue
+        seen[place] = seen.get(place, 0) + 1
+        name = stems[place] if images_of[stems[place]] == 1 else annotations.image_names[place]
+        name += f"#{seen[place]}" if seen[place] > 1 else ""
+        found.append(AnnotatedImage(name, paths[place], source, annotations.points[face]))
+    return AnnotatedFaces(tuple(found), tuple(left_out))
+
+
+def files_of(faces: AnnotatedFaces, source: Path, images: Path | None = None) -> Iterator[Path]:
+    """Every file that these faces, and those left out, were read from.
+
+    Args:
+        faces: of :func:`find_annotated`.
+        source: where they were found.
+        images: folder that the image names start from; default: the folder of the source.
+    """
+    for face in faces:
+        yield from (face.image_path, face.points_path)
+    home = images or (source if source.is_dir() else source.parent)
+    for left_out in faces.left_out:
+        yield from (home / left_out.image, (source / left_out.image).with_suffix(".pts"))
+
+
+def training_part(faces: AnnotatedFaces) -> AnnotatedFaces:
+    """Those not in a test folder of the 300-W release."""
+    return _part(faces, is_test=False)
+
+
+def test_part(faces: AnnotatedFaces) -> AnnotatedFaces:
+    """Those in a test folder of the 300-W release."""
+    return _part(faces, is_test=True)
+
+
+def _part(faces: AnnotatedFaces, *, is_test: bool) -> AnnotatedFaces:
+    return AnnotatedFaces(
+        tuple(image for image in faces if _is_test(image.name) == is_test),
+        tuple(face for face in faces.left_out if _is_test(face.image) == is_test),
+    )
+
+
+def _is_test(name: str) -> bool:
+    # Folders below the data set's root only: the root itself may be called 300W.
+    return not TEST_FOLDER_NAMES.isdisjoint(name.lower().split("/")[:-1])
+
+
+def split_parts(
+    faces: AnnotatedFaces, most_training: int, most_test: int
+) -> tuple[list[AnnotatedImage], list[AnnotatedImage]]:
+    """Training and test images, thinned evenly by name; without test folders, every fifth is test.
+
+    Raises:
+        DataError: if one of them would be empty.
+    """
+    training, test = list(training_part(faces)), list(test_part(faces))
+    if not test:
+        training, test = [face for i, face in enumerate(faces) if i % 5 != 4], list(faces[4::5])
+    if not training or not test:
+        raise DataError(f"expected training and test faces, got {len(training)} and {len(test)}")
+    return _thinned(training, most_training), _thinned(test, most_test)
+
+
+def _thinned(images: list[AnnotatedImage], most: int) -> list[AnnotatedImage]:
+    count = min(len(images), most)
+    return [images[place * len(images) // count] for place in range(count)]

@@ -1,0 +1,386 @@
+"""COCO keypoints: one JSON file with ``images``, ``annotations`` and ``categories``.
+
+- Keypoints count from 0 and are kept as they stand; COCO's own are whole pixels, and so pixel
+  centres. Boxes are ``[x, y, width, height]`` and become ``x, y, x + width, y + height``.
+- Kept: visibility (0 not annotated, 1 occluded, 2 seen), boxes, sizes of images, images without
+  faces, ``iscrowd`` or ``ignore`` as "pass over", numbers under ``attributes`` (as CVAT and others
+  write), the scheme's point names and edges as the category's ``keypoints`` and ``skeleton``.
+- The faces of whole bodies are read: ``face_kpts`` and ``face_box`` as COCO-WholeBody has them
+  (persons whose face is not valid are left out), points 26 to 93 of the 136 of Halpe.
+- Lost: coordinates of points whose visibility is 0, segmentations, ids, a scheme's groups and flip
+  partners (unless its names are those of a scheme that we know).
+- Coordinates are written with three decimals unless ``decimals`` says otherwise.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from dan.core.errors import FormatError
+from dan.core.files import read_bytes, write_text
+from dan.core.types import FilePath, FloatArray, IntArray
+from dan.datasets.formats.annotations import HIDDEN, UNKNOWN, VISIBLE, AnnotationSet, number_names
+from dan.datasets.formats.reading import as_bytes, json_numbers, naming, refusing, shown
+from dan.schemes import FACE68, SCHEMES, LandmarkScheme
+
+_BLOCK = 64  # faces whose numbers fit into the processor's cache
+_NO_BOX = [np.nan] * 4
+_Id = int | float | str  # 1.0 is 1, as programs write it that know no whole numbers
+_Pixels = Annotated[float, msgspec.Meta(ge=0, lt=2**31)]
+_NOTHING = msgspec.Raw(b"[]")
+_HALPE_POINTS, _HALPE_FACE = 136, slice(26, 94)
+MAX_ATTRIBUTES = 64
+INFO = {"description": "Face landmarks, written by dan"}
+"""What our files say of themselves: pycocotools 2.0.10 and later cannot do without."""
+
+
+class _Image(msgspec.Struct, gc=False):
+    id: _Id
+    file_name: str
+    width: _Pixels | None = 0
+    height: _Pixels | None = 0
+
+
+class _Annotation(msgspec.Struct, gc=False):
+    image_id: _Id
+    category_id: _Id | None = None
+    # Left as it stands: numbers by the million are read in blocks.
+    keypoints: msgspec.Raw = _NOTHING
+    bbox: list[float] | None = None
+    iscrowd: float | bool | None = 0
+    ignore: float | bool | None = 0
+    attributes: dict[str, Any] | None = None
+    face_kpts: msgspec.Raw = _NOTHING
+    face_box: list[float] | None = None
+    face_valid: float | bool | None = None
+
+
+class _Category(msgspec.Struct):
+    id: _Id
+    name: str = ""
+    keypoints: list[str] | None = None
+    skeleton: list[tuple[float, float]] | None = None
+
+
+class _File(msgspec.Struct):
+    images: list[_Image]
+    annotations: list[_Annotation]
+    categories: list[_Category] = []
+
+
+_decoder = msgspec.json.Decoder(_File)
+
+
+def parse_coco(
+    data: bytes | str, *, category: str | None = None, scheme: LandmarkScheme | None = None
+) -> AnnotationSet:
+    """Faces of a COCO keypoints file.
+
+    Args:
+        data: the file's content.
+        category: the name of the category that is meant; needed if several have keypoints.
+        scheme: what the points are; without it, the category's names and skeleton say.
+
+    Raises:
+        FormatError: if it is no such JSON; the message says which entry, what was expected and
+            what came.
+    """
+    try:
+        content = _decoder.decode(as_bytes(data))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise FormatError(f"expected COCO keypoints: {error}") from error
+    except RecursionError as error:
+        raise FormatError("expected COCO keypoints, got JSON that is nested too deep") from error
+    with refusing():
+        return _faces(content, category, scheme)
+
+
+def _faces(content: _File, name: str | None, scheme: LandmarkScheme | None) -> AnnotationSet:
+    annotations = content.annotations
+    whole_bodies = any(_is_given(entry.face_kpts) for entry in annotations)
+    category = None if whole_bodies and name is None else _category(content.categories, name)
+    if category is not None:
+        annotations = [entry for entry in annotations if entry.category_id == category.id]
+    if whole_bodies:
+        annotations = [_face_of(entry) for entry in annotations if _has_face(entry)]
+        scheme = scheme or FACE68
+    elif scheme is None and category is not None:
+        scheme = _scheme_of_category(category)
+    points, visibility = _keypoints(
+        annotations, scheme.n_landmarks if scheme else None, any_certainty=whole_bodies
+    )
+    boxes = _boxes(annotations)
+    if points.shape[1] == _HALPE_POINTS:
+        points, visibility, scheme = points[:, _HALPE_FACE], visibility[:, _HALPE_FACE], FACE68
+        boxes[:] = np.nan  # of the bodies
+    names, place_of_image, place_of_id = _numbered(content.images)
+    try:
+        image_index = [place_of_id[entry.image_id] for entry in annotations]
+    except KeyError as error:
+        raise FormatError(
+            "annotations: expected the id of a listed image as image_id, "
+            f"got {shown(error.args[0])}"
+        ) from error
+    return AnnotationSet.build(
+        names,
+        np.array(image_index, dtype=np.int64),
+        points,
+        visibility=visibility,
+        boxes_xyxy=boxes,
+        ignore=np.array([bool(e.iscrowd or e.ignore) for e in annotations], dtype=np.bool_),
+        image_sizes_wh=_sizes(content.images, place_of_image, len(names)),
+        attributes=_attributes(annotations),
+        scheme=scheme,
+    )
+
+
+def _is_given(keypoints: msgspec.Raw) -> bool:
+    return bytes(keypoints) not in (b"[]", b"null")
+
+
+def _has_face(person: _Annotation) -> bool:
+    return _is_given(person.face_kpts) and person.face_valid in (None, True)
+
+
+def _face_of(person: _Annotation) -> _Annotation:
+    return msgspec.structs.replace(person, keypoints=person.face_kpts, bbox=person.face_box)
+
+
+def _numbered(images: list[_Image]) -> tuple[tuple[str, ...], IntArray, dict[_Id, int]]:
+    """Each name once, the place of each entry among them, and the place of each id."""
+    names, place_of_image = number_names([image.file_name for image in images])
+    ids = (image.id for image in images)
+    return names, place_of_image, dict(zip(ids, place_of_image.tolist(), strict=True))
+
+
+def _sizes(images: list[_Image], place_of_image: IntArray, n_names: int) -> IntArray:
+    """(I, 2) width and height, 0 where not stated."""
+    stated = [(image.width or 0, image.height or 0) for image in images]
+    given = np.array(stated, dtype=np.float64).reshape(-1, 2)
+    if (given % 1).any():
+        image = int(np.argmax((given % 1).any(axis=1)))
+        raise FormatError(
+            f"images[{image}]: expected a size in whole pixels, got {given[image].tolist()}"
+        )
+    sizes = np.zeros((n_names, 2), dtype=np.int64)
+    sizes[place_of_image] = given
+    return sizes
+
+
+def _category(categories: list[_Category], name: str | None) -> _Category | None:
+    """The category that is meant; None if none is described."""
+    named = [category for category in categories if category.keypoints]
+    if name is not None:
+        chosen = [category for category in categories if category.name == name]
+        if len(chosen) != 1:
+            known = shown([category.name for category in categories])
+            raise FormatError(f"categories: expected {shown(name)} once, got {known}")
+        return chosen[0]
+    if len(named) > 1:
+        raise FormatError(
+            "categories: expected one with keypoints, or to be told which (--category NAME), "
+            f"got {shown([category.name for category in named])}"
+        )
+    return named[0] if named else None
+
+
+def _scheme_of_category(category: _Category) -> LandmarkScheme | None:
+    if not category.keypoints:
+        return None
+    for known in SCHEMES.values():
+        if known.point_names == tuple(category.keypoints):
+            return known
+    skeleton = np.array(category.skeleton or [], dtype=np.float64).reshape(-1, 2)
+    if (skeleton == 0).any():
+        raise FormatError(
+            f"category {shown(category.name)}: expected a skeleton that counts its keypoints from "
+            "1, as COCO's do, got one that counts from 0: add 1 to each number, or leave it out"
+        )
+    if (skeleton % 1).any():
+        raise FormatError(f"category {shown(category.name)}: expected whole numbers as skeleton")
+    edges = tuple((a - 1, b - 1) for a, b in skeleton.astype(np.int64).tolist())
+    return LandmarkScheme(category.name or "coco", tuple(category.keypoints), edges=edges)
+
+
+def _keypoints(
+    annotations: list[_Annotation], n_landmarks: int | None, *, any_certainty: bool = False
+) -> tuple[FloatArray, npt.NDArray[np.uint8]]:
+    """(F, N, 2) coordinates and (F, N) visibility.
+
+    With ``any_certainty``, any number but 0 and 1 stands for a point that is seen.
+    """
+    counts = _count_numbers(annotations)
+    if n_landmarks is None:
+        n_landmarks = max(counts, default=0) // 3
+    n_numbers = 3 * n_landmarks
+    wrong_face = next((f for f, n in enumerate(counts) if n != n_numbers and n), None)
+    if wrong_face is not None:
+        raise FormatError(
+            f"annotation {wrong_face}: expected {n_numbers} numbers as keypoints, "
+            f"x, y, v of {n_landmarks} landmarks, got {counts[wrong_face]}"
+        )
+    points = np.full((len(annotations), n_landmarks, 2), np.nan)
+    visibility = np.zeros((len(annotations), n_landmarks), dtype=np.uint8)
+    for faces, values in _blocks(annotations, counts, n_numbers):
+        stated = values[..., 2].copy()
+        if any_certainty:
+            stated[(stated > UNKNOWN) & (stated != HIDDEN)] = VISIBLE
+        right = (stated == UNKNOWN) | (stated == HIDDEN) | (stated == VISIBLE)
+        if not right.all():
+            face, point = np.argwhere(~right)[0].tolist()
+            raise FormatError(
+                f"annotation {faces[face]}: expected 0, 1 or 2 as visibility of point {point}, "
+                f"got {stated[face, point]:g}"
+            )
+        first, end = faces[0], faces[-1] + 1
+        places = slice(first, end) if end - first == len(faces) else faces
+        points[places] = values[..., :2]
+        visibility[places] = stated
+    return points, visibility
+
+
+def _count_numbers(annotations: list[_Annotation]) -> list[int]:
+    """How many entries each array has; right if all are numbers, which is checked later."""
+    counts = [bytes(entry.keypoints).count(b",") + 1 for entry in annotations]
+    for face, count in enumerate(counts):
+        if count == 1:
+            keypoints = bytes(annotations[face].keypoints)
+            if keypoints == b"null" or not keypoints.strip(b"[] \t\r\n"):
+                counts[face] = 0
+    return counts
+
+
+def _blocks(
+    annotations: list[_Annotation], counts: list[int], n_numbers: int
+) -> Iterator[tuple[list[int], FloatArray]]:
+    """Some faces at a time: their places, and (faces, N, 3) numbers."""
+    given = [place for place, count in enumerate(counts) if count]
+    for start in range(0, len(given), _BLOCK):
+        faces = given[start : start + _BLOCK]
+        parts = [annotations[face].keypoints for face in faces]
+        try:
+            values = json_numbers(b"[" + b",".join(parts) + b"]")
+            yield faces, values.reshape(len(faces), n_numbers // 3, 3)
+        except (FormatError, ValueError):
+            raise FormatError(_wrong_keypoints(faces, annotations, n_numbers)) from None
+
+
+def _wrong_keypoints(faces: list[int], annotations: list[_Annotation], n_numbers: int) -> str:
+    for face in faces:
+        keypoints = bytes(annotations[face].keypoints)
+        try:
+            got = f"{len(json_numbers(keypoints))} of them"
+        except FormatError:
+            got = shown(keypoints.decode())
+        if got != f"{n_numbers} of them":
+            return f"annotation {face}: expected {n_numbers} numbers as keypoints, got {got}"
+    return f"annotations {faces[0]}..{faces[-1]}: expected numbers as keypoints"
+
+
+def _boxes(annotations: list[_Annotation]) -> FloatArray:
+    rows = [entry.bbox or _NO_BOX for entry in annotations]
+    wrong = next((face for face, row in enumerate(rows) if len(row) != 4), None)
+    if wrong is not None:
+        raise FormatError(f"annotation {wrong}: expected 4 numbers as bbox, got {len(rows[wrong])}")
+    boxes = np.array(rows, dtype=np.float64).reshape(-1, 4)
+    boxes[:, 2:] += boxes[:, :2]
+    return boxes
+
+
+def _attributes(annotations: list[_Annotation]) -> dict[str, FloatArray]:
+    columns: dict[str, FloatArray] = {}
+    for face, entry in enumerate(annotations):
+        if not entry.attributes:
+            continue
+        for name, value in entry.attributes.items():
+            if not isinstance(value, (int, float)) or abs(value) > 2**53:
+                continue
+            if name not in columns:
+                if len(columns) == MAX_ATTRIBUTES:
+                    raise FormatError(f"expected at most {MAX_ATTRIBUTES} attributes, got more")
+                columns[name] = np.full(len(annotations), np.nan)
+            columns[name][face] = value
+    return columns
+
+
+def render_coco(annotations: AnnotationSet, *, category: str = "face", decimals: int = 3) -> str:
+    """The COCO keypoints file of some faces.
+
+    Args:
+        annotations: the faces, in their order; ids count from 1.
+        category: the name of the one category.
+        decimals: of all coordinates.
+    """
+    sizes = annotations.image_sizes_wh.tolist()
+    images = [
+        {"id": place, "file_name": name, "width": size[0], "height": size[1]}
+        for place, (name, size) in enumerate(
+            zip(annotations.image_names, sizes, strict=True), start=1
+        )
+    ]
+    described: dict[str, Any] = {"id": 1, "name": category, "supercategory": category}
+    if annotations.n_landmarks:
+        scheme = annotations.or_plain_scheme()
+        described["keypoints"] = list(scheme.point_names)
+        described["skeleton"] = [[a + 1, b + 1] for a, b in scheme.edges]
+    content = {
+        "info": INFO,
+        "images": images,
+        "annotations": list(_render_faces(annotations, decimals)),
+        "categories": [described],
+    }
+    return msgspec.json.encode(content).decode() + "\n"
+
+
+def _render_faces(annotations: AnnotationSet, decimals: int) -> Iterator[dict[str, Any]]:
+    areas = _areas(annotations.boxes_or_points_boxes())
+    no_box = np.isnan(annotations.boxes_xyxy[:, 0])
+    for face, image in enumerate(annotations.image_index.tolist()):
+        seen = annotations.visibility[face].tolist()
+        entry: dict[str, Any] = {
+            "id": face + 1,
+            "image_id": image + 1,
+            "category_id": 1,
+            "keypoints": _triples(annotations.points[face], seen, decimals),
+            "num_keypoints": sum(v > 0 for v in seen),
+            "iscrowd": int(annotations.ignore[face]),
+            "area": areas[face],
+        }
+        if not no_box[face]:
+            x0, y0, x1, y1 = annotations.boxes_xyxy[face].tolist()
+            entry["bbox"] = [round(value, decimals) for value in (x0, y0, x1 - x0, y1 - y0)]
+        figures = {name: float(values[face]) for name, values in annotations.attributes.items()}
+        if not all(map(math.isnan, figures.values())):
+            entry["attributes"] = {n: v for n, v in figures.items() if not math.isnan(v)}
+        yield entry
+
+
+def _areas(boxes_xyxy: FloatArray) -> list[float]:
+    """Of each box; pycocotools asks for them. 0 where there is no box."""
+    sides = boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]
+    areas: list[float] = np.nan_to_num(sides.prod(axis=1)).round(3).tolist()
+    return areas
+
+
+def _triples(points: FloatArray, seen: list[int], decimals: int) -> list[float]:
+    rows = np.nan_to_num(np.round(points, decimals)).tolist()
+    return [value for (x, y), v in zip(rows, seen, strict=True) for value in (x, y, v)]
+
+
+def load_coco(
+    path: FilePath, *, category: str | None = None, scheme: LandmarkScheme | None = None
+) -> AnnotationSet:
+    """Read a COCO keypoints file; see :func:`parse_coco`. Errors name the file."""
+    with naming(path):
+        return parse_coco(read_bytes(path), category=category, scheme=scheme)
+
+
+def save_coco(
+    path: FilePath, annotations: AnnotationSet, *, category: str = "face", decimals: int = 3
+) -> None:
+    """Write a COCO keypoints file, whole or not at all; see :func:`render_coco`."""
+    write_text(path, render_coco(annotations, category=category, decimals=decimals))

@@ -1,0 +1,1 @@
+"""Landmarks on pictures, and diagrams of schemes."""

@@ -1,0 +1,111 @@
+"""From annotated images and initial boxes to predicted landmarks, in image pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dan.core.errors import DataError
+from dan.core.images import read_rgb
+from dan.core.types import Box, FilePath, Points
+from dan.datasets.annotated import AnnotatedImage
+from dan.datasets.formats import load_boxes
+from dan.geometry import box_of_points
+from dan.inference.crops import CropBatch
+from dan.inference.landmark_model import LandmarkModel
+from dan.schemes import LandmarkScheme
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predicted and true landmarks of F images, pixels of each image.
+
+    Attributes:
+        images: F annotated images.
+        estimates: (n_stages, F, N, 2); NaN where there was no initial box.
+        truth: (F, N, 2).
+        scheme: what the landmarks are.
+        box_source: ``gt``, or the name of the boxes' file.
+    """
+
+    images: Sequence[AnnotatedImage]
+    estimates: npt.NDArray[np.float32]
+    truth: npt.NDArray[np.float32]
+    scheme: LandmarkScheme
+    box_source: str
+
+
+BoxSource = Callable[[AnnotatedImage, Points], Box | None]
+
+
+def box_source_of(boxes: Mapping[str, Box] | None) -> BoxSource:
+    """Initial boxes: the ground truth's landmark boxes, or given boxes by image file name."""
+    if boxes is None:
+        return lambda _, truth: box_of_points(truth)
+    return lambda image, _: boxes.get(image.image_path.name)
+
+
+def predict_annotated(
+    images: Sequence[AnnotatedImage],
+    model: LandmarkModel,
+    boxes_path: FilePath | None = None,
+    *,
+    batch_size: int = 64,
+    on_face: Callable[[], None] = lambda: None,
+) -> Predictions:
+    """Predict every annotated image.
+
+    Args:
+        images: what to read, at least one.
+        model: finds landmarks in crops.
+        boxes_path: JSON file of initial boxes by image file name; None: ground-truth boxes.
+        batch_size: crops at a time.
+        on_face: called after each image is read.
+
+    Raises:
+        DataError: if an annotation has another number of points than the model, no image has a
+            box in the file, or file names repeat, so that boxes are not told apart.
+    """
+    boxes_of = box_source_of(None if boxes_path is None else load_boxes(boxes_path))
+    if boxes_path is not None and len({i.image_path.name for i in images}) < len(images):
+        raise DataError(f"{boxes_path}: expected images of different file names to find boxes by")
+    truth = np.stack([_load_truth(image, model.scheme.n_landmarks) for image in images])
+    boxes = {
+        place: box
+        for place, (image, points) in enumerate(zip(images, truth, strict=True))
+        if (box := boxes_of(image, points)) is not None
+    }
+    found = list(boxes)
+    if not found:
+        raise DataError(f"{boxes_path}: expected boxes of these images, found none by their names")
+    estimates = []
+    for start in range(0, len(found), batch_size):
+        cuts = []
+        for place in found[start : start + batch_size]:
+            picture = read_rgb(images[place].image_path)
+            cuts.append(CropBatch.cut(picture, model, boxes_xyxy=[boxes[place]]))
+            on_face()
+        batch = CropBatch.joined(cuts)
+        estimates.append(batch.to_picture(model(batch.crops).estimates()))
+    in_order = np.concatenate(estimates, axis=1)  # (n_stages, faces with a box, N, 2)
+    everywhere = np.full((len(in_order), *truth.shape), np.nan, dtype=np.float32)
+    everywhere[:, found] = in_order
+    return Predictions(
+        images=list(images),
+        estimates=everywhere,
+        truth=truth,
+        scheme=model.scheme,
+        box_source="gt" if boxes_path is None else str(boxes_path),
+    )
+
+
+def _load_truth(image: AnnotatedImage, n_landmarks: int) -> Points:
+    points = image.load_points()
+    if len(points) != n_landmarks:
+        raise DataError(
+            f"{image.points_path}: expected {n_landmarks} points as the model, got {len(points)}"
+        )
+    return points

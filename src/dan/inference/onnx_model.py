@@ -1,0 +1,177 @@
+"""A bundle at work in ONNX Runtime: crops in, landmarks of the crops out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dan.core.checks import as_array, check_shape
+from dan.core.errors import BundleError, ConfigError, DeviceError, ShapeError
+from dan.core.types import FilePath, Points
+from dan.inference.bundle import Bundle, bundle_path, load_bundle
+from dan.inference.landmark_model import CropLandmarks
+from dan.schemes import LandmarkScheme
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "cann": "CANNExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "directml": "DmlExecutionProvider",
+}
+"""Execution providers of ONNX Runtime by the names that our options use."""
+
+MAX_BATCH = 64
+"""More crops go through in several runs, so that memory does not grow with their number."""
+
+
+class OnnxModel:
+    """A :class:`dan.LandmarkModel` made of a bundle.
+
+    Safe to share between threads: nothing in it changes after it was made. It can be copied and
+    pickled: a copy starts a session of its own, with the same options.
+
+    Args:
+        model: a bundle, its path, or the name of a model that comes with the package.
+        threads: of one run; None: ONNX Runtime's choice, one a core.
+        provider: ``cpu``, ``cuda``, ``cann``, ``coreml`` or ``directml``. One that the installed
+            ONNX Runtime lacks is an error; there is no silent fall-back.
+
+    Raises:
+        BundleError: naming the file, if it is damaged or foreign.
+        DeviceError: if the provider is not there.
+    """
+
+    def __init__(
+        self, model: Bundle | FilePath, *, threads: int | None = None, provider: str = "cpu"
+    ) -> None:
+        if threads is not None and (threads < 1 or threads != int(threads)):
+            raise ConfigError(f"threads: expected at least 1 and a whole number, got {threads}")
+        name = model.name if isinstance(model, Bundle) else str(model)
+        bundle = model if isinstance(model, Bundle) else load_bundle(bundle_path(model))
+        self.name: str = bundle.name
+        self.scheme: LandmarkScheme = bundle.scheme
+        self.crop_size: int = bundle.crop_size
+        self.mean_shape: Points = bundle.mean_shape
+        self.n_stages: int = bundle.n_stages
+        self.has_confidence: bool = bundle.has_confidence
+        self.sha256: str = bundle.graph_sha256
+        self.threads: int | None = None if threads is None else int(threads)
+        self.provider: str = provider
+        self._graph, self._called = bundle.graph, name
+        self._session = self._started()
+        _check_graph(self._session, bundle, name)
+
+    def _started(self) -> onnxruntime.InferenceSession:
+        return _start(self._graph, self._called, self.threads, self.provider)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Of a copy: without the session, which belongs to this process."""
+        return {name: value for name, value in vars(self).items() if name != "_session"}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """Fill a copy, and start its session."""
+        vars(self).update(state)
+        self._session = self._started()
+
+    def __call__(self, crops: npt.NDArray[np.uint8]) -> CropLandmarks:
+        """Landmarks of (B, S, S) grey crops, B >= 0, and the estimates of every stage.
+
+        Raises:
+            ShapeError: if the crops have another shape or type.
+            BundleError: if the network cannot run, or finds what are no numbers.
+        """
+        outputs = ["points", "stage_points", *(["confidence"] if self.has_confidence else [])]
+        runs = self._runs(crops, outputs)
+        points = np.concatenate([np.empty((0, *self.mean_shape.shape), np.float32), *runs[0]])
+        if not np.isfinite(points).all():
+            raise BundleError(f"{self.name}: found points that are no numbers: a damaged model")
+        none = np.empty((self.n_stages, 0, *self.mean_shape.shape), np.float32)
+        stages = np.concatenate([none, *runs[1]], axis=1)
+        confidence = np.full(len(points), np.nan, dtype=np.float32)
+        if self.has_confidence:
+            confidence = np.concatenate([np.empty(0, np.float32), *runs[2]])
+        return CropLandmarks(points, confidence, stages)
+
+    def _runs(
+        self, crops: npt.NDArray[np.uint8], outputs: list[str]
+    ) -> list[list[npt.NDArray[np.float32]]]:
+        """For each output, its parts in order."""
+        crops = as_array("crops", crops)
+        check_shape("crops", crops, ("B", self.crop_size, self.crop_size))
+        if crops.dtype != np.uint8:
+            raise ShapeError(f"crops: expected uint8 grey levels, got {crops.dtype}")
+        starts = range(0, len(crops), MAX_BATCH)
+        parts = [np.ascontiguousarray(crops[start : start + MAX_BATCH]) for start in starts]
+        try:
+            runs = [self._session.run(outputs, {"crops": part}) for part in parts]
+        except Exception as error:  # onnxruntime's errors have no common base but Exception
+            raise BundleError(f"{self.name}: onnxruntime failed: {_first(error)}") from error
+        return [[run[place] for run in runs] for place in range(len(outputs))]
+
+
+def _start(
+    graph: bytes, name: str, threads: int | None, provider: str
+) -> onnxruntime.InferenceSession:
+    import onnxruntime
+
+    if provider not in PROVIDERS:
+        raise ConfigError(f"provider: expected one of {', '.join(PROVIDERS)}, got {provider}")
+    available = onnxruntime.get_available_providers()
+    if PROVIDERS[provider] not in available:
+        usable = [key for key, value in PROVIDERS.items() if value in available]
+        raise DeviceError(
+            f"provider: expected one that this onnxruntime has ({', '.join(usable)}), "
+            f"got {provider}"
+        )
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors only; they also arrive as exceptions
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    names = list(dict.fromkeys([PROVIDERS[provider], PROVIDERS["cpu"]]))  # the CPU: shape sums
+    try:
+        session = onnxruntime.InferenceSession(graph, options, providers=names)
+    except Exception as error:  # onnxruntime's errors have no common base but Exception
+        raise BundleError(f"{name}: onnxruntime cannot run its graph: {_first(error)}") from error
+    if session.get_providers()[0] != PROVIDERS[provider]:
+        raise DeviceError(f"provider: {provider} did not start on this machine")
+    return session
+
+
+def _first(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _check_graph(session: onnxruntime.InferenceSession, bundle: Bundle, name: str) -> None:
+    """Inputs and outputs must be those that the format promises."""
+    size, n_landmarks = bundle.crop_size, bundle.scheme.n_landmarks
+    wanted = {
+        "crops": [None, size, size],
+        "points": [None, n_landmarks, 2],
+        "stage_points": [bundle.n_stages, None, n_landmarks, 2],
+    }
+    if bundle.has_confidence:
+        wanted["confidence"] = [None]
+    inputs = session.get_inputs()
+    if [node.name for node in inputs] != ["crops"]:
+        names = ", ".join(node.name for node in inputs)
+        raise BundleError(f"{name}: expected a graph with the one input crops, got {names}")
+    found = {node.name: node for node in [*inputs, *session.get_outputs()]}
+    for key, shape in wanted.items():
+        if key not in found:
+            raise BundleError(f"{name}: expected {key} in the graph, got {', '.join(found)}")
+        got, kind = found[key].shape, found[key].type
+        fits = len(got) == len(shape)
+        if not fits or any(w not in (None, g) for w, g in zip(shape, got, strict=True)):
+            raise BundleError(f"{name}: {key}: expected shape {shape} in the graph, got {got}")
+        if kind != ("tensor(uint8)" if key == "crops" else "tensor(float)"):
+            raise BundleError(f"{name}: {key}: expected uint8 crops and float results, got {kind}")
+        if isinstance(got[key == "stage_points"], int):
+            raise BundleError(f"{name}: {key}: expected a free batch size, got {got}")

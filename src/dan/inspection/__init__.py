@@ -1,1 +1,0 @@
-"""What annotations look like before anybody trains on them: faults, figures, pictures."""
