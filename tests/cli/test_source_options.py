@@ -7,7 +7,7 @@ from dataclasses import fields
 import pytest
 import typer
 
-from dan.cli.common import SourceOptions
+from dan.cli.options import SourceOptions
 from dan.cli.main import app
 from dan.datasets.annotation_files import load_annotations
 from dan.datasets.formats import render_coco

@@ -118,7 +118,7 @@ def align(
     if given is not None:
         with _naming(str(boxes)):
             check_boxes(given, sources)
-    network = load_model(model, provider, threads)
+    network = load_model(model, provider, threads, option="--provider")
     aligner = FaceAligner(
         network,
         WholeImage() if given is not None else detector,  # then no detector has to be installed

@@ -52,7 +52,9 @@ def boxes_path(boxes: str) -> Path | None:
     return None if boxes == "gt" else Path(boxes)
 
 
-def load_model(model: str, device: str, threads: int | None = None) -> OnnxModel | TorchModel:
+def load_model(
+    model: str, device: str, threads: int | None = None, *, option: str = "--device"
+) -> OnnxModel | TorchModel:
     """A bundle (by path or name), or a checkpoint on a device; only the latter needs torch.
 
     Raises:
@@ -64,7 +66,7 @@ def load_model(model: str, device: str, threads: int | None = None) -> OnnxModel
         if device not in ("auto", *PROVIDERS):
             *names, last = PROVIDERS
             raise ConfigError(
-                f"--device: expected auto, {', '.join(names)} or {last} for a bundle ({model}), "
+                f"{option}: expected auto, {', '.join(names)} or {last} for a bundle ({model}), "
                 f"got {device}"
             )
         return OnnxModel(model, threads=threads, provider="cpu" if device == "auto" else device)
