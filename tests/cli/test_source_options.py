@@ -7,8 +7,8 @@ from dataclasses import fields
 import pytest
 import typer
 
-from dan.cli.options import SourceOptions
 from dan.cli.main import app
+from dan.cli.options import SourceOptions
 from dan.datasets.annotation_files import load_annotations
 from dan.datasets.formats import render_coco
 from dan.datasets.pack import load_pack
