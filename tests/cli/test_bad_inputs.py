@@ -187,7 +187,11 @@ BAD_LINES = {
     "no threads": (nothing, ["good.png", "--threads", "0"], "--threads"),
     "confidence above 1": (nothing, ["good.png", "--min-confidence", "2"], "--min-confidence"),
     "confidence NaN": (nothing, ["good.png", "--min-confidence", "nan"], "confidence"),
-    "unknown provider": (nothing, ["good.png", "--provider", "tpu"], "provider: expected one of"),
+    "unknown provider": (
+        nothing,
+        ["good.png", "--provider", "tpu"],
+        "--provider: expected auto, cpu",
+    ),
     "unknown detector": (nothing, ["good.png", "--detector", "dlib"], "detector: expected one of"),
     "missing yunet": (nothing, ["good.png", "--detector", "y.onnx"], "y.onnx: expected YuNet's"),
     "text as yunet": (
