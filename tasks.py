@@ -5,6 +5,7 @@
     python tasks.py test [ARGS]     the tests (ARGS go to pytest)
     python tasks.py lint [ARGS]     style, types, layers, spelling (ARGS go to ruff check: --fix)
     python tasks.py docs [ARGS]     the documentation into site/ (ARGS go to mkdocs)
+    python tasks.py release         wheel and sdist into dist/, checked and tried elsewhere
 
 Each makes .venv beside this file if there is none and installs into it what it needs, again only
 after pyproject.toml or constraints.txt changed. The package itself is installed editable, so that
@@ -14,8 +15,10 @@ an edit or a pull counts at once; that it also works as a built wheel is checked
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,10 +28,13 @@ if sys.version_info < (3, 11):  # noqa: UP036  this file may be started by any P
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
-BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+BIN_NAME = "Scripts" if os.name == "nt" else "bin"
+BIN = VENV / BIN_NAME
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 STAMP = VENV / "installed.json"
 CONSTRAINTS = ROOT / "constraints.txt"
+DIST = ROOT / "dist"
+MAX_WHEEL_BYTES = 100_000_000  # what the Python Package Index takes from a new project
 
 USE = frozenset({"train", "export", "plot"})
 EXTRAS: dict[str, frozenset[str]] = {
@@ -37,6 +43,7 @@ EXTRAS: dict[str, frozenset[str]] = {
     "test": USE | {"dev"},
     "lint": USE | {"dev"},
     "docs": frozenset({"docs"}),
+    "release": frozenset({"release"}),
 }
 
 
@@ -53,14 +60,60 @@ def main(args: list[str]) -> int:
         return run([PYTHON, "-m", "pytest", *rest])
     if command == "docs":
         return run([PYTHON, "-m", "mkdocs", "build", "--strict", *rest])
+    if command == "release":
+        return release()
+    schema = [BIN / "check-jsonschema", "--quiet", "--builtin-schema"]
     codes = [
         run([BIN / "ruff", "check", ".", *rest]),
         run([BIN / "ruff", "format", "--check", "."]),
         run([PYTHON, "-m", "mypy"]),
         run([BIN / "lint-imports", "--no-cache"]),
         run([BIN / "codespell"]),
+        run([*schema, "vendor.github-workflows", *sorted(ROOT.glob(".github/workflows/*.yml"))]),
+        run([*schema, "vendor.citation-file-format", ROOT / "CITATION.cff"]),
     ]
     return next((code for code in codes if code), 0)
+
+
+def release() -> int:
+    """Build wheel and sdist into dist/, check them, and try the wheel where nothing else is."""
+    shutil.rmtree(DIST, ignore_errors=True)
+    if run([PYTHON, "-m", "build", "--no-isolation", "--outdir", DIST]):
+        return 1
+    (wheel,) = DIST.glob("*.whl")
+    (sdist,) = DIST.glob("*.tar.gz")
+    if run([PYTHON, "-m", "twine", "check", "--strict", wheel, sdist]):
+        return 1
+    for file in (wheel, sdist):
+        print(f"{file.name}: {file.stat().st_size / 1e6:.1f} MB")
+    fault = fault_of(wheel)
+    if fault:
+        print(f"tasks.py: {fault}", file=sys.stderr)
+        return 1
+    with tempfile.TemporaryDirectory() as folder:
+        return try_wheel(wheel, Path(folder))
+
+
+def fault_of(wheel: Path) -> str | None:
+    """Why a wheel must not be published."""
+    size = wheel.stat().st_size
+    if size > MAX_WHEEL_BYTES:
+        return f"{wheel.name}: expected at most {MAX_WHEEL_BYTES:,} bytes, got {size:,}"
+    return None
+
+
+def try_wheel(wheel: Path, folder: Path) -> int:
+    """Install a wheel into an environment of its own in a folder, and find landmarks there."""
+    fresh = folder / "venv"
+    python, dan = fresh / BIN_NAME / PYTHON.name, fresh / BIN_NAME / "dan"
+    pip: list[str | Path] = [python, "-m", "pip", "install", "--quiet"]
+    steps: list[list[str | Path]] = [
+        [sys.executable, "-m", "venv", fresh],
+        [*pip, "--disable-pip-version-check", "-c", CONSTRAINTS, wheel],
+        [dan, "--version"],
+        [dan, "demo", "--no-show"],
+    ]
+    return next((code for step in steps if (code := run(step, cwd=folder))), 0)
 
 
 def install(extras: frozenset[str]) -> None:

@@ -3,10 +3,9 @@
     python recipes/release.py dan68 faces.npz -o OUT [--minutes 9] [--data PATH/TO/300w]
 
 trains recipes/dan68.toml on the face pack (dan prepare) into OUT/run, writes OUT/dan68.danbundle,
-scores it on the test sets below --data, writes the figures into its card, and cuts files above
-16 MB into parts, for machines from which only small files can be carried away (join them with
-cat). With --minutes each call stops after so long, with exit code 130, and the next one goes on.
---model takes a finished training instead; words such as training.seed=2 go to dan train.
+scores it on the test sets below --data, and writes the figures into its card. With --minutes each
+call stops after so long, with exit code 130, and the next one goes on. --model takes a finished
+training instead; words such as training.seed=2 go to dan train.
 """
 
 import argparse
@@ -28,7 +27,6 @@ from dan.inference.onnx_model import OnnxModel
 from dan.model import load_model
 
 RECIPES = Path(__file__).resolve().parent
-PART_BYTES = 16_000_000
 CALIBRATION_FACES = 256
 
 
@@ -83,8 +81,6 @@ def main() -> int:
         bundle = replace(bundle, card={**bundle.card, "figures": figures_of(bundle, flags.data)})
     save_bundle(path, bundle)
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
-    for part in cut_in_parts(path):
-        print(part)
     return 0
 
 
@@ -118,18 +114,6 @@ def figures_of(bundle: Bundle, data: Path) -> dict[str, Any]:
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "scores": [score.to_dict() for score in scores if score.normaliser == "inter_ocular"],
     }
-
-
-def cut_in_parts(path: Path) -> list[Path]:
-    """Files of at most 16 MB that make the file when joined; none where it is small."""
-    data = path.read_bytes()
-    if len(data) <= PART_BYTES:
-        return []
-    pieces = [data[first : first + PART_BYTES] for first in range(0, len(data), PART_BYTES)]
-    parts = [path.with_name(f"{path.name}.part{i}") for i in range(1, len(pieces) + 1)]
-    for part, piece in zip(parts, pieces, strict=True):
-        part.write_bytes(piece)
-    return parts
 
 
 if __name__ == "__main__":

