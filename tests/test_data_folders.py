@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-TEST = "tests/formats/test_boxes_file.py::test_real_boxes_lie_on_their_faces"
+TEST = "tests/datasets/formats/test_boxes_file.py::test_real_boxes_lie_on_their_faces"
 
 
 def run_with(**variables):

@@ -1,7 +1,7 @@
 """Makes ``toy.ckpt`` and ``toy.npz`` beside this file with TensorFlow, for the importer's tests.
 
     python -m venv tf && tf/bin/pip install tensorflow-cpu==2.15.1
-    tf/bin/python tests/importing/make_tensorflow_fixture.py
+    tf/bin/python tests/model/importing/make_tensorflow_fixture.py
 
 A toy of the port's network (docs/legacy.md: convolution, ReLU, batch norm; zeros beyond the edges;
 heat map without end; bilinear up-scaling), built of the same kinds of TensorFlow layers, so that
