@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 from msgspec import Meta
 
-from dan.core.checks import build_struct
 from dan.core.errors import ConfigError
+from dan.core.structs import build_struct
 from dan.model.geometry import Border
 
 HeatMapKernel = Literal["inverse_distance", "gaussians"]

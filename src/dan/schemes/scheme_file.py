@@ -37,9 +37,9 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Meta
 
-from dan.core.checks import build_struct
 from dan.core.errors import ConfigError, FormatError
 from dan.core.files import is_file, read_text
+from dan.core.structs import build_struct
 from dan.core.types import FilePath, FloatArray
 from dan.schemes.registry import SCHEMES
 from dan.schemes.scheme import Eyes, LandmarkScheme

@@ -14,9 +14,9 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import asdict, replace
 
-from dan.core.checks import build_struct
 from dan.core.errors import ConfigError
 from dan.core.files import read_text
+from dan.core.structs import build_struct
 from dan.core.types import FilePath
 from dan.model import DANConfig
 
