@@ -85,7 +85,7 @@ def follow_video(
         error_console.print(sentence)
 
 
-class _Printer(AbstractContextManager[None]):
+class _Printer(AbstractContextManager[object]):
     """A sink: the faces of each frame on standard output."""
 
     def __init__(self, video: str, *, as_json: bool) -> None:

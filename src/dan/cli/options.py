@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import StrEnum
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -318,33 +318,30 @@ class AlignerOptions:
         Raises:
             ConfigError: if the detector cannot work here.
         """
-        return self._built(
-            detector, passes=passes, max_faces=self.max_faces, min_confidence=self.min_confidence
-        )
-
-    def build_tracker(self, *, detect_every: int, smoothing: bool) -> FaceTracker:
-        """A tracker; see :meth:`build`."""
-        from dan.video.tracker import FaceTracker
-
-        return FaceTracker(
-            self._built(),
-            detect_every=detect_every,
-            smoothing=smoothing,
-            max_faces=self.max_faces,
-            min_confidence=self.min_confidence,
-        )
-
-    def _built(self, detector: Detector | None = None, **options: Any) -> FaceAligner:  # noqa: ANN401
         from dan.inference.aligner import FaceAligner
 
         aligner = FaceAligner(
             load_model(self.model, self.provider, self.threads, option="--provider"),
             detector or self.detector_name,
             detector_size=self.detector_size,
-            **options,
+            passes=passes,
+            max_faces=self.max_faces,
+            min_confidence=self.min_confidence,
         )
         _ = aligner.detector  # one that cannot work is told before anything is read or written
         return aligner
+
+    def build_tracker(self, *, detect_every: int, smoothing: bool) -> FaceTracker:
+        """A tracker, whose aligner leaves no face out; see :meth:`build`."""
+        from dan.video.tracker import FaceTracker
+
+        return FaceTracker(
+            replace(self, max_faces=None, min_confidence=0.0).build(),
+            detect_every=detect_every,
+            smoothing=smoothing,
+            max_faces=self.max_faces,
+            min_confidence=self.min_confidence,
+        )
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from types import FrameType, TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from dan.video.drawing import draw_tracked
 from dan.video.reader import Frame, VideoReader
@@ -19,25 +19,14 @@ from dan.video.window import LiveWindow
 from dan.video.writer import VideoWriter
 
 
-class Sink(Protocol):
-    """Where the faces of each frame go; a context manager, such as a table of rows."""
+class Sink(AbstractContextManager[object], Protocol):
+    """Where the faces of each frame go, such as a table of rows."""
 
     def take(self, frame: Frame, faces: TrackedFaces) -> bool:
         """Take in the faces of the next frame; False asks to end the video here."""
 
-    def __enter__(self) -> object:
-        """Called before the first frame."""
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Called at the end, with the error if there was one."""
-
-
-class Pictures:
+class Pictures(AbstractContextManager[object]):
     """A sink that draws the faces, into a movie, a live window, or both."""
 
     def __init__(self, movie: VideoWriter | None, window: LiveWindow | None = None) -> None:
@@ -49,10 +38,6 @@ class Pictures:
         if self.movie is not None:
             self.movie.write(picture)
         return self.window is None or self.window.show(picture)
-
-    def __enter__(self) -> Self:
-        """Itself."""
-        return self
 
     def __exit__(
         self,

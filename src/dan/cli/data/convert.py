@@ -30,8 +30,8 @@ def convert(
     as they are. A folder of .pts or the like gets copies of the images beside the annotations.
     """
     from dan.datasets.annotation_files import files_of, kind_of
-    from dan.datasets.carrying import check_targets, count_steps, write_annotations
     from dan.datasets.formats import convert_annotations
+    from dan.datasets.writing import check_targets, count_steps, write_annotations
     from dan.schemes import load_scheme
 
     target = kind_of(out, to, must_exist=False)

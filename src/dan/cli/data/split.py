@@ -32,9 +32,9 @@ def split(
 ) -> None:
     """Cut a data set in two; pictures that look the same stay on one side."""
     from dan.datasets.annotation_files import files_of, kind_of
-    from dan.datasets.carrying import check_targets, count_steps, write_annotations
     from dan.datasets.splitting import select_images, split_images
     from dan.datasets.suspects import twins_of
+    from dan.datasets.writing import check_targets, count_steps, write_annotations
 
     targets = [kind_of(path, to, must_exist=False) for path in out]
     check_targets(out, targets, [data])
