@@ -62,7 +62,7 @@ def test_every_package_but_the_command_lines_has_a_page_of_reference():
 
 
 def test_every_page_is_in_the_navigation():
-    listed = re.findall(r"- (\S+\.md)$", read("mkdocs.yml"), flags=re.MULTILINE)
+    listed = re.findall(r"- (?:Home: )?(\S+\.md)$", read("mkdocs.yml"), flags=re.MULTILINE)
     assert sorted(listed) == [path.relative_to(ROOT / "docs").as_posix() for path in PAGES]
 
 
