@@ -7,12 +7,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import signal
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from multiprocessing import active_children, get_context
 from pathlib import Path
+from threading import current_thread, main_thread
 
 import cv2
 import numpy as np
@@ -33,7 +36,6 @@ from dan.geometry import (
     flip_points,
     warp_image,
 )
-from dan.legacy.processes import spread, usable_cores
 from dan.schemes import LandmarkScheme
 
 FACE_SHARE = 0.8
@@ -46,6 +48,9 @@ LEAST_SHARE = 0.4
 """Half the usual share: N(0.8, 0.05) never gets there, but a scale must not reach zero."""
 
 SAMPLES_AT_ONCE = 16
+
+IMAGES_AT_ONCE = 8
+"""That a process takes at a time, at most: few, so that the last ones are shared evenly."""
 
 MEAN_SHAPE, MEAN_IMAGE, STD_IMAGE = "mean_shape.ptv", "imgs_mean.ptv", "imgs_std.ptv"
 
@@ -146,21 +151,74 @@ def prepare_samples(
     n_images = 0
     with building_folder(options.output_dir) as folder:
         maker = _SampleMaker(options, expected_points(options, sources), folder)
-        with closing(spread(maker, sources, workers)) as outcomes:
-            for path, fault in outcomes:
-                if fault is None:
-                    n_images += 1
-                else:
-                    skipped.append((str(path), fault))
-                on_image()
+        sums = _Sums(options.img_size, maker.n_landmarks or 0)
+        with closing(_made(maker, sources, workers)) as parts:
+            for faults, part in parts:
+                sums.add(part)
+                for path, fault in faults:
+                    if fault is None:
+                        n_images += 1
+                    else:
+                        skipped.append((str(path), fault))
+                    on_image()
         skipped.sort()
         if not n_images:
             raise DataError(
                 f"{options.input_dir}: expected at least one good image, got none; "
                 f"{skipped[0][0]}: {skipped[0][1]}"
             )
-        maker.sums.save(folder)
-        return SampleReport(n_images, maker.sums.count, tuple(skipped))
+        sums.save(folder)
+        return SampleReport(n_images, sums.count, tuple(skipped))
+
+
+def _made(
+    maker: _SampleMaker, sources: Sequence[Path], workers: int
+) -> Generator[tuple[list[tuple[Path, str | None]], _Sums], None, None]:
+    """What became of a few images at a time, whichever is ready first."""
+    size = max(1, min(IMAGES_AT_ONCE, len(sources) // workers))
+    parts = [sources[first : first + size] for first in range(0, len(sources), size)]
+    if min(workers, len(parts)) <= 1:
+        yield from map(maker, parts)
+        return
+    context = get_context("spawn")  # a fork would copy locks that other threads hold
+    others = set(active_children())
+    with ProcessPoolExecutor(min(workers, len(parts)), mp_context=context) as pool:
+        with _ctrl_c_held_back():
+            pending = [pool.submit(maker, part) for part in parts]
+        try:
+            for future in as_completed(pending):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise DataError("a worker process was killed; is there too little memory?") from error
+        except BaseException:  # Ctrl-C, or a loop that was left: nobody waits for what they do
+            for process in set(active_children()) - others:
+                process.terminate()
+            raise
+
+
+@contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """While processes are started Ctrl-C waits, and they never see it: they inherit the mask."""
+    if current_thread() is not main_thread() or not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    pressed: list[bool] = []  # the system may hand it to another thread, which has no mask
+    handler = signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+    if pressed:
+        raise KeyboardInterrupt
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _pair_up(options: SampleOptions) -> tuple[list[Path], list[tuple[str, str]]]:
@@ -199,20 +257,19 @@ def _one_opencv_thread() -> Iterator[None]:
 
 
 class _SampleMaker:
-    """Writes the samples of one image after another and keeps their sums."""
+    """Writes the samples of some images and sums them up; it can be pickled."""
 
     def __init__(self, options: SampleOptions, n_landmarks: int | None, folder: Path) -> None:
         self.options = options
         self.n_landmarks = n_landmarks
         self.folder = folder
 
-    @cached_property
-    def sums(self) -> _Sums:
-        """Over all samples of this process; made when the first is, so that none travels there."""
-        return _Sums(self.options.img_size, self.n_landmarks or 0)
+    def __call__(self, image_paths: Sequence[Path]) -> tuple[list[tuple[Path, str | None]], _Sums]:
+        """What is wrong with each image, if it is bad, and the sums over all samples."""
+        sums = _Sums(self.options.img_size, self.n_landmarks or 0)
+        return [(path, self._write_image(path, sums)) for path in image_paths], sums
 
-    def __call__(self, image_path: Path) -> str | None:
-        """Write all samples of one image; what is wrong with it, if it is bad."""
+    def _write_image(self, image_path: Path, sums: _Sums) -> str | None:
         try:
             points = load_pts(image_path.with_suffix(".pts"))
             if len(points) != self.n_landmarks:
@@ -225,10 +282,10 @@ class _SampleMaker:
         except DanError as error:
             return str(error).removeprefix(f"{image_path}: ")
         with _one_opencv_thread():
-            self._write_samples(image_path.stem, image, points)
+            self._write_samples(image_path.stem, image, points, sums)
         return None
 
-    def _write_samples(self, stem: str, image: GreyImage, points: Points) -> None:
+    def _write_samples(self, stem: str, image: GreyImage, points: Points, sums: _Sums) -> None:
         repeat = self.options.repeat
         rng = np.random.default_rng([self.options.seed, *os.fsencode(stem)])
         digits = max(4, len(str(repeat - 1)))
@@ -242,11 +299,7 @@ class _SampleMaker:
             for name, (_, sample_points) in zip(names, made, strict=True):
                 write_inside(self.folder, f"{name}.ptv", render_ptv(sample_points).encode())
             for sample, sample_points in made:
-                self.sums.add_sample(sample, sample_points)
-
-    def absorb(self, other: _SampleMaker) -> None:
-        """Add the sums of another process."""
-        self.sums.add(other.sums)
+                sums.add_sample(sample, sample_points)
 
 
 def make_sample(
