@@ -316,6 +316,12 @@ def test_a_size_for_what_has_none_is_refused(dan, world, words, message):
     assert done.err.count("\n") == 1
 
 
+def test_a_detector_beside_boxes_is_refused(dan, world):
+    done = dan("align", "in", "--boxes", "none.json", *FAST)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "dan: --detector: expected no --boxes, with which nothing is detected\n"
+
+
 def test_what_is_passed_over_is_told(dan, world):
     for name in ("b.CR2", "sub/c.cr2", "clip.mp4", "notes.txt", ".hidden.cr2"):
         (world / "in" / name).write_bytes(b"")

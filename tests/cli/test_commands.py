@@ -56,6 +56,32 @@ def test_evaluate_prints_a_table_and_json(world, capsys):
     assert all(score["n_images"] == 6 for score in scores)
 
 
+def test_track_takes_a_checkpoint_as_align_does(world, tmp_path, capsys):
+    from dan.core.images import read_rgb
+    from dan.video.writer import VideoWriter
+
+    picture = next((world / "faces/testset").glob("*.png"))
+    with VideoWriter(tmp_path / "clip.avi", 20) as writer:
+        for _ in range(3):
+            writer.write(read_rgb(picture))
+    words = ["--model", world / "run/model.safetensors", "--detector", "whole"]
+    assert dan("track", tmp_path / "clip.avi", "--points", tmp_path / "a.csv", *words) == 0
+    assert "3 frames" in capsys.readouterr().err
+    assert dan("track", tmp_path / "clip.avi", *words, "--provider", "nonsense") == 2
+    assert "nonsense" in capsys.readouterr().err
+    assert dan("track", tmp_path / "clip.avi", *words, "--threads", "1") == 2
+    assert "--threads: expected none for a checkpoint" in capsys.readouterr().err
+
+
+def test_scales_are_set_for_int8_alone(world, tmp_path, capsys):
+    pytest.importorskip("onnxscript", reason="needs the extra 'export'")
+    out = tmp_path / "a.danbundle"
+    words = [world / "run/model.safetensors", "-o", out, "--calibrate", world / "faces.npz"]
+    assert dan("export", *words) == 2
+    assert capsys.readouterr().err == "dan: --calibrate: expected --weights int8, got fp16\n"
+    assert not out.exists()
+
+
 def test_evaluate_from_a_file_of_boxes(world, capsys, tmp_path):
     boxes = {}
     for path in sorted((world / "faces/testset").glob("*.png"))[1:]:
@@ -207,6 +233,7 @@ def test_real_faces_from_prepare_to_pictures(shared_300w, world, tmp_path):
         (["train", "x.npz", "--recipe", "no.toml", "-o", "r"], "no.toml: No such file"),
         (["merge", "/nowhere", "-o", "x"], "/nowhere: expected a folder of images"),
         (["tour", "/nowhere"], "/nowhere: expected a folder of images"),
+        (["tour", "--kind", "coco"], "expected DATA, got only options that say how to read it"),
     ],
 )
 def test_errors_are_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, words, message):

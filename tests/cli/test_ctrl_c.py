@@ -15,10 +15,7 @@ from importlib.abc import MetaPathFinder
 class CtrlC(MetaPathFinder):
     def find_spec(self, name, path, target=None):
         if name == {module!r}:
-            try:
-                os.kill(os.getpid(), signal.SIGINT)
-            except KeyboardInterrupt as error:  # as start-up code of libraries does
-                raise ImportError from error
+            os.kill(os.getpid(), signal.SIGINT)
 
 sys.meta_path.insert(0, CtrlC())
 sys.argv = ["dan", *{words!r}]

@@ -17,8 +17,8 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_a_folder_gets_copies_of_the_images(dan, folder):
-    assert dan("data", "convert", "faces", "faces.json").code == 0
-    done = dan("data", "convert", "faces.json", "copied", "--to", "ljson")
+    assert dan("data", "convert", "faces", "-o", "faces.json").code == 0
+    done = dan("data", "convert", "faces.json", "-o", "copied", "--to", "ljson")
     assert done.code == 0
     assert "10 faces of 10 images" in done.out
     back = load_annotations("copied")
@@ -31,7 +31,7 @@ def test_a_folder_gets_copies_of_the_images(dan, folder):
     [
         ["data", "check", "faces"],
         ["data", "stats", "faces"],
-        ["data", "convert", "faces", "faces.json"],
+        ["data", "convert", "faces", "-o", "faces.json"],
         ["data", "300w", "faces"],
         ["prepare", "faces", "-o", "faces.npz"],
         ["merge", "faces", "-o", "merged"],
@@ -48,26 +48,26 @@ def test_what_lies_in_a_folder_and_is_not_read_is_told(dan, folder, words):
 
 
 def test_image_names_start_from_the_new_file(dan, folder):
-    assert dan("data", "convert", "faces/trainset", "all.json").code == 0
+    assert dan("data", "convert", "faces/trainset", "-o", "all.json").code == 0
     assert all(
         name.startswith("faces/trainset/") for name in load_annotations("all.json").image_names
     )
     assert dan("data", "check", "all.json").code in (0, 1)
     (folder / "elsewhere").mkdir()
-    done = dan("data", "convert", "faces", "elsewhere/all.json")
+    done = dan("data", "convert", "faces", "-o", "elsewhere/all.json")
     assert "image names start from faces: say so with --images faces" in done.err
 
 
 def test_what_is_lost_is_said(dan, folder):
-    dan("data", "convert", "faces", "faces.xml")
-    done = dan("data", "convert", "faces.xml", "faces.csv", "--to", "youtube")
+    dan("data", "convert", "faces", "-o", "faces.xml")
+    done = dan("data", "convert", "faces.xml", "-o", "faces.csv", "--to", "youtube")
     assert done.code == 0
     assert "not kept in YouTube Faces' table (.csv): boxes" in done.err
 
 
 def test_of_fewer_than_ten_images_a_split_holds_out_the_last(dan, folder):
     write_synthetic_faces("few", 5, size=60)
-    assert dan("data", "split", "few", "kept.json", "held.json").code == 0
+    assert dan("data", "split", "few", "-o", "kept.json", "held.json").code == 0
     (held,) = load_annotations("held.json").image_names
     assert held == f"few/{max(load_annotations('few').image_names)}"
 
@@ -94,12 +94,18 @@ def test_figures_as_json(dan, folder):
         (["stats", "faces", "-o", "x.jpg"], "x.jpg: expected a name that ends in .png"),
         (["check", "faces", "-o", "x.txt"], "x.txt: expected a name that ends in .html"),
         (["show", "faces", "-o", "x"], "x: expected a name that ends in .png"),
-        (["convert", "faces", "faces.doc"], "faces.doc: expected a folder, or a file that ends"),
-        (["convert", "faces", "out.npz"], "out.npz: the Theano version's data set (.npz) is read"),
-        (["convert", "faces", "faces"], "faces: expected"),
-        (["convert", "odd", "out.json"], "b.pts: expected 4 points as in other files, got 5"),
-        (["split", "faces", "a.json", "b.json", "--every", "1"], "every: expected 2..10"),
-        (["split", "faces", "a.json", "b.json", "--share", "2"], "share: expected a number"),
+        (
+            ["convert", "faces", "-o", "faces.doc"],
+            "faces.doc: expected a folder, or a file that ends",
+        ),
+        (
+            ["convert", "faces", "-o", "out.npz"],
+            "out.npz: the Theano version's data set (.npz) is read",
+        ),
+        (["convert", "faces", "-o", "faces"], "faces: expected"),
+        (["convert", "odd", "-o", "out.json"], "b.pts: expected 4 points as in other files, got 5"),
+        (["split", "faces", "-o", "a.json", "b.json", "--every", "1"], "every: expected 2..10"),
+        (["split", "faces", "-o", "a.json", "b.json", "--share", "2"], "share: expected a number"),
         (["300w", "faces"], "faces: expected folders of 300-W"),
         (["300w", "none"], "none: expected the folder of 300-W, found none"),
         (["stats", "faces", "--first-pixel", "2"], "Invalid value for '--first-pixel'"),
@@ -119,9 +125,9 @@ def test_errors_are_one_line_exit_code_2_and_leave_nothing(dan, folder, words, m
 
 
 def test_an_image_that_is_not_there_stops_a_folder_from_being_made(dan, folder):
-    dan("data", "convert", "faces", "faces.json")
+    dan("data", "convert", "faces", "-o", "faces.json")
     (folder / "elsewhere").mkdir()
-    done = dan("data", "convert", "faces.json", "copied", "--images", "elsewhere")
+    done = dan("data", "convert", "faces.json", "-o", "copied", "--images", "elsewhere")
     assert done.code == 2
     assert "expected an image to lay the annotations beside, found none" in done.err
     assert not (folder / "copied").exists()
@@ -136,9 +142,9 @@ def test_an_image_that_is_not_there_stops_a_folder_from_being_made(dan, folder):
     ],
 )
 def test_a_split_never_writes_over_itself_or_its_source(dan, folder, targets, message):
-    assert dan("data", "convert", "faces", "faces.json").code == 0
+    assert dan("data", "convert", "faces", "-o", "faces.json").code == 0
     before = (folder / "faces.json").read_bytes()
-    done = dan("data", "split", "faces.json", *targets)
+    done = dan("data", "split", "faces.json", "-o", *targets)
     assert done.code == 2
     assert message in done.err
     assert (folder / "faces.json").read_bytes() == before

@@ -109,11 +109,11 @@ def test_merge_says_what_it_leaves_out(dan, folder):
 
 
 def test_converting_and_splitting_keep_the_marks(dan, folder):
-    assert dan("data", "convert", "faces", "copy").code == 0
+    assert dan("data", "convert", "faces", "-o", "copy").code == 0
     for path in sorted((folder / "faces").rglob("*.pts")):
         copy = folder / "copy" / path.relative_to(folder / "faces")
         assert copy.read_bytes() == path.read_bytes()
-    assert dan("data", "split", "faces", "kept", "held").code == 0
+    assert dan("data", "split", "faces", "-o", "kept", "held").code == 0
     both = sum(load_annotations(part).known.sum() for part in ("kept", "held"))
     assert both == load_annotations("faces").known.sum() == 20 * 7 - 6 - 7
 

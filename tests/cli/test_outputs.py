@@ -29,14 +29,14 @@ TABLE = {
     "prepare, points": ("prepare faces -o OUT.npz", f"{FACE}.pts"),
     "data check": ("data check faces a.json -o OUT.html", "a.json"),
     "data check, picture": ("data check faces -o OUT.html", f"{FACE}.png"),
-    "data convert": ("data convert a.json OUT.json", "a.json"),
-    "data convert, xml": ("data convert a.json OUT.xml", "a.json"),
-    "data convert, scheme": ("data convert a.json OUT.xml --scheme s.toml", "s.toml"),
-    "data convert, picture": ("data convert a.json OUT.xml --images faces", f"{FACE}.png"),
-    "data convert, points": ("data convert faces OUT.json", f"{FACE}.pts"),
-    "data split, first": ("data split a.json OUT.json held.json --images faces", "a.json"),
-    "data split, second": ("data split a.json kept.json OUT.json --images faces", "a.json"),
-    "data split, points": ("data split faces kept.json OUT.json", f"{FACE}.pts"),
+    "data convert": ("data convert a.json -o OUT.json", "a.json"),
+    "data convert, xml": ("data convert a.json -o OUT.xml", "a.json"),
+    "data convert, scheme": ("data convert a.json -o OUT.xml --scheme s.toml", "s.toml"),
+    "data convert, picture": ("data convert a.json -o OUT.xml --images faces", f"{FACE}.png"),
+    "data convert, points": ("data convert faces -o OUT.json", f"{FACE}.pts"),
+    "data split, first": ("data split a.json -o OUT.json held.json --images faces", "a.json"),
+    "data split, second": ("data split a.json -o kept.json OUT.json --images faces", "a.json"),
+    "data split, points": ("data split faces -o kept.json OUT.json", f"{FACE}.pts"),
     "data stats": ("data stats a.json -o OUT.png", "a.json"),
     "data stats, picture": ("data stats faces -o OUT.png", f"{FACE}.png"),
     "data show": ("data show a.json -o OUT.png", "a.json"),
@@ -63,11 +63,11 @@ TABLE = {
     "track, model": ("track clip.mp4 --model m.danbundle --points OUT.csv", "m.danbundle"),
     "track, detector": ("track clip.mp4 --detector found.onnx -o OUT.mp4", "found.onnx"),
     "demo": ("demo -o OUT.png --model m.danbundle --no-show", "m.danbundle"),
-    "export": ("export m.safetensors OUT.danbundle", "m.safetensors"),
+    "export": ("export m.safetensors -o OUT.danbundle", "m.safetensors"),
     "export, pack": (
-        "export m.safetensors OUT.danbundle --weights int8 --calibrate faces.npz", "faces.npz",
+        "export m.safetensors -o OUT.danbundle --weights int8 --calibrate faces.npz", "faces.npz",
     ),
-    "export, card": ("export m.safetensors OUT.danbundle --card card.json", "card.json"),
+    "export, card": ("export m.safetensors -o OUT.danbundle --card card.json", "card.json"),
     "import-theano": ("import-theano old.npz -o OUT.safetensors", "old.npz"),
     "import-tensorflow": ("import-tensorflow old.ckpt -o OUT.danbundle", "old.ckpt.index"),
     "train": ("train faces.npz -r recipe.toml -o report", "faces.npz", "report/curves.png"),
@@ -83,7 +83,7 @@ ITSELF = {
     "prepare": ("prepare a.xml -o a.xml", "a.xml"),
     "prepare, in another way": ("prepare a.xml -o faces/../a.xml", "a.xml"),
     "data check": ("data check x.html --kind coco -o x.html", "x.html"),
-    "data convert": ("data convert a.json a.json", "a.json"),
+    "data convert": ("data convert a.json -o a.json", "a.json"),
     "data stats": (f"data stats faces -o {FACE}.png", f"{FACE}.png"),
     "data show": (f"data show faces -o {FACE}.png", f"{FACE}.png"),
     "scheme show": ("scheme show s.toml -o s.toml", "s.toml"),
@@ -236,7 +236,7 @@ def test_what_cannot_be_written_is_told_before_the_data_are_read(dan, world, wor
         "merge faces -o PLACE",
         pytest.param("train faces.npz -r recipe.toml -o PLACE", marks=pytest.mark.torch),
         pytest.param("tour faces -o PLACE", marks=pytest.mark.torch),
-        "data split faces kept.json PLACE --to pts",
+        "data split faces -o kept.json PLACE --to pts",
     ],
 )
 @pytest.mark.parametrize("place", ["s.toml", "s.toml/x"])
@@ -248,7 +248,7 @@ def test_a_folder_that_cannot_be_made_is_told_first(dan, world, words, place):
 def test_a_second_run_may_write_over_the_first_ones_results(dan, world):
     for _ in range(2):
         assert dan("data", "show", "faces", "-o", "faces/faces.png").code == 0
-        assert dan("data", "convert", "faces", "faces/all.json").code == 0
+        assert dan("data", "convert", "faces", "-o", "faces/all.json").code == 0
         assert dan("evaluate", "m.danbundle", "faces", "-o", "faces/report").code == 0
 
 

@@ -15,7 +15,7 @@ from dan.datasets.pack import load_pack
 from dan.datasets.synthetic import write_synthetic_faces
 
 COMMANDS = [
-    *(["prepare"], ["evaluate"], ["predict"], ["scheme", "infer"]),
+    *(["prepare"], ["evaluate"], ["predict"], ["merge"], ["tour"], ["scheme", "infer"]),
     *(["data", name] for name in ("check", "convert", "split", "stats", "show")),
 ]
 
@@ -71,7 +71,7 @@ def test_images_of_points_that_lie_in_another_folder(dan, folder):
     apart, beside = load_pack("apart.npz"), load_pack("beside.npz")
     assert apart.names == beside.names
     assert apart.points.tolist() == beside.points.tolist()
-    assert dan("data", "convert", "points", "all.json", "--images", "pictures").code == 0
+    assert dan("data", "convert", "points", "-o", "all.json", "--images", "pictures").code == 0
     assert len(load_annotations("all.json")) == 7
     done = dan("prepare", "points", "-o", "no.npz", "--images", "drawn")
     assert done.code == 2
@@ -115,7 +115,7 @@ def test_absolute_names_are_opened_only_where_the_user_allows_it(dan, folder):
     done = dan("predict", "dan68-fast", "faces.json", "-o", "out", "--allow-outside")
     assert done.code == 0, done.err
     assert (folder / "out/drawn_0000.pts").is_file()
-    done = dan("data", "convert", "faces.json", "copied", "--allow-outside")
+    done = dan("data", "convert", "faces.json", "-o", "copied", "--allow-outside")
     assert done.code == 0, done.err
     copied, drawn = ((folder / name).glob("*.p*") for name in ("copied", "pictures"))
     assert {path.name for path in copied} == {path.name for path in drawn}
@@ -128,6 +128,8 @@ def test_absolute_names_are_opened_only_where_the_user_allows_it(dan, folder):
          "--category: expected COCO keypoints, got a folder of images"),
         (["evaluate", "dan68-fast", "pictures", "--protocol", "300w", "--find-images"],
          "--protocol 300w: expected the release's own folders, got options of other data"),
+        (["evaluate", "dan68-fast", "pictures", "--protocol", "300w", "--boxes", "b.json"],
+         "--boxes b.json: expected none with --protocol 300w"),
         (["prepare", "faces.json", "--find-images", "--allow-outside"],
          "expected --find-images or --allow-outside, got both"),
     ],
@@ -163,7 +165,7 @@ def test_boxes_without_parts_are_named(dan, folder, words):
 
 def test_boxes_without_parts_are_still_converted(dan, folder):
     (folder / "boxes.xml").write_text(BOXES)
-    assert dan("data", "convert", "boxes.xml", "boxes.json").code == 0
+    assert dan("data", "convert", "boxes.xml", "-o", "boxes.json").code == 0
     assert load_annotations("boxes.json").boxes_xyxy.tolist() == [[2, 1, 31, 40]]
 
 

@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dan.cli.common import parse_peers
 from dan.core.errors import ConfigError, DataError
 from dan.core.images import write_png
 from dan.datasets.annotated import find_annotated
 from dan.datasets.formats import load_pts, save_pts
 from dan.datasets.synthetic import draw_synthetic_face
-from dan.evaluation.per_face import parse_peers, peer_points
+from dan.evaluation.per_face import peer_points
 from dan.evaluation.protocol import count_faces, predict_protocol
 from dan.evaluation.report import write_report
 from dan.geometry import box_of_points

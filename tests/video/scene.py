@@ -62,7 +62,12 @@ class SceneAligner:
     def __init__(self, truth, knows_confidence=True, unseen=()):
         self.truth, self.knows_confidence, self.unseen = truth, knows_confidence, set(unseen)
         mean_shape = shape_in_frame(template_shape(), 112, 80)
-        self.model = SimpleNamespace(mean_shape=mean_shape, scheme=FACE68)
+        self.model = SimpleNamespace(
+            name="scene",
+            mean_shape=mean_shape,
+            scheme=FACE68,
+            has_confidence=knows_confidence,
+        )
         self.detector = SimpleNamespace(detect=self.detect, box_fit=BoxFit())
         self.starts = []  # of every call from points
 

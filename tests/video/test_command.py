@@ -187,6 +187,7 @@ def test_opencv_and_ffmpeg_add_no_lines_of_their_own(tmp_path, video):
         (["{clip}", "--passes", "2"], "a video goes with -f csv only, and without --boxes"),
         (["{clip}", "-o", "out", "-f", "csv", "-f", "pts"], "a video goes with -f csv only"),
         (["{clip}", "--boxes", "b.json"], "a video goes with -f csv only"),
+        (["{clip}", "--box-kind", "haar"], "without --boxes, --box-kind and --passes"),
         (["{clip}", "{clip}"], "expected pictures, got a video; give it alone"),
         (["noise.mp4", "-o", "out"], "noise.mp4: expected a video with frames, found none"),
     ],

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from dan.core.errors import ConfigError, DataError
+from dan.inference.face_csv import COLUMNS
 from dan.inference.faces import Faces
 from dan.schemes import FACE68
-from dan.video.rows import HEAD, RowWriter
+from dan.video.rows import KEYS, RowWriter
 from dan.video.tracked_faces import TrackedFaces
 
 
@@ -23,9 +24,9 @@ def test_csv(tmp_path):
         rows.write(0, 0.0, TrackedFaces.empty(FACE68))
         rows.write(7, 0.2333333333, two_faces())
     head, *lines = list(csv.reader((tmp_path / "a.csv").read_text().splitlines()))
-    assert len(set(head)) == len(head) == len(HEAD) + 136
+    assert len(set(head)) == len(head) == len(KEYS + COLUMNS) + 136
     first, second = (dict(zip(head, line, strict=True)) for line in lines)
-    assert ",".join(first[name] for name in HEAD) == (
+    assert ",".join(first[name] for name in KEYS + COLUMNS) == (
         "7,0.233333,3,0.9,0.7,0.25,1.25,134.25,135.25"
     )
     assert (second["id"], second["confidence"], second["box_y1"]) == ("4", "", "271.25")

@@ -245,7 +245,15 @@ def test_frames_must_be_pictures(scene):
 
 
 @pytest.mark.parametrize(
-    "options", [{"detect_every": 0}, {"max_faces": 0}, {"lost_below": 1.1}, {"lost_below": -0.1}]
+    "options",
+    [
+        {"detect_every": 0},
+        {"max_faces": 0},
+        {"lost_below": 1.1},
+        {"lost_below": -0.1},
+        {"min_confidence": 1.1},
+        {"min_confidence": -0.1},
+    ],
 )
 def test_options_out_of_range(scene, options):
     with pytest.raises(ConfigError, match="tracker: expected"):
@@ -257,3 +265,37 @@ def test_an_aligner_that_leaves_faces_out_is_refused(scene):
     aligner.min_confidence = 0.5
     with pytest.raises(ConfigError, match="an aligner whose min_confidence is 0"):
         FaceTracker(aligner)
+
+
+def test_faces_below_the_least_confidence_are_followed_but_not_returned(scene):
+    aligner = scene.SceneAligner(lambda number: {"a": at(100 + number)})
+    tracker = FaceTracker(aligner, min_confidence=0.96)  # the scene is sure to 0.95
+    results = follow(tracker, scene, 20)
+    assert [len(faces) for faces in results] == [0] * 20
+    assert (tracker.n_ids, tracker.n_detections) == (1, 2)
+    shown = FaceTracker(aligner, min_confidence=0.95)
+    assert [faces.ids.tolist() for faces in follow(shown, scene, 3)] == [[1]] * 3
+
+
+def test_a_least_confidence_needs_a_model_that_knows_its_own(scene):
+    aligner = scene.SceneAligner(lambda _: {}, knows_confidence=False)
+    with pytest.raises(ConfigError, match="min_confidence: expected a model that knows its"):
+        FaceTracker(aligner, min_confidence=0.5)
+
+
+def test_frames_may_be_bgr(scene):
+    aligner = scene.SceneAligner(lambda _: {"a": at(100)})
+    seen = []
+    aligner.detect = lambda frame: (seen.append(frame), scene.Detections.of([], []))[1]
+    frame = scene.frame_with(0, [(0, 100, 100)])
+    FaceTracker(aligner).update(frame[:, :, ::-1], 0.0, channels="bgr")
+    np.testing.assert_array_equal(seen[0], frame)
+
+
+def test_without_times_the_frames_are_those_of_a_common_video(scene):
+    aligner = scene.SceneAligner(lambda number: {"a": at(100 + number)})
+    timed, plain = FaceTracker(aligner), FaceTracker(aligner)
+    for number in range(5):
+        frame = scene.frame_with(number, [])
+        wanted = timed.update(frame, number / 25)
+        np.testing.assert_allclose(plain.update(frame).points_xy, wanted.points_xy, atol=1e-4)

@@ -6,11 +6,11 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 
 from dan.core.errors import DataError
-from dan.core.files import read_text, write_text
+from dan.core.files import make_folder, read_text, write_text
 
 NAMES = "names.json"
 
@@ -104,6 +104,15 @@ class ResultNames:
         return self.folder is None or not any(
             os.path.lexists(f"{self.folder}/{name}{suffix}") for suffix in OUTPUT_SUFFIXES
         )
+
+
+def name_video_files(folder: Path, video: Path, suffixes: Iterable[str]) -> list[Path]:
+    """The files that a video's results go to, named after it; the folder is made."""
+    make_folder(folder)
+    names = ResultNames(folder)
+    stem = folder / names.of(video, Path(video.name))
+    names.save()
+    return [stem.with_name(f"{stem.name}{suffix}") for suffix in suffixes]
 
 
 def identity(path: Path) -> Path:

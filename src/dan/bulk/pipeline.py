@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from dan.bulk.sources import Source
 from dan.core.errors import DanError, DataError
 from dan.core.images import read_rgb
 from dan.core.types import Box, FloatArray
+from dan.datasets.formats import load_boxes
 from dan.inference.aligner import FaceAligner, Search
 from dan.inference.detectors import BoxFit
 from dan.inference.faces import Faces
@@ -42,14 +44,22 @@ class Outcome:
     error: str = ""
 
 
-def check_boxes(boxes: Mapping[str, Box], sources: Sequence[Source]) -> None:
-    """Raise DataError where boxes by file name cannot belong to these pictures."""
+def load_boxes_of(path: Path, sources: Sequence[Source]) -> dict[str, Box]:
+    """Boxes by file name, from a JSON file.
+
+    Raises:
+        DataError: naming the file, where it cannot belong to these pictures.
+    """
+    boxes = load_boxes(path)
     often = Counter(source.path.name for source in sources)
     name, times = often.most_common(1)[0]
     if times > 1:
-        raise DataError(f"expected pictures of different names, got {times} called {name}")
+        raise DataError(f"{path}: expected pictures of different names, got {times} called {name}")
     if not boxes.keys() & often.keys():
-        raise DataError(f"expected boxes by file name, such as {name}, found none of these names")
+        raise DataError(
+            f"{path}: expected boxes by file name, such as {name}, found none of these names"
+        )
+    return boxes
 
 
 def align_sources(

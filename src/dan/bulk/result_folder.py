@@ -8,10 +8,8 @@ others in a later run, the picture is read again.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,14 +21,13 @@ from dan.bulk.result_format import ResultFormat
 from dan.bulk.sources import Source
 from dan.core.errors import DataError
 from dan.core.files import make_folder, read_text, replacing, write_text
-from dan.datasets.formats import save_pts
-from dan.datasets.formats.coco import INFO
+from dan.datasets.formats import VISIBLE, save_pts
+from dan.datasets.formats.coco import coco_face, coco_text
+from dan.inference.face_csv import csv_head, csv_row
 from dan.inference.faces import Faces
 from dan.schemes import LandmarkScheme
 
 LINES, OPTIONS = "faces.jsonl", "run.json"
-
-BOX_COLUMNS = ("box_x0", "box_y0", "box_x1", "box_y1")
 
 Record = Mapping[str, Any]
 
@@ -82,6 +79,24 @@ class ResultFolder:
         for part in path.rglob(".*.part"):  # of a run that was killed while it wrote
             part.unlink(missing_ok=True)
 
+    @classmethod
+    def open_for(
+        cls, path: Path, options: Mapping[str, Any], sources: Sequence[Source]
+    ) -> tuple[ResultFolder, list[Source]]:
+        """A folder, and the pictures to read; see the class and :meth:`admit`.
+
+        Raises:
+            DataError: if a picture lies in the folder, where results could replace it.
+        """
+        target = path.resolve()
+        for source in sources:
+            if target in source.path.resolve().parents:
+                raise DataError(
+                    f"{path}: expected a folder without inputs in it, found {source.path}"
+                )
+        folder = cls(path, options)
+        return folder, folder.admit(sources)
+
     def admit(self, sources: Sequence[Source]) -> list[Source]:
         """Take in the pictures of a run; returns those to read, under the names they have here.
 
@@ -129,7 +144,7 @@ class ResultFolder:
         """Where the points of a picture's face go; its first face, number 1, has its own name."""
         return self.path / f"{name}{'' if place == 1 else f'_{place}'}.pts"
 
-    def add(self, record: Record, formats: Sequence[ResultFormat]) -> None:
+    def add(self, record: Record, formats: Collection[ResultFormat]) -> None:
         """Take the result of one picture that was admitted; it is on disk when this returns."""
         name = record["name"]
         of_file = {"file": self.names.file(name), "file_stamp": self._stamps[name]}
@@ -146,7 +161,7 @@ class ResultFolder:
             reason = error.strerror or error
             raise DataError(f"{self.lines}: cannot be written: {reason}") from error
 
-    def finish(self, formats: Sequence[ResultFormat], scheme: LandmarkScheme) -> list[Path]:
+    def finish(self, formats: Collection[ResultFormat], scheme: LandmarkScheme) -> list[Path]:
         """Write the tables of all results, those of earlier runs anew; returns the files."""
         written = [self.lines]
         for kind, name, render in (
@@ -158,6 +173,11 @@ class ResultFolder:
                 write_text(path, render(list(self._read()), scheme))
                 written.append(path)
         return written
+
+
+def is_result_folder(path: Path) -> bool:
+    """Whether a run left its results here; pictures in it are no inputs."""
+    return (path / OPTIONS).is_file()
 
 
 def _check_options(noted: Path, options: Mapping[str, Any]) -> None:
@@ -193,31 +213,22 @@ def _is_free(path: Path) -> bool:
 
 def line_of(record: Record) -> str:
     """One line of JSON; in ASCII where a file's name is no proper text."""
-    return _json(record) + "\n"
-
-
-def _json(values: Mapping[str, object]) -> str:
-    text = json.dumps(values, ensure_ascii=False)
+    text = json.dumps(record, ensure_ascii=False)
     try:
         text.encode()
     except UnicodeEncodeError:
-        return json.dumps(values)
-    return text
+        text = json.dumps(record)
+    return text + "\n"
 
 
 def render_csv(records: Sequence[Record], scheme: LandmarkScheme) -> str:
     """One row a face: file, place, score, confidence, box, then x and y of each point."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    points = [f"{axis}{index}" for index in range(scheme.n_landmarks) for axis in "xy"]
-    writer.writerow(["file", "face", "score", "confidence", *BOX_COLUMNS, *points])
+    lines = [csv_head(("file", "face"), scheme)]
     for record in records:
+        file = record["file"].encode(errors="backslashreplace").decode()
         for place, face in enumerate(record.get("faces", []), start=1):
-            flat = [value for point in face["points_xy"] for value in point]
-            sure = "" if face["confidence"] is None else face["confidence"]
-            file = record["file"].encode(errors="backslashreplace").decode()
-            writer.writerow([file, place, face["score"], sure, *face["box_xyxy"], *flat])
-    return buffer.getvalue()
+            lines.append(csv_row((file, place), face))
+    return "".join(lines)
 
 
 def render_coco(records: Sequence[Record], scheme: LandmarkScheme) -> str:
@@ -226,38 +237,20 @@ def render_coco(records: Sequence[Record], scheme: LandmarkScheme) -> str:
     ``bbox`` is the box of the points; ``score`` is the confidence where the model has one, else
     the detector's. COCO has pixel centres at integers, as we have.
     """
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for image_id, record in enumerate(records, start=1):
-        width, height = record.get("size_wh", (0, 0))
-        images.append(
-            {"id": image_id, "file_name": record["file"], "width": width, "height": height}
-        )
-        for face in record.get("faces", []):
-            points = np.array(face["points_xy"], dtype=np.float64)
-            x0, y0 = points.min(axis=0).tolist()
-            box_w, box_h = np.ptp(points, axis=0).tolist()
-            flat = np.concatenate([points, np.full((len(points), 1), 2.0)], axis=1)
-            sure = face["confidence"]
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": image_id,
-                    "category_id": 1,
-                    "iscrowd": 0,
-                    "bbox": [round(value, 3) for value in (x0, y0, box_w, box_h)],
-                    "area": round(box_w * box_h, 3),
-                    "num_keypoints": len(points),
-                    "keypoints": [round(value, 3) for value in flat.ravel().tolist()],
-                    "score": face["score"] if sure is None else sure,
-                }
-            )
-    category = {
-        "id": 1,
-        "name": "face",
-        "supercategory": "person",
-        "keypoints": list(scheme.point_names),
-        "skeleton": [[first + 1, second + 1] for first, second in scheme.edges],
-    }
-    values = {"info": INFO, "images": images, "annotations": annotations, "categories": [category]}
-    return _json(values) + "\n"
+    images = [(record["file"], record.get("size_wh", (0, 0))) for record in records]
+    faces = [
+        _coco_face(image, face)
+        for image, record in enumerate(records)
+        for face in record.get("faces", [])
+    ]
+    return coco_text(images, faces, scheme)
+
+
+def _coco_face(image: int, face: Record) -> dict[str, Any]:
+    points = np.array(face["points_xy"], dtype=np.float64)
+    x0, y0, x1, y1 = face["box_xyxy"]
+    area = round((x1 - x0) * (y1 - y0), 3)
+    seen = [VISIBLE] * len(points)
+    confidence = face["confidence"]
+    score = face["score"] if confidence is None else confidence
+    return coco_face(image, points, seen, area=area, box_xyxy=(x0, y0, x1, y1)) | {"score": score}

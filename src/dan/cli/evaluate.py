@@ -4,71 +4,48 @@ from __future__ import annotations
 
 import datetime
 import json
-from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
 
 from dan.cli.common import (
-    boxes_path,
     console,
     error_console,
     load_model,
-    progress_bar,
+    parse_peers,
     tell_left_out,
 )
 from dan.cli.options import (
     BoxesOption,
+    CompareOption,
     JsonOption,
     ModelArgument,
     PredictorDeviceOption,
+    ProtocolOption,
+    ReportOption,
     SourceArgument,
     SourceOptions,
-    with_source_options,
+    ThresholdOption,
+    with_options,
 )
+from dan.cli.predicting import predict_parts
 from dan.core.errors import ConfigError
 
-if TYPE_CHECKING:
-    from dan.evaluation.protocol import SubsetPredictions
-    from dan.inference.landmark_model import LandmarkModel
 
-
-class Protocol(StrEnum):
-    """Protocols that name their own test sets."""
-
-    W300 = "300w"
-
-
-@with_source_options
+@with_options
 def evaluate(
     model: ModelArgument,
     data: SourceArgument,
     *,
-    source: SourceOptions,
     boxes: BoxesOption = "gt",
-    protocol: Annotated[
-        Protocol | None,
-        typer.Option(help="300w: DATA is the release's root; all its test sets, all box sources."),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="Folder for a report (Markdown, HTML, curves, sheets)."),
-    ] = None,
-    compare: Annotated[
-        list[str] | None,
-        typer.Option(help="NAME=FOLDER of another method's .pts files; with -o, repeatable."),
-    ] = None,
-    threshold: Annotated[
-        float, typer.Option(min=1e-6, help="Of AUC and failure rate, share of the normaliser.")
-    ] = 0.08,
+    protocol: ProtocolOption = None,
+    out: ReportOption = None,
+    compare: CompareOption = None,
+    threshold: ThresholdOption = 0.08,
     device: PredictorDeviceOption = "cpu",
     as_json: JsonOption = False,
+    source: SourceOptions,
 ) -> None:
     """Score a model: error of each stage, AUC, failure rate, by every normaliser."""
-    from dan.datasets.annotated import counts_in_words
     from dan.evaluation.metrics import render_table
-    from dan.evaluation.per_face import parse_peers
+    from dan.evaluation.protocol import left_out_of
     from dan.evaluation.report import check_report_folder, scores_of, write_report
     from dan.evaluation.score import score_predictions
 
@@ -79,11 +56,14 @@ def evaluate(
         raise ConfigError(
             "--protocol 300w: expected the release's own folders, got options of other data"
         )
+    if protocol is not None and boxes != "gt":
+        raise ConfigError(f"--boxes {boxes}: expected none with --protocol 300w, which has its own")
     if out is not None:
         check_report_folder(out, [data, model, boxes])
-    parts = _predict(load_model(model, device), data, source, boxes, protocol, out=out)
-    left_out = dict.fromkeys(face for part in parts for face in part.left_out)
-    tell_left_out(face.reason for face in left_out)
+    parts = predict_parts(
+        load_model(model, device), data, source, boxes, protocol=protocol, out=out
+    )
+    tell_left_out(face.reason for face in left_out_of(parts))
     if protocol is None:
         scores = score_predictions(parts[0].predictions, data.name, threshold)
     else:
@@ -94,39 +74,7 @@ def evaluate(
         console.print(render_table(scores), end="")
     if out is not None:
         today = datetime.datetime.now(datetime.UTC).date().isoformat()
-        about = {"model": model, "data": data.name, "boxes": boxes, "date": today}
-        if protocol is not None:
-            about["boxes"] = "gt and det, as the tables say"
-        if left_out:
-            about["left out"] = counts_in_words(face.reason for face in left_out)
+        start = boxes if protocol is None else "gt and det, as the tables say"
+        about = {"model": model, "data": data.name, "boxes": start, "date": today}
         for path in write_report(out, parts, about, threshold=threshold, peers=peers):
             error_console.print(f"written: {path}")
-
-
-def _predict(
-    model: LandmarkModel,
-    data: Path,
-    source: SourceOptions,
-    boxes: str,
-    protocol: Protocol | None,
-    *,
-    out: Path | None,
-) -> list[SubsetPredictions]:
-    """Predict once; scores and pictures are made from it."""
-    from dan.datasets.annotated import files_of, find_annotated
-    from dan.evaluation.predictions import predict_annotated
-    from dan.evaluation.protocol import SubsetPredictions, count_faces, predict_protocol
-    from dan.evaluation.report import check_report_folder
-
-    if protocol is not None:
-        n_faces = count_faces(data)
-        if out is not None:
-            check_report_folder(out, files_of(find_annotated(data), data))
-        with progress_bar("predicting", n_faces) as on_face:
-            return predict_protocol(data, model, on_face)
-    images = source.find(data)
-    if out is not None:
-        check_report_folder(out, files_of(images, data, source.images))
-    with progress_bar("predicting", len(images)) as on_face:
-        predictions = predict_annotated(images, model, boxes_path(boxes), on_face=on_face)
-    return [SubsetPredictions(data.name, Path(boxes).stem, predictions, images.left_out)]

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import glob
-from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from dan.cli.common import check_imported, write_imported
-from dan.cli.options import ImportedOption, StagesOption
+from dan.cli.options import ImportedOption, StagesOption, TensorFlowArgument
 
 
 def import_tensorflow(
-    checkpoint: Annotated[
-        Path, typer.Argument(help="Prefix of its files, such as MODEL_DIR/model.ckpt-1000.")
-    ],
-    out: ImportedOption,
-    *,
-    stages: StagesOption = None,
+    checkpoint: TensorFlowArgument, out: ImportedOption, *, stages: StagesOption = None
 ) -> None:
     """Read a checkpoint of the TensorFlow port's DAN_V2.py; TensorFlow is not needed."""
     check_imported(out, checkpoint.parent.glob(f"{glob.escape(checkpoint.name)}.*"))

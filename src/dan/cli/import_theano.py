@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
 from dan.cli.common import check_imported, write_imported
-from dan.cli.options import ImportedOption, StagesOption
+from dan.cli.options import ImportedOption, StagesOption, TheanoArgument
 
 
 def import_theano(
-    weights: Annotated[Path, typer.Argument(help="DAN.npz of the reference implementation.")],
-    out: ImportedOption,
-    *,
-    stages: StagesOption = None,
+    weights: TheanoArgument, out: ImportedOption, *, stages: StagesOption = None
 ) -> None:
     """Read weights of the reference implementation (Theano)."""
     check_imported(out, [weights])

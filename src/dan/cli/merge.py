@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from dan.cli.common import console, progress_bar, tell_left_out
+from dan.cli.options import (
+    NewFolderOption,
+    PartsArgument,
+    SourceOptions,
+    TestOption,
+    with_options,
+)
 
-import typer
 
-from dan.cli.common import console, progress_bar, tell_left_out, tell_passed_over
-
-
+@with_options
 def merge(
-    data: Annotated[Path, typer.Argument(help="Folder of 300-W's parts, at any depth.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="New folder.")],
+    data: PartsArgument,
+    out: NewFolderOption,
     *,
-    test: Annotated[
-        bool, typer.Option("--test", help="Take the test folders instead of the training ones.")
-    ] = False,
+    test: TestOption = False,
+    source: SourceOptions,
 ) -> None:
     """Copy images and .pts files into one folder, named by their old place."""
     from dan.core.errors import DataError
     from dan.core.files import check_new_folder
-    from dan.datasets.annotated import find_annotated, test_part, training_part
+    from dan.datasets.annotated import test_part, training_part
     from dan.datasets.merging import merge_images
 
     check_new_folder(out)
-    tell_passed_over([data])
-    images = (test_part if test else training_part)(find_annotated(data))
+    images = (test_part if test else training_part)(source.find(data))
     if not images:
         found = f"only {words}" if (words := images.left_out_in_words()) else "none"
         raise DataError(f"{data}: expected {'test' if test else 'training'} faces, found {found}")

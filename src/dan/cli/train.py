@@ -6,35 +6,26 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from dan.cli.common import console, need_torch
-from dan.cli.options import DeviceOption
+from dan.cli.options import (
+    DeviceOption,
+    OverridesArgument,
+    PackArgument,
+    RecipeOption,
+    RunOption,
+    StopAfterOption,
+)
 
 
 def train(
-    pack: Annotated[Path, typer.Argument(help="Face pack made by 'dan prepare'.")],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(help="Settings over the recipe's, such as training.batch_size=32."),
-    ] = None,
+    pack: PackArgument,
+    overrides: OverridesArgument = None,
     *,
-    recipe: Annotated[Path, typer.Option("--recipe", "-r", help="TOML file of settings.")],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="Run folder; an unfinished run goes on.")
-    ],
+    recipe: RecipeOption,
+    out: RunOption,
     device: DeviceOption = "auto",
-    stop_after: Annotated[
-        float | None,
-        typer.Option(
-            min=0.0,
-            metavar="MINUTES",
-            help="Save and stop after so long, with exit code 130; the same command goes on.",
-        ),
-    ] = None,
+    stop_after: StopAfterOption = None,
 ) -> None:
     """Train a network, stage after stage."""
     need_torch()

@@ -16,6 +16,7 @@ from dan.core.files import read_bytes
 from dan.core.image_files import is_image_name
 from dan.core.images import read_grey
 from dan.core.types import FloatArray, Points
+from dan.datasets.folders import load_folder
 from dan.datasets.formats import AnnotationSet
 from dan.datasets.formats.annotations import POINTS_MISSING, WITHOUT_POINTS
 from dan.datasets.hashes import PictureHash, hash_picture, same_pictures
@@ -80,6 +81,28 @@ class Source:
     lists_all: bool
     damaged: Mapping[str, str] = field(default_factory=dict)
     points_root: Path | None = None
+
+    @classmethod
+    def of_folder(
+        cls, folder: Path, *, images: Path | None = None, first_pixel: int | None = None
+    ) -> Source:
+        """A folder of ``.pts`` files, the damaged ones among them.
+
+        Args:
+            folder: where the annotations lie.
+            images: folder of the images; None: they lie beside the annotations.
+            first_pixel: what the files count from; None: 1.
+        """
+        damaged: dict[str, str] = {}
+        root = images or folder
+
+        def on_bad(image: Path, reason: str) -> None:
+            damaged[image.relative_to(root).as_posix()] = reason
+
+        first = 1 if first_pixel is None else first_pixel
+        faces = load_folder(folder, images=images, first_pixel=first, on_bad=on_bad)
+        points_root = folder if images else None
+        return cls(str(folder), faces, root, True, damaged, points_root)
 
 
 @dataclass(frozen=True)

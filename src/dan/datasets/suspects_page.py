@@ -6,14 +6,15 @@ import base64
 import html
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
-from dan.core.errors import DanError
+from dan.core.errors import DanError, DataError
 from dan.core.images import encode_png, read_rgb
-from dan.core.types import ColourImage
+from dan.core.types import ColourImage, IntArray
 from dan.datasets.suspects import Source, Suspect
-from dan.drawing.landmarks import draw_face
+from dan.drawing.landmarks import contact_sheet, draw_face
 
 TILE = 200
 MARGIN = 0.35
@@ -50,6 +51,45 @@ def draw_annotated(source: Source, face: int) -> ColourImage:
     scheme = faces.or_plain_scheme() if faces.known[face].all() else None
     drawn = draw_face(picture, known, scheme, min_side=0)
     return _around(drawn, known)
+
+
+def drawable_faces(source: Source) -> IntArray:
+    """Places of the faces of which a point is known.
+
+    Raises:
+        DataError: if there is none.
+    """
+    drawable = np.flatnonzero(source.annotations.known.any(axis=1))
+    if not len(drawable):
+        raise DataError(f"{source.name}: expected at least one annotated face, found none")
+    return drawable
+
+
+def draw_some(
+    source: Source,
+    count: int,
+    *,
+    columns: int,
+    seed: int,
+    on_face: Callable[[], None] = lambda: None,
+) -> ColourImage:
+    """A sheet of some faces, drawn at random, in their order.
+
+    Args:
+        source: with at least one face of which a point is known.
+        count: how many, if there are so many.
+        columns: faces in a row, at most.
+        seed: of the draw.
+        on_face: called after each face.
+    """
+    faces = source.annotations
+    order = np.random.default_rng(seed).permutation(drawable_faces(source))[:count]
+    tiles, labels = [], []
+    for face in sorted(order.tolist()):
+        tiles.append(draw_annotated(source, face))
+        labels.append(Path(faces.face_names[face]).name)
+        on_face()
+    return contact_sheet(tiles, min(columns, len(tiles)), TILE, labels)
 
 
 def _around(picture: ColourImage, points: np.ndarray) -> ColourImage:

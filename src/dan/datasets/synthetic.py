@@ -12,12 +12,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from dan.core.errors import ConfigError
 from dan.core.files import building_folder
 from dan.core.images import write_png
 from dan.core.types import FilePath, FloatArray
 from dan.datasets.formats import save_pts
 from dan.geometry import Similarity
-from dan.schemes import FACE68
+from dan.schemes import FACE68, LandmarkScheme, convert_points
 
 _SHIFT = 4  # OpenCV draws at sixteenths of a pixel
 
@@ -47,6 +48,14 @@ def template_shape() -> npt.NDArray[np.float32]:
         (inner, 0, 0.28),
     ]
     return np.concatenate([part + np.array([x, y]) for part, x, y in parts]).astype(np.float32)
+
+
+def typical_face(scheme: LandmarkScheme) -> FloatArray | None:
+    """(N, 2) :func:`template_shape` in a scheme that face68 converts to; None in another."""
+    try:
+        return convert_points(template_shape(), FACE68, scheme)
+    except ConfigError:
+        return None
 
 
 def _lips(angles: FloatArray, half_width: float, half_height: float) -> FloatArray:

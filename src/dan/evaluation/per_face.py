@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from dan.core.errors import ConfigError, DataError
+from dan.core.errors import DataError
 from dan.core.types import FloatArray
 from dan.datasets.formats import load_pts
 from dan.evaluation.metrics import Normaliser, normalised_errors, usable_normalisers
@@ -59,18 +58,3 @@ def peer_errors(predictions: Predictions, folder: Path) -> FloatArray:
     scheme = predictions.scheme
     points = peer_points(folder, predictions, scheme)
     return normalised_errors(points, predictions.truth, scheme, usable_normalisers(scheme)[0])
-
-
-def parse_peers(words: Sequence[str]) -> dict[str, Path]:
-    """``NAME=FOLDER`` options.
-
-    Raises:
-        ConfigError: if one has another form, or its folder is not there.
-    """
-    peers = {}
-    for word in words:
-        name, equals, folder = word.partition("=")
-        if not equals or not Path(folder).is_dir():
-            raise ConfigError(f"--compare: expected NAME=FOLDER of .pts files, got {word}")
-        peers[name] = Path(folder)
-    return peers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,15 @@ import numpy.typing as npt
 from dan.core.files import make_folder
 from dan.core.images import read_rgb, write_png
 from dan.datasets.formats import save_pts
-from dan.drawing.landmarks import draw_face
+from dan.drawing.landmarks import contact_sheet, draw_face
 from dan.evaluation.predictions import Predictions
 from dan.geometry import box_of_points, box_size_wh
 
 FACE_MARGIN = 0.25
 """Room left around the face in the overview's tiles, as a share of its size."""
+
+SHEET_TILES, SHEET_COLUMNS, SHEET_TILE_SIZE = 24, 6, 240
+"""Of the overview: faces at most, faces in a row, pixels of each."""
 
 
 def save_predictions(predictions: Predictions, folder: Path) -> None:
@@ -26,6 +29,30 @@ def save_predictions(predictions: Predictions, folder: Path) -> None:
             path = folder / f"{image.name}.pts"
             make_folder(path.parent)
             save_pts(path, points)
+
+
+def write_predictions(
+    predictions: Predictions, folder: Path, on_face: Callable[[], None] = lambda: None
+) -> Path:
+    """Write ``NAME.pts`` and ``NAME.png`` of every face, and ``sheet.png`` of some of them.
+
+    Args:
+        predictions: what was found.
+        folder: where to.
+        on_face: called after each face is drawn.
+
+    Returns:
+        The sheet.
+    """
+    save_predictions(predictions, folder)
+    every, tiles = max(1, len(predictions.images) // SHEET_TILES), []
+    for place, tile in enumerate(draw_predictions(predictions, folder)):
+        if place % every == 0:
+            tiles.append(tile)
+        on_face()
+    path = folder / "sheet.png"
+    write_png(path, contact_sheet(tiles[:SHEET_TILES], SHEET_COLUMNS, SHEET_TILE_SIZE))
+    return path
 
 
 def draw_predictions(predictions: Predictions, folder: Path) -> Iterator[npt.NDArray[np.uint8]]:

@@ -50,6 +50,11 @@ class SubsetPredictions:
     left_out: tuple[LeftOut, ...] = ()
 
 
+def left_out_of(parts: Sequence[SubsetPredictions]) -> list[LeftOut]:
+    """The faces that some subsets leave out, each once."""
+    return list(dict.fromkeys(face for part in parts for face in part.left_out))
+
+
 def predict_protocol(
     root: Path, model: LandmarkModel, on_face: Callable[[], None] = lambda: None
 ) -> list[SubsetPredictions]:

@@ -10,11 +10,12 @@ import numpy as np
 
 from dan.core.files import check_output_folder, check_outputs, make_folder, write_text
 from dan.core.types import FilePath
+from dan.datasets.annotated import counts_in_words
 from dan.evaluation.figures import CURVES, WORST_NAMES, draw_worst, plot_curves
 from dan.evaluation.metrics import Score, normaliser_lengths, usable_normalisers
 from dan.evaluation.per_face import errors_of, mean_percent, peer_errors
 from dan.evaluation.predictions import Predictions
-from dan.evaluation.protocol import SubsetPredictions
+from dan.evaluation.protocol import SubsetPredictions, left_out_of
 from dan.evaluation.published import PUBLISHED
 from dan.evaluation.tables import Table, render_html, render_markdown
 
@@ -65,6 +66,8 @@ def write_report(
         The files.
     """
     make_folder(folder)
+    if left_out := left_out_of(parts):
+        about = {**about, "left out": counts_in_words(face.reason for face in left_out)}
     scores = [score for part in parts for score in scores_of(part, threshold)]
     tables = [
         _score_table(scores),

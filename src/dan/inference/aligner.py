@@ -22,7 +22,7 @@ from dan.inference.crops import CropBatch
 from dan.inference.defaults import DEFAULT_DETECTOR, DEFAULT_MODEL
 from dan.inference.detectors import BoxFit, Detections, Detector, build_detector, check_detector
 from dan.inference.faces import Faces
-from dan.inference.landmark_model import LandmarkModel, check_model
+from dan.inference.landmark_model import LandmarkModel, check_confidence, check_model
 from dan.inference.onnx_model import MAX_BATCH, OnnxModel
 
 BATCH_FACES = MAX_BATCH // 4
@@ -101,10 +101,8 @@ class FaceAligner:
         else:
             _refuse_late(threads=threads, provider=provider)
             self.model = check_model(model)
-        if min_confidence and not self.model.has_confidence:
-            raise ConfigError(
-                f"min_confidence: expected a model that knows its confidence, got {self.model.name}"
-            )
+        if min_confidence:
+            check_confidence(self.model)
         check_detector(detector, detector_size)
         self.detector_size = detector_size
         self._detector, self._making_detector = detector, threading.Lock()

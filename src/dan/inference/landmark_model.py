@@ -70,3 +70,11 @@ def check_model(model: LandmarkModel) -> LandmarkModel:
             f"got {type(model).__name__} without {lacks}"
         )
     return model
+
+
+def check_confidence(model: LandmarkModel) -> None:
+    """Raise ConfigError where a least confidence is asked of a model that does not know its own."""
+    if not model.has_confidence:
+        raise ConfigError(
+            f"min_confidence: expected a model that knows its confidence, got {model.name}"
+        )

@@ -236,6 +236,18 @@ def conversion_path(source: LandmarkScheme, target: LandmarkScheme) -> tuple[Con
     )
 
 
+def targets_of(source: LandmarkScheme, schemes: Iterable[LandmarkScheme]) -> list[LandmarkScheme]:
+    """Those of some schemes that a scheme converts to, but itself."""
+    found = []
+    for target in schemes:
+        try:
+            if conversion_path(source, target):
+                found.append(target)
+        except ConfigError:
+            continue
+    return found
+
+
 def conversion_matrix(source: LandmarkScheme, target: LandmarkScheme) -> npt.NDArray[np.float64]:
     """(M, N) weights of the whole way; see :func:`conversion_path`."""
     matrix = np.eye(source.n_landmarks)

@@ -18,7 +18,7 @@ reflects about the axis of direction ``sqrt(u)``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ import numpy.typing as npt
 from dan.core.checks import check_shape
 from dan.core.errors import DataError
 from dan.core.types import FloatArray, IntArray
+from dan.schemes.scheme import LandmarkScheme
 
 MIN_FACES = 5
 MAX_FACES = 1000
@@ -91,6 +92,35 @@ class MirrorFit:
         So it is when they all look to the same side.
         """
         return self.rms_residual > WIDE_RESIDUAL or bool(np.mean(self.doubtful) > 0.25)
+
+    def differs_from(self, scheme: LandmarkScheme) -> int:
+        """Points that have another partner in a scheme; 0 where it has none."""
+        return 0 if scheme.mirror is None else int(np.sum(scheme.mirror != self.mirror))
+
+    def scheme(self, base: LandmarkScheme | None = None, name: str | None = None) -> LandmarkScheme:
+        """A scheme of these flip partners.
+
+        Args:
+            base: whose names, groups and eyes it has; None: points by number.
+            name: its name; None: that of the base.
+        """
+        base = base or LandmarkScheme.plain(len(self.mirror))
+        names = base.point_names
+        partners = {names[one]: names[other] for one, other in enumerate(self.mirror.tolist())}
+        return replace(base, name=name or base.name, flip_partner=partners)
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values, for JSON."""
+        return {
+            "mirror": self.mirror.tolist(),
+            "residuals": self.residuals.round(5).tolist(),
+            "margins": self.margins.round(5).tolist(),
+            "support": self.support.tolist(),
+            "doubtful": self.doubtful.tolist(),
+            "rms_residual": round(self.rms_residual, 5),
+            "is_weak": self.is_weak,
+            "n_faces": self.n_faces,
+        }
 
 
 def fit_mirror(shapes: FloatArray, *, seed: int = 0) -> MirrorFit:

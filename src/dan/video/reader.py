@@ -107,6 +107,27 @@ class VideoReader:
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.n_promised = int(count) if 0 < count < 2**31 and not self.is_camera else None
 
+    def damage(self) -> list[str]:
+        """What was missing of a file that was read to its end, in a sentence each.
+
+        Containers often count a frame or two that are not there; a cut file lacks many.
+        """
+        said = []
+        if self.n_lost:
+            some = f"{self.n_lost} frame{'s' * (self.n_lost != 1)} could not be read"
+            others = "are right" if self.has_times else "may be too low"
+            said.append(
+                f"{self.name}: seems damaged: {some}, from frame {self.first_lost} on; "
+                f"numbers and times of the frames that follow {others}"
+            )
+        promised = self.n_promised
+        if promised is not None and self.n_read + self.n_lost < 0.9 * promised:
+            said.append(
+                f"{self.name}: seems cut short or damaged: it promises {promised} frames, "
+                f"{self.n_read} could be read"
+            )
+        return said
+
     def __iter__(self) -> Iterator[Frame]:
         """The frames that are left."""
         frame, self._first = self._first, None

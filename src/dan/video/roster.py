@@ -31,7 +31,7 @@ MAX_STRETCH = 0.02
 """Sizes are whole pixels, so the two factors of a scaled picture may differ a little."""
 
 
-class TrackRoll:
+class TrackRoster:
     """The tracks of one video.
 
     Attributes:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from pathlib import Path
 from types import TracebackType
@@ -12,10 +10,12 @@ from typing import Self
 from dan.core.errors import ConfigError, DataError
 from dan.core.files import check_outputs
 from dan.core.types import FilePath
+from dan.inference.face_csv import csv_head, csv_row
 from dan.schemes import LandmarkScheme
+from dan.video.reader import Frame
 from dan.video.tracked_faces import TrackedFaces
 
-HEAD = ("frame", "time_s", "id", "score", "confidence", "box_x0", "box_y0", "box_x1", "box_y1")
+KEYS = ("frame", "time_s", "id")
 
 SUFFIXES = (".csv", ".jsonl")
 
@@ -23,7 +23,8 @@ SUFFIXES = (".csv", ".jsonl")
 class RowWriter:
     """Writes the faces of each frame into a file that others may read meanwhile.
 
-    A context manager. CSV: the columns of :data:`HEAD`, then ``x0, y0, x1, …``; an unknown
+    A context manager, and a sink of :func:`dan.video.following.follow`. CSV: the columns of
+    :data:`KEYS` and of :data:`dan.inference.face_csv.COLUMNS`, then ``x0, y0, x1, …``; an unknown
     confidence is left empty. JSON lines: ``{"frame", "time_s", "id", "score", "confidence",
     "box_xyxy", "points_xy"}``; an unknown confidence is null. Pixels to a thousandth.
 
@@ -45,8 +46,7 @@ class RowWriter:
         except OSError as error:
             raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
         if self._as_csv:
-            points = [f"{axis}{place}" for place in range(scheme.n_landmarks) for axis in "xy"]
-            self._put(_csv_line([*HEAD, *points]))
+            self._put(csv_head(KEYS, scheme))
 
     def write(self, frame: int, time_s: float, faces: TrackedFaces) -> None:
         """Add the faces of a frame.
@@ -56,6 +56,11 @@ class RowWriter:
         """
         render = render_csv if self._as_csv else render_jsonl
         self._put(render(frame, time_s, faces))
+
+    def take(self, frame: Frame, faces: TrackedFaces) -> bool:
+        """Add the faces of a frame; True."""
+        self.write(frame.number, frame.time_s, faces)
+        return True
 
     def _put(self, text: str) -> None:
         try:
@@ -92,13 +97,9 @@ def check_rows_path(path: Path) -> None:
 
 def render_csv(frame: int, time_s: float, faces: TrackedFaces) -> str:
     """One line a face, without the head."""
-    lines = []
-    for face in faces.to_dict()["faces"]:
-        sure = "" if face["confidence"] is None else face["confidence"]
-        points = [value for point in face["points_xy"] for value in point]
-        head = [frame, round(time_s, 6), face["id"], face["score"], sure]
-        lines.append(_csv_line([*head, *face["box_xyxy"], *points]))
-    return "".join(lines)
+    return "".join(
+        csv_row((frame, round(time_s, 6), face["id"]), face) for face in faces.to_dict()["faces"]
+    )
 
 
 def render_jsonl(frame: int, time_s: float, faces: TrackedFaces) -> str:
@@ -109,9 +110,3 @@ def render_jsonl(frame: int, time_s: float, faces: TrackedFaces) -> str:
         row = {"frame": frame, "time_s": round(time_s, 6)} | {name: face[name] for name in names}
         lines.append(json.dumps(row) + "\n")
     return "".join(lines)
-
-
-def _csv_line(values: list[object]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(values)
-    return buffer.getvalue()

@@ -8,12 +8,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from dan.core.errors import ConfigError
-from dan.core.images import as_rgb
+from dan.core.images import Channels, Picture, as_rgb
 from dan.core.types import Box, ColourImage, FloatArray, Points
 from dan.inference.aligner import FaceAligner
 from dan.inference.faces import Face
+from dan.inference.landmark_model import check_confidence
 from dan.video.plausibility import why_not_a_face
-from dan.video.roster import TrackRoll
+from dan.video.reader import DEFAULT_FPS
+from dan.video.roster import TrackRoster
 from dan.video.smoothing import Smoothing
 from dan.video.tracked_faces import TrackedFaces
 from dan.video.tracks import Track, match_boxes
@@ -56,6 +58,8 @@ class FaceTracker:
         smoothing: True for the default filter, parameters of one's own, or False for the points
             as they are found. The search never starts from smoothed points.
         max_faces: at most so many at a time; the first ones seen stay. None: all.
+        min_confidence: faces below are followed but not returned; above 0 only with models that
+            know their confidence.
 
     Attributes:
         n_frames: frames so far.
@@ -74,24 +78,32 @@ class FaceTracker:
         lost_below: float = LOST_BELOW,
         smoothing: Smoothing | bool = True,
         max_faces: int | None = None,
+        min_confidence: float = 0.0,
     ) -> None:
         if detect_every < 1 or (max_faces is not None and max_faces < 1):
             raise ConfigError(
                 "tracker: expected detect_every and max_faces of at least 1, "
                 f"got {detect_every} and {max_faces}"
             )
-        if not 0 <= lost_below <= 1 or aligner.min_confidence:
+        if not (0 <= lost_below <= 1 and 0 <= min_confidence <= 1):
             raise ConfigError(
-                "tracker: expected lost_below of 0..1 and an aligner whose min_confidence is 0, "
-                f"got {lost_below} and {aligner.min_confidence}"
+                "tracker: expected lost_below and min_confidence of 0..1, "
+                f"got {lost_below} and {min_confidence}"
             )
+        if aligner.min_confidence:
+            raise ConfigError(
+                "tracker: expected an aligner whose min_confidence is 0, as the tracker has its "
+                f"own, got {aligner.min_confidence}"
+            )
+        if min_confidence:
+            check_confidence(aligner.model)
         self.aligner, self.detect_every, self.lost_below = aligner, detect_every, lost_below
-        self.max_faces = max_faces
+        self.max_faces, self.min_confidence = max_faces, min_confidence
         self.smoothing = smoothing if isinstance(smoothing, Smoothing) else None
         if smoothing is True:
             self.smoothing = Smoothing()
         self.n_frames = self.n_detections = 0
-        self._roll = TrackRoll()
+        self._roster = TrackRoster()
         self._time_s = -math.inf
         self.frame_wh = (0, 0)
         self._detected_at = 0  # number of the frame of the last detection
@@ -99,51 +111,57 @@ class FaceTracker:
     @property
     def n_ids(self) -> int:
         """Different faces so far."""
-        return self._roll.n_ids
+        return self._roster.n_ids
 
-    def update(self, frame_rgb: ColourImage, time_s: float) -> TrackedFaces:
+    def update(
+        self, frame: Picture, time_s: float | None = None, *, channels: Channels = "rgb"
+    ) -> TrackedFaces:
         """The faces of the next frame.
 
         Args:
-            frame_rgb: (H, W, 3) RGB uint8. It is not changed. Where its size differs from that of
-                the last frame, the picture is taken to be scaled; in other proportions it is taken
-                for another picture.
-            time_s: when it was shown, later than the one before.
+            frame: an array, (H, W, 3) uint8 as a rule; see :class:`~dan.FaceAligner`. It is not
+                changed. Where its size differs from that of the last frame, the picture is taken
+                to be scaled; in other proportions it is taken for another picture.
+            time_s: when it was shown, later than the one before; None: 1/25 s later.
+            channels: ``rgb`` or ``bgr``, of three-channel arrays.
 
         Raises:
             ConfigError: if the time does not advance.
             ShapeError: if the frame is no picture.
         """
-        frame = as_rgb(frame_rgb)
+        rgb = as_rgb(frame, channels)
+        if time_s is None:
+            time_s = self._time_s + 1 / DEFAULT_FPS if self.n_frames else 0.0
         if not math.isfinite(time_s) or time_s <= self._time_s:
             raise ConfigError(f"time_s: expected more than {self._time_s}, got {time_s}")
         self._time_s = time_s
-        self._fit_frame((frame.shape[1], frame.shape[0]))
-        self._roll.forget(time_s)
-        self._follow(frame)
+        self._fit_frame((rgb.shape[1], rgb.shape[0]))
+        self._roster.forget(time_s)
+        self._follow(rgb)
         if self._is_search_due():
-            self._search(frame)
-        self._roll.part_converged()
+            self._search(rgb)
+        self._roster.part_converged()
         self.n_frames += 1
-        return self._roll.faces(self.aligner.model.scheme)
+        faces = self._roster.faces(self.aligner.model.scheme)
+        return faces.with_confidence(self.min_confidence)
 
     def _fit_frame(self, frame_wh: tuple[int, int]) -> None:
         """Bring what is known to another size of the frames."""
         before, self.frame_wh = self.frame_wh, frame_wh
         if not self.n_frames or before == frame_wh:
             return
-        self._roll.rescale(frame_wh[0] / before[0], frame_wh[1] / before[1])
+        self._roster.rescale(frame_wh[0] / before[0], frame_wh[1] / before[1])
 
     def _follow(self, frame: ColourImage) -> None:
         """Look for each face where it should be now."""
-        tracks = list(self._roll.present)
+        tracks = list(self._roster.present)
         if not tracks:
             return
         starts = np.stack([track.predicted(self._time_s) for track in tracks])
         found = self.aligner(frame, points=starts)
         for track, face in zip(tracks, found, strict=True):
             if not self._is_face(face.points_xy, face.confidence, before=track.points):
-                self._roll.lose(track)
+                self._roster.lose(track)
                 continue
             track.move(face.points_xy, face.confidence, self._time_s, face.search_box_xyxy)
             if face.confidence >= SURE:
@@ -160,10 +178,10 @@ class FaceTracker:
         )
 
     def _is_search_due(self) -> bool:
-        roll, waited = self._roll, self.n_frames - self._detected_at
-        just_lost = any(self._time_s - track.time_s <= SEARCH_S for track in roll.lost)
-        doubted = any(track.misses for track in roll.present)
-        return not roll.present or just_lost or doubted or waited >= self.detect_every
+        roster, waited = self._roster, self.n_frames - self._detected_at
+        just_lost = any(self._time_s - track.time_s <= SEARCH_S for track in roster.lost)
+        doubted = any(track.misses for track in roster.present)
+        return not roster.present or just_lost or doubted or waited >= self.detect_every
 
     def _search(self, frame: ColourImage) -> None:
         """Detect; confirm or correct the tracks, and begin new ones."""
@@ -171,7 +189,7 @@ class FaceTracker:
         self.n_detections += 1
         detections = self.aligner.detect(frame)
         boxes, scores = detections.boxes_xyxy, detections.scores
-        tracks = list(self._roll.present)
+        tracks = list(self._roster.present)
         pairs = match_boxes([track.box for track in tracks], boxes, SAME_FACE)
         for place, other, overlap in pairs:
             track = tracks[place]
@@ -193,7 +211,7 @@ class FaceTracker:
         """
         track.misses += 1
         if track.misses >= MAX_MISSES:
-            self._roll.lose(track)
+            self._roster.lose(track)
 
     def _correct(self, frame: ColourImage, track: Track, box: Box) -> None:
         """Start a track again from its detection, and keep the better of the two."""
@@ -204,10 +222,10 @@ class FaceTracker:
     def _begin(self, frame: ColourImage, boxes: FloatArray, scores: Sequence[float]) -> None:
         """Follow new faces, and faces that have come back."""
         if self.max_faces is not None:
-            boxes = boxes[: self.max_faces - len(self._roll.present)]
+            boxes = boxes[: self.max_faces - len(self._roster.present)]
         for place, face in self._look(frame, boxes):
-            if not self._roll.has_face_at(face.points_xy):
-                self._roll.begin(
+            if not self._roster.has_face_at(face.points_xy):
+                self._roster.begin(
                     face.points_xy,
                     face.confidence,
                     search_box=face.search_box_xyxy,

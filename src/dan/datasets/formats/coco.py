@@ -12,8 +12,9 @@
 - Coordinates are written with three decimals unless ``decimals`` says otherwise.
 """
 
+import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -315,44 +316,97 @@ def render_coco(annotations: AnnotationSet, *, category: str = "face", decimals:
         category: the name of the one category.
         decimals: of all coordinates.
     """
-    sizes = annotations.image_sizes_wh.tolist()
-    images = [
-        {"id": place, "file_name": name, "width": size[0], "height": size[1]}
-        for place, (name, size) in enumerate(
-            zip(annotations.image_names, sizes, strict=True), start=1
-        )
-    ]
+    scheme = annotations.or_plain_scheme() if annotations.n_landmarks else None
+    images = zip(annotations.image_names, annotations.image_sizes_wh.tolist(), strict=True)
+    return coco_text(images, _entries(annotations, decimals), scheme, category=category)
+
+
+def coco_text(
+    images: Iterable[tuple[str, Sequence[int]]],
+    faces: Iterable[Mapping[str, Any]],
+    scheme: LandmarkScheme | None,
+    *,
+    category: str = "face",
+) -> str:
+    """The file as it is written, in ASCII where a name is no proper text.
+
+    Args:
+        images: name and (width, height) of each.
+        faces: what :func:`coco_face` gave.
+        scheme: names and edges of the points; None where faces have none.
+        category: the name of the one category.
+    """
     described: dict[str, Any] = {"id": 1, "name": category, "supercategory": category}
-    if annotations.n_landmarks:
-        scheme = annotations.or_plain_scheme()
+    if scheme is not None:
         described["keypoints"] = list(scheme.point_names)
         described["skeleton"] = [[a + 1, b + 1] for a, b in scheme.edges]
     content = {
         "info": INFO,
-        "images": images,
-        "annotations": list(_render_faces(annotations, decimals)),
+        "images": [
+            {"id": place, "file_name": name, "width": size[0], "height": size[1]}
+            for place, (name, size) in enumerate(images, start=1)
+        ],
+        "annotations": [{"id": place, **face} for place, face in enumerate(faces, start=1)],
         "categories": [described],
     }
-    return msgspec.json.encode(content).decode() + "\n"
+    try:
+        return msgspec.json.encode(content).decode() + "\n"
+    except UnicodeEncodeError:
+        return json.dumps(content) + "\n"
 
 
-def _render_faces(annotations: AnnotationSet, decimals: int) -> Iterator[dict[str, Any]]:
+def coco_face(
+    image: int,
+    points: FloatArray,
+    visibility: Sequence[int],
+    *,
+    area: float,
+    box_xyxy: Sequence[float] | None = None,
+    ignore: bool = False,
+    decimals: int = 3,
+) -> dict[str, Any]:
+    """One of a file's annotations.
+
+    Args:
+        image: place of its image.
+        points: (N, 2) pixels; NaN where unknown.
+        visibility: of each point.
+        area: of its box; pycocotools asks for it.
+        box_xyxy: pixels; None: it has none.
+        ignore: whether it is marked to be passed over.
+        decimals: of all coordinates.
+    """
+    rows = np.nan_to_num(np.round(points, decimals)).tolist()
+    entry: dict[str, Any] = {
+        "image_id": image + 1,
+        "category_id": 1,
+        "keypoints": [
+            value for (x, y), v in zip(rows, visibility, strict=True) for value in (x, y, v)
+        ],
+        "num_keypoints": sum(v > 0 for v in visibility),
+        "iscrowd": int(ignore),
+        "area": area,
+    }
+    if box_xyxy is not None:
+        x0, y0, x1, y1 = box_xyxy
+        entry["bbox"] = [round(value, decimals) for value in (x0, y0, x1 - x0, y1 - y0)]
+    return entry
+
+
+def _entries(annotations: AnnotationSet, decimals: int) -> Iterator[dict[str, Any]]:
     areas = _areas(annotations.boxes_or_points_boxes())
+    boxes = annotations.boxes_xyxy.tolist()
     no_box = np.isnan(annotations.boxes_xyxy[:, 0])
     for face, image in enumerate(annotations.image_index.tolist()):
-        seen = annotations.visibility[face].tolist()
-        entry: dict[str, Any] = {
-            "id": face + 1,
-            "image_id": image + 1,
-            "category_id": 1,
-            "keypoints": _triples(annotations.points[face], seen, decimals),
-            "num_keypoints": sum(v > 0 for v in seen),
-            "iscrowd": int(annotations.ignore[face]),
-            "area": areas[face],
-        }
-        if not no_box[face]:
-            x0, y0, x1, y1 = annotations.boxes_xyxy[face].tolist()
-            entry["bbox"] = [round(value, decimals) for value in (x0, y0, x1 - x0, y1 - y0)]
+        entry = coco_face(
+            image,
+            annotations.points[face],
+            annotations.visibility[face].tolist(),
+            area=areas[face],
+            box_xyxy=None if no_box[face] else boxes[face],
+            ignore=bool(annotations.ignore[face]),
+            decimals=decimals,
+        )
         figures = {name: float(values[face]) for name, values in annotations.attributes.items()}
         if not all(map(math.isnan, figures.values())):
             entry["attributes"] = {n: v for n, v in figures.items() if not math.isnan(v)}
@@ -364,11 +418,6 @@ def _areas(boxes_xyxy: FloatArray) -> list[float]:
     sides = boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]
     areas: list[float] = np.nan_to_num(sides.prod(axis=1)).round(3).tolist()
     return areas
-
-
-def _triples(points: FloatArray, seen: list[int], decimals: int) -> list[float]:
-    rows = np.nan_to_num(np.round(points, decimals)).tolist()
-    return [value for (x, y), v in zip(rows, seen, strict=True) for value in (x, y, v)]
 
 
 def load_coco(

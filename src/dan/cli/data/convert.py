@@ -1,0 +1,48 @@
+"""``dan data convert``: annotations in another form."""
+
+from __future__ import annotations
+
+from dan.cli.common import console, error_console, progress_bar
+from dan.cli.options import (
+    AnnotationsOption,
+    PointsOption,
+    SourceArgument,
+    SourceOptions,
+    ToOption,
+    ToSchemeOption,
+    with_options,
+)
+
+
+@with_options
+def convert(
+    data: SourceArgument,
+    out: AnnotationsOption,
+    *,
+    to: ToOption = None,
+    scheme: PointsOption = None,
+    to_scheme: ToSchemeOption = None,
+    source: SourceOptions,
+) -> None:
+    """Write annotations in another form, and say what it cannot hold.
+
+    Image names start from the folder of the file where the images lie below it, else they stay
+    as they are. A folder of .pts or the like gets copies of the images beside the annotations.
+    """
+    from dan.datasets.annotation_files import files_of, kind_of
+    from dan.datasets.formats import convert_annotations
+    from dan.datasets.writing import check_targets, count_steps, write_annotations
+    from dan.schemes import load_scheme
+
+    target = kind_of(out, to, must_exist=False)
+    check_targets([out], [target], [data, *(name for name in (scheme, to_scheme) if name)])
+    known, wanted = (load_scheme(name) if name else None for name in (scheme, to_scheme))
+    with progress_bar("reading", 1) as on_read:
+        faces, root = source.load(data, known, or_boxes=True)
+        on_read()
+    check_targets([out], [target], files_of(faces, data, root))
+    if wanted is not None:
+        faces = convert_annotations(faces, wanted)
+    with progress_bar("writing", count_steps(target, faces)) as on_step:
+        write_annotations(out, target, faces, root, tell=error_console.print, on_step=on_step)
+    console.print(f"{len(faces)} faces of {len(faces.image_names)} images: {out}")

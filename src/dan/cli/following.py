@@ -1,0 +1,161 @@
+"""What ``dan track`` does, and ``dan align`` with a video."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from dan.cli.align_output import described
+from dan.cli.common import console, error_console, progress_bar, tell_small_faces
+from dan.cli.options import AlignerOptions
+from dan.core.errors import DeviceError
+
+if TYPE_CHECKING:
+    from dan.video.following import Pictures, Sink
+    from dan.video.reader import Frame, VideoReader
+    from dan.video.tracked_faces import TrackedFaces
+    from dan.video.tracker import FaceTracker
+
+
+def align_video(
+    video: str,
+    out: Path | None,
+    options: AlignerOptions,
+    *,
+    as_csv: bool,
+    draw: bool,
+    as_json: bool,
+) -> None:
+    """Hand over to the tracker; the files in the folder are named after the video."""
+    from dan.bulk.names import name_video_files
+    from dan.video.reader import VideoReader
+
+    rows: list[Path] = []
+    movie = None
+    if out is not None:
+        _silence_opencv()
+        VideoReader(video).close()  # what is no video is told before a folder is made
+        suffixes = (".mp4", ".jsonl", ".csv") if as_csv else (".mp4", ".jsonl")
+        movie, *rows = name_video_files(out, Path(video), suffixes)
+    printer = _Printer(video, as_json=as_json) if as_json or out is None else None
+    follow_video(video, options, movie=movie if draw else None, rows=rows, printer=printer)
+
+
+def follow_video(
+    video: str,
+    options: AlignerOptions,
+    *,
+    movie: Path | None,
+    rows: Sequence[Path],
+    printer: Sink | None = None,
+    detect_every: int = 15,
+    smoothing: bool = True,
+) -> None:
+    """Track, write, and say what was done."""
+    _silence_opencv()
+    from dan.video.following import follow
+    from dan.video.reader import VideoReader
+    from dan.video.rows import RowWriter
+
+    written = [*([] if movie is None else [movie]), *rows]
+    _check_outputs(movie, rows, inputs=(video, options.model, options.detector_name))
+    is_camera = video.isdecimal() and not Path(video).exists()
+    with VideoReader(int(video) if is_camera else video) as reader:
+        tracker = options.build_tracker(detect_every=detect_every, smoothing=smoothing)
+        pictures = _pictures(reader, movie, may_do_without_window=bool(written))
+        tables = [RowWriter(path, tracker.aligner.model.scheme) for path in rows]
+        sinks = [sink for sink in (*tables, printer, pictures) if sink is not None]
+        with progress_bar("tracking", reader.n_promised) as on_frame:
+            followed = follow(reader, tracker, sinks, on_frame)
+    for path in written:
+        error_console.print(f"written: {path}")
+    if not written and printer is None and not reader.is_camera:
+        error_console.print(
+            "nothing written: -o OUT.mp4 draws the faces, --points OUT.csv lists them"
+        )
+    _tell_tracked(tracker, followed.seconds)
+    if followed.is_interrupted:
+        raise typer.Exit(130)
+    for sentence in reader.damage():
+        error_console.print(sentence)
+
+
+class _Printer(AbstractContextManager[object]):
+    """A sink: the faces of each frame on standard output."""
+
+    def __init__(self, video: str, *, as_json: bool) -> None:
+        self.video, self.as_json = video, as_json
+
+    def take(self, frame: Frame, faces: TrackedFaces) -> bool:
+        from dan.video.rows import render_jsonl
+
+        if self.as_json:
+            print(render_jsonl(frame.number, frame.time_s, faces), end="", flush=True)
+            return True
+        for face in faces:
+            where = f"{self.video}: frame {frame.number}, face {face.id}"
+            console.print(f"{where}, {described(face)}")
+        return True
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing has to be closed."""
+
+
+def _pictures(
+    reader: VideoReader, movie: Path | None, *, may_do_without_window: bool
+) -> Pictures | None:
+    """Where drawn frames go; None: nobody wants them."""
+    from dan.video import window
+    from dan.video.following import Pictures
+    from dan.video.writer import VideoWriter
+
+    shown = None
+    if reader.is_camera:
+        try:
+            shown = window.LiveWindow(f"dan: {reader.name}")
+        except DeviceError as error:
+            if not may_do_without_window:
+                raise
+            error_console.print(f"{error}; going on without")
+    if movie is None and shown is None:
+        return None
+    return Pictures(None if movie is None else VideoWriter(movie, reader.fps), shown)
+
+
+def _silence_opencv() -> None:
+    """Our own line says what is wrong."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    import cv2
+
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def _check_outputs(movie: Path | None, rows: Sequence[Path], inputs: Sequence[str]) -> None:
+    from dan.core.files import check_outputs
+    from dan.video.rows import check_rows_path
+    from dan.video.writer import check_video_path
+
+    if movie is not None:
+        check_video_path(movie)
+    for path in rows:
+        check_rows_path(path)
+    check_outputs([*rows, *([] if movie is None else [movie])], inputs)
+
+
+def _tell_tracked(tracker: FaceTracker, seconds: float) -> None:
+    from dan.inference.detectors import is_shrunk_much
+
+    n_frames, n_ids = tracker.n_frames, tracker.n_ids
+    error_console.print(
+        f"{n_frames} frame{'s' * (n_frames != 1)}, {n_ids} face{'s' * (n_ids != 1)}, "
+        f"{n_frames / max(seconds, 1e-9):.1f} frames/s, "
+        f"{100 * tracker.n_detections / n_frames:.1f} detector calls per 100 frames"
+    )
+    detector = tracker.aligner.detector
+    if not n_ids and is_shrunk_much(detector, tracker.frame_wh):
+        tell_small_faces("large frames without a face", getattr(detector, "size", 0))
