@@ -37,7 +37,7 @@ def align(
     box_kind: BoxKindOption = "landmarks",
     passes: PassesOption = 1,
 ) -> None:
-    """Find faces and their landmarks; an interrupted run into -o goes on where it was."""
+    """Find faces and their landmarks; an interrupted run with -o is resumed."""
     from dan.bulk.outcomes import options_of, take_outcomes
     from dan.bulk.pipeline import align_sources, load_boxes_of
     from dan.bulk.result_folder import ResultFolder, is_result_folder

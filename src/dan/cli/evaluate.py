@@ -43,7 +43,7 @@ def evaluate(
     as_json: JsonOption = False,
     source: SourceOptions,
 ) -> None:
-    """Score a model: error of each stage, AUC, failure rate, by every normaliser."""
+    """Score a model: error after each stage, AUC and failure rate, by every normaliser."""
     from dan.evaluation.metrics import render_table
     from dan.evaluation.protocol import left_out_of
     from dan.evaluation.report import check_report_folder, scores_of, write_report

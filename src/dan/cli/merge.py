@@ -20,7 +20,7 @@ def merge(
     test: TestOption = False,
     source: SourceOptions,
 ) -> None:
-    """Copy images and .pts files into one folder, named by their old place."""
+    """Copy images and .pts files into one folder, named after where they were."""
     from dan.core.errors import DataError
     from dan.core.files import check_new_folder
     from dan.datasets.annotated import test_part, training_part

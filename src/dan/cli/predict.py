@@ -26,7 +26,7 @@ def predict(
     device: PredictorDeviceOption = "cpu",
     source: SourceOptions,
 ) -> None:
-    """Write NAME.pts and NAME.png (prediction and truth drawn) of each image, and a sheet."""
+    """Write NAME.pts and NAME.png (prediction and truth drawn) for each image, and a sheet."""
     from dan.core.files import building_folder, check_new_folder
     from dan.evaluation import predict_annotated
     from dan.evaluation.prediction_files import write_predictions

@@ -31,7 +31,7 @@ def prepare(
     all_folders: AllFoldersOption = False,
     source: SourceOptions,
 ) -> None:
-    """Cut out the faces of annotated images into one file to train from."""
+    """Cut the faces out of annotated images, into one file to train from."""
     from dan.core.files import check_outputs
     from dan.datasets.annotated import files_of, training_part
     from dan.datasets.pack import PackOptions, pack_faces, save_pack

@@ -23,7 +23,7 @@ def track(
     detect_every: DetectEveryOption = 15,
     smoothing: SmoothingOption = True,
 ) -> None:
-    """Follow the faces of a video. Ctrl-C ends it early; what was written so far can be played."""
+    """Follow the faces in a video. Ctrl-C stops early; what was written can be played."""
     from dan.cli.following import follow_video
 
     rows = [] if points is None else [points]

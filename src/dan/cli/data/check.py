@@ -32,9 +32,9 @@ def check(
     as_json: JsonOption = False,
     source: SourceOptions,
 ) -> None:
-    """Look for faults: pictures twice or unreadable, points missing or outside, bad shapes.
+    """Look for faults: duplicate or unreadable pictures, missing points, odd shapes.
 
-    Exit code 1 where there is a suspect.
+    The exit code is 1 if there are suspects.
     """
     from dan.core.files import check_outputs, write_text
     from dan.datasets.annotation_files import files_of

@@ -24,10 +24,10 @@ def convert(
     to_scheme: ToSchemeOption = None,
     source: SourceOptions,
 ) -> None:
-    """Write annotations in another form, and say what it cannot hold.
+    """Write annotations in another format, and say what it cannot hold.
 
-    Image names start from the folder of the file where the images lie below it, else they stay
-    as they are. A folder of .pts or the like gets copies of the images beside the annotations.
+    Image names are relative to the folder of the file if the images are below it; otherwise they
+    stay as they are. A folder of .pts files or the like gets copies of the images.
     """
     from dan.datasets.annotation_files import files_of, kind_of
     from dan.datasets.formats import convert_annotations

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def release_300w(root: ReleaseArgument, *, as_json: JsonOption = False) -> None:
-    """Recognise the folders of 300-W, and name what is missing. Exit code 1 if something is."""
+    """Recognise the folders of 300-W, and list what is missing; exit code 1 if anything is."""
     from dan.datasets.release_300w import find_release
 
     tell_passed_over([root])

@@ -27,7 +27,7 @@ def show(
     seed: SeedOption = 1,
     source: SourceOptions,
 ) -> None:
-    """Draw some annotated faces on one sheet."""
+    """Draw some annotated faces on a sheet."""
     from dan.core.files import check_outputs
     from dan.core.images import write_png
     from dan.datasets.annotation_files import files_of

@@ -30,7 +30,7 @@ def split(
     to: ToOption = None,
     source: SourceOptions,
 ) -> None:
-    """Cut a data set in two; pictures that look the same stay on one side."""
+    """Split a data set in two; pictures that look the same stay together."""
     from dan.datasets.annotation_files import files_of, kind_of
     from dan.datasets.splitting import select_images, split_images
     from dan.datasets.suspects import twins_of

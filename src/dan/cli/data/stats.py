@@ -23,7 +23,7 @@ def stats(
     as_json: JsonOption = False,
     source: SourceOptions,
 ) -> None:
-    """Count faces; tell their sizes and how they are turned."""
+    """Count faces, and show their sizes and poses."""
     from rich.table import Table
 
     from dan.core.files import check_outputs

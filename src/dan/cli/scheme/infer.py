@@ -32,7 +32,7 @@ def infer(
     as_json: JsonOption = False,
     source: SourceOptions,
 ) -> None:
-    """Find which points change places in a left-right flip, from the annotations alone."""
+    """Find which points swap places in a left-right flip, from the annotations alone."""
     from dan.drawing.diagrams import draw_mirror_fit
     from dan.schemes import fit_mirror
 

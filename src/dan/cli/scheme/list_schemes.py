@@ -9,7 +9,7 @@ from dan.cli.options import JsonOption
 
 
 def list_schemes(*, as_json: JsonOption = False) -> None:
-    """Name the schemes that are known."""
+    """List the built-in schemes."""
     from rich.table import Table
 
     from dan.schemes import SCHEMES, SUMMARIES
