@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from dan.bulk.pipeline import align_sources
+from dan.bulk.aligning import align_sources
 from dan.bulk.sources import Source, find_sources
 from dan.cli.main import run
 from dan.core.images import read_rgb

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from dan.bulk.pipeline import Outcome
+from dan.bulk.aligning import Outcome
 from dan.bulk.result_folder import ResultFolder, error_record, record_of
 from dan.bulk.result_format import ResultFormat
 from dan.core.files import make_folder
@@ -86,7 +86,7 @@ def take_outcomes(
     """Write and count what became of each picture.
 
     Args:
-        outcomes: of :func:`dan.bulk.pipeline.align_sources`.
+        outcomes: of :func:`dan.bulk.aligning.align_sources`.
         aligner: that found the faces.
         folder: that has admitted the pictures; None: nothing is written.
         formats: what is written beside ``faces.jsonl``.

@@ -38,12 +38,12 @@ def align(
     passes: PassesOption = 1,
 ) -> None:
     """Find faces and their landmarks; an interrupted run with -o is resumed."""
+    from dan.bulk.aligning import align_sources, load_boxes_of
     from dan.bulk.outcomes import options_of, take_outcomes
-    from dan.bulk.pipeline import align_sources, load_boxes_of
     from dan.bulk.result_folder import ResultFolder, is_result_folder
     from dan.bulk.sources import find_sources, is_video
     from dan.cli.align_output import Printer, tell_admitted, tell_done, with_standard_input
-    from dan.cli.following import align_video
+    from dan.cli.track_output import align_video
     from dan.inference.detectors import WholeImage, box_fit_of
 
     formats = formats or []

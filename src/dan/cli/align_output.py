@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from dan.cli.common import console, error_console, tell_small_faces
 
 if TYPE_CHECKING:
+    from dan.bulk.aligning import Outcome
     from dan.bulk.outcomes import Tally
-    from dan.bulk.pipeline import Outcome
     from dan.bulk.sources import Source
     from dan.inference.aligner import FaceAligner
     from dan.inference.faces import Face, Faces

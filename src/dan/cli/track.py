@@ -24,7 +24,7 @@ def track(
     smoothing: SmoothingOption = True,
 ) -> None:
     """Follow the faces in a video. Ctrl-C stops early; what was written can be played."""
-    from dan.cli.following import follow_video
+    from dan.cli.track_output import follow_video
 
     rows = [] if points is None else [points]
     follow_video(

@@ -10,7 +10,7 @@ from dan.datasets.formats.annotations import (
     AnnotationSet,
     same_annotations,
 )
-from dan.datasets.formats.boxes import (
+from dan.datasets.formats.boxes_json import (
     boxes_of,
     load_boxes,
     parse_boxes,
