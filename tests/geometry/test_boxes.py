@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dan.core.errors import DegenerateShapeError, ShapeError
-from dan.geometry import box_centre, box_diagonal, box_of_points, box_size_wh
+from dan.geometry import box_centre, box_of_points, box_size_wh
 
 
 def test_tight_box_reaches_from_pixel_centre_to_pixel_centre():
@@ -15,7 +15,6 @@ def test_measures_of_a_box():
     box = [1, 4, 4, 8]
     assert box_centre(box).tolist() == [2.5, 6]
     assert box_size_wh(box).tolist() == [3, 4]
-    assert box_diagonal(box) == 5
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 torch = pytest.importorskip("torch")
 
 from dan.core.errors import ConfigError, ShapeError
-from dan.model import DAN, DANConfig, cost_of, full, half, paper, quarter
+from dan.model import DAN, DANConfig, cost_of, paper
 
 
 def small(**changes) -> DANConfig:
@@ -127,7 +127,8 @@ def test_the_papers_arithmetic():
 
 
 def test_the_strided_trunk_works_at_half_the_resolution():
-    plain, strided = cost_of(half(n_stages=1)), cost_of(replace(half(n_stages=1), trunk="strided"))
+    config = replace(paper(n_stages=1), width=32)
+    plain, strided = cost_of(config), cost_of(replace(config, trunk="strided"))
     sides = [56, 56, 28, 28, 14, 14, 7, 7]
     convolutions = [(1, 32), (32, 32), (32, 64), (64, 64), (64, 128), (128, 128)]
     convolutions += [(128, 256), (256, 256)]
@@ -152,12 +153,6 @@ def test_a_stage_that_starts_from_the_last_one_sees_the_image_as_it_did(trunk, n
     offsets, hidden, _ = stage(images)
     torch.testing.assert_close(hidden, previous(seen)[1], atol=1e-5, rtol=1e-4)
     assert offsets.abs().max() == 0
-
-
-@pytest.mark.parametrize(("preset", "width"), [(paper, 64), (full, 64), (half, 32), (quarter, 16)])
-def test_presets(preset, width):
-    config = preset(n_landmarks=98, n_stages=3)
-    assert (config.width, config.n_landmarks, config.n_stages) == (width, 98, 3)
 
 
 @pytest.mark.parametrize(

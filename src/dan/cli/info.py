@@ -17,26 +17,24 @@ from dan.inference.defaults import DEFAULT_MODEL
 if TYPE_CHECKING:
     from dan.model import DANConfig
 
-PRESETS = ("paper", "full", "half", "quarter")
-
 
 def info(
     model: Annotated[
         str,
         typer.Argument(
-            help="A bundle or the name of one in the package, a .safetensors file, or a preset: "
-            f"{', '.join(PRESETS)}."
+            help="A bundle or the name of one in the package, a .safetensors file, or 'paper', the "
+            "network of the paper."
         ),
     ] = DEFAULT_MODEL,
     *,
     as_json: JsonOption = False,
 ) -> None:
     """Print what a model is: its card, or parameters and multiplications of each stage."""
-    if model in PRESETS:
+    if model == "paper":
         need_torch()
-        from dan import model as presets
+        from dan.model import paper
 
-        _tell_network(model, getattr(presets, model)(), {}, as_json=as_json)
+        _tell_network(model, paper(), {}, as_json=as_json)
     elif model.endswith(".safetensors"):
         need_torch()
         from dan.model import load_model
@@ -85,7 +83,7 @@ def _tell_bundle(model: str, *, as_json: bool) -> None:
     try:
         path = bundle_path(model)
     except BundleError as error:
-        raise ConfigError(f"{error} or a preset ({', '.join(PRESETS)})") from error
+        raise ConfigError(f"{error} or paper") from error
     bundle = load_bundle(path)
     if as_json:
         print(json.dumps(bundle.metadata, indent=1))

@@ -40,11 +40,6 @@ def box_size_wh(box_xyxy: npt.ArrayLike) -> FloatArray:
     return size
 
 
-def box_diagonal(box_xyxy: npt.ArrayLike) -> float:
-    """Length of the diagonal, pixels."""
-    return float(np.hypot(*box_size_wh(box_xyxy)))
-
-
 def box_overlap(box_xyxy: npt.ArrayLike, other_xyxy: npt.ArrayLike) -> float:
     """Intersection over union of two boxes, 0..1."""
     box, other = (np.asarray(given, dtype=np.float64) for given in (box_xyxy, other_xyxy))

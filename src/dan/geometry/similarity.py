@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dan.core.checks import as_points, check_shape
+from dan.core.checks import as_points
 from dan.core.errors import DegenerateShapeError, ShapeError
 from dan.core.types import Points
 
@@ -50,23 +50,6 @@ class Similarity:
         cx, cy = (float(v) for v in np.asarray(centre_xy))
         mx, my = (cx, cy) if move_to_xy is None else (float(v) for v in np.asarray(move_to_xy))
         return cls(a, b, mx - (a * cx - b * cy), my - (b * cx + a * cy))
-
-    @classmethod
-    def from_matrix(cls, matrix: npt.ArrayLike) -> Similarity:
-        """From a (2, 3) matrix ``[[a, -b, tx], [b, a, ty]]``.
-
-        Raises:
-            ShapeError: if it is not (2, 3), not finite or not a similarity to 1e-4 of its scale.
-        """
-        values = np.asarray(matrix, dtype=np.float64)
-        check_shape("similarity matrix", values, (2, 3))
-        (a, minus_b, tx), (b, d, ty) = values.tolist()
-        off = max(abs(a - d), abs(b + minus_b))
-        if not np.isfinite(values).all() or off > 1e-4 * max(np.hypot(a, b), 1e-12):
-            raise ShapeError(
-                f"similarity matrix: expected [[a, -b, tx], [b, a, ty]], got {values.tolist()}"
-            )
-        return cls(a, b, tx, ty)
 
     @property
     def matrix(self) -> npt.NDArray[np.float64]:

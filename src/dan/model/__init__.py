@@ -1,6 +1,6 @@
 """The Deep Alignment Network in PyTorch (Kowalski, Naruniec, Trzcinski 2017, arXiv 1706.01789)."""
 
-from dan.model.config import DANConfig, full, half, paper, quarter
+from dan.model.config import DANConfig, paper
 from dan.model.cost import ModelCost, cost_of
 from dan.model.dan import DAN
 from dan.model.weights import ModelFile, load_model, save_model
@@ -11,10 +11,7 @@ __all__ = [
     "ModelCost",
     "ModelFile",
     "cost_of",
-    "full",
-    "half",
     "load_model",
     "paper",
-    "quarter",
     "save_model",
 ]

@@ -1,4 +1,4 @@
-"""What a network is made of: one frozen struct, and presets that are functions."""
+"""What a network is made of: one frozen struct, and the paper's."""
 
 from __future__ import annotations
 
@@ -109,20 +109,3 @@ class DANConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def paper(n_landmarks: int = 68, n_stages: int = 2) -> DANConfig:
     """The network of the paper: width 64 and the 1/(1 + d) heat map."""
     return DANConfig(n_landmarks=n_landmarks, n_stages=n_stages)
-
-
-def full(n_landmarks: int = 68, n_stages: int = 2) -> DANConfig:
-    """The paper's width with the cheaper heat map."""
-    return DANConfig(n_landmarks=n_landmarks, n_stages=n_stages, heat_map="gaussians")
-
-
-def half(n_landmarks: int = 68, n_stages: int = 2) -> DANConfig:
-    """Width 32: about a quarter of the multiplications."""
-    return DANConfig(n_landmarks=n_landmarks, n_stages=n_stages, width=32, heat_map="gaussians")
-
-
-def quarter(n_landmarks: int = 68, n_stages: int = 2) -> DANConfig:
-    """Width 16, no dropout: about a sixteenth of the multiplications."""
-    return DANConfig(
-        n_landmarks=n_landmarks, n_stages=n_stages, width=16, heat_map="gaussians", dropout=0.0
-    )

@@ -18,7 +18,7 @@ from dan.schemes.face51 import FACE51
 from dan.schemes.face68 import FACE68
 from dan.schemes.mediapipe468 import MEDIAPIPE468
 from dan.schemes.mirror import load_mirror, render_mirror
-from dan.schemes.registry import SCHEMES, SUMMARIES, scheme_by_name, scheme_of
+from dan.schemes.registry import SCHEMES, SUMMARIES, scheme_of
 from dan.schemes.scheme import Eyes, LandmarkScheme
 from dan.schemes.wflw98 import WFLW98
 
@@ -56,7 +56,6 @@ __all__ = [
     "parse_scheme",
     "render_mirror",
     "render_scheme",
-    "scheme_by_name",
     "scheme_of",
 ]
 

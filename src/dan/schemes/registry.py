@@ -2,7 +2,6 @@
 
 from types import MappingProxyType
 
-from dan.core.errors import ConfigError
 from dan.schemes.cofw29 import COFW29
 from dan.schemes.face5 import FACE5
 from dan.schemes.face51 import FACE51
@@ -31,17 +30,6 @@ SUMMARIES = MappingProxyType(
 # All published sets of so many points mean the same points. Five do not (see face5): a mirror taken
 # from the wrong one would spoil a training without a word.
 _BY_COUNT = {s.n_landmarks: s for s in SCHEMES.values() if s is not FACE5}
-
-
-def scheme_by_name(name: str) -> LandmarkScheme:
-    """One of :data:`SCHEMES`.
-
-    Raises:
-        ConfigError: if there is none of that name.
-    """
-    if name not in SCHEMES:
-        raise ConfigError(f"scheme: expected one of {', '.join(SCHEMES)}, got {name!r}")
-    return SCHEMES[name]
 
 
 def scheme_of(n_landmarks: int) -> LandmarkScheme:
