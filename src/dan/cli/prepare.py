@@ -55,8 +55,8 @@ def prepare(
     n_annotated = len(faces) + len(faces.left_out)
     megabytes = out.stat().st_size / 2**20
     console.print(
-        f"{counted(len(pack.names), 'face')} of {n_annotated} annotated, {scheme.n_landmarks} points each "
-        f"({scheme.name}), {megabytes:.1f} MiB: {out}"
+        f"{counted(len(pack.names), 'face')} of {n_annotated} annotated, "
+        f"{scheme.n_landmarks} points each ({scheme.name}), {megabytes:.1f} MiB: {out}"
     )
     if skipped:
         raise typer.Exit(1)

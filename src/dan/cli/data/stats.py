@@ -42,8 +42,8 @@ def stats(
         print(json.dumps(values, indent=1))
     else:
         console.print(
-            f"{counted(figures.n_faces, 'face')} of {figures.n_landmarks} landmarks ({figures.scheme}) in "
-            f"{figures.n_images} images; {figures.n_whole} are used for the figures"
+            f"{counted(figures.n_faces, 'face')} of {figures.n_landmarks} landmarks "
+            f"({figures.scheme}) in {figures.n_images} images; {figures.n_whole} are used for the figures"
         )
         table = Table("percentile", *map(str, PERCENTILES))
         for title in figures.distributions():
