@@ -48,7 +48,7 @@ def main() -> None:
         error = 100 * off / np.linalg.norm(truth[36] - truth[45])
         drawn = draw_face(picture, found.points_xy[0], FACE68)
         tiles.append(around_face(drawn, truth))
-        labels.append(f"{name}: {error:.1f} %, sure {found.confidence[0]:.2f}")
+        labels.append(f"{name}: {error:.1f} %, confidence {found.confidence[0]:.2f}")
         print(labels[-1])
     write_png(flags.out, contact_sheet(tiles, LEVELS, 200, labels))
 

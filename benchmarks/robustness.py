@@ -41,7 +41,7 @@ def main() -> None:
     paths = [flags.folder / "frames" / labels.image_names[labels.image_index[i]] for i in chosen]
     theirs = labels.points[chosen]
     aligner = FaceAligner(flags.model)
-    ours, sure = np.full_like(theirs, np.nan), np.zeros(len(chosen))
+    ours, confidence = np.full_like(theirs, np.nan), np.zeros(len(chosen))
     for place, faces in enumerate(aligner.align_many([read_rgb(path) for path in paths])):
         overlaps = [
             box_overlap(box_of_points(points), box_of_points(theirs[place]))
@@ -49,10 +49,10 @@ def main() -> None:
         ]
         if overlaps and max(overlaps) > 0.3:
             best = int(np.argmax(overlaps))
-            ours[place], sure[place] = faces.points_xy[best], faces.confidence[best]
-    report(ours, theirs, sure)
+            ours[place], confidence[place] = faces.points_xy[best], faces.confidence[best]
+    report(ours, theirs, confidence)
     if flags.out is not None:
-        draw_worst(flags.out, paths, ours, theirs, sure)
+        draw_worst(flags.out, paths, ours, theirs, confidence)
 
 
 def disagreement(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
@@ -72,7 +72,7 @@ def disagreement(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     return np.where(missed, np.inf, 100 * errors)
 
 
-def report(ours: np.ndarray, theirs: np.ndarray, sure: np.ndarray) -> None:
+def report(ours: np.ndarray, theirs: np.ndarray, confidence: np.ndarray) -> None:
     errors = disagreement(ours, theirs)
     found = np.isfinite(errors)
     median, most = np.percentile(errors[found], [50, 95])
@@ -81,11 +81,12 @@ def report(ours: np.ndarray, theirs: np.ndarray, sure: np.ndarray) -> None:
         f"  median {median:.2f} %, 95th percentile {most:.2f} %, worst {errors[found].max():.2f} %"
     )
     print(f"  above 8 %: {100 * (errors > 8).mean():.2f} % of the frames")
-    print(f"  confidence: median {np.median(sure[found]):.2f}, lowest {sure[found].min():.2f}")
+    confidence = confidence[found]
+    print(f"  confidence: median {np.median(confidence):.2f}, lowest {confidence.min():.2f}")
 
 
 def draw_worst(
-    out: Path, paths: list[Path], ours: np.ndarray, theirs: np.ndarray, sure: np.ndarray
+    out: Path, paths: list[Path], ours: np.ndarray, theirs: np.ndarray, confidence: np.ndarray
 ) -> None:
     errors = disagreement(ours, theirs)
     tiles, labels = [], []
@@ -93,7 +94,7 @@ def draw_worst(
         points = ours[place] if np.isfinite(ours[place]).all() else None
         drawn = draw_face(read_rgb(paths[place]), points, FACE68, truth_xy=theirs[place])
         tiles.append(around_face(drawn, theirs[place]))
-        labels.append(f"{errors[place]:.1f} %, sure {sure[place]:.2f}")
+        labels.append(f"{errors[place]:.1f} %, confidence {confidence[place]:.2f}")
     write_png(out, contact_sheet(tiles, 6, 220, labels))
     print(out)
 

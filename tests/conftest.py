@@ -11,6 +11,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from helpers import PORTRAIT, run_command
 
 # Before torch is imported anywhere, also in processes that tests start: tiny networks are slower on
 # two threads than on one, and wait for each other when something else runs.
@@ -18,6 +19,18 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A shell that runs the tests in the background ignores Ctrl-C for them and for all that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def dan():
+    """Runs a command line in this process: ``dan("info", "--json").out``."""
+    return run_command
+
+
+@pytest.fixture(scope="session")
+def portrait_path():
+    """The picture that comes with the package."""
+    return PORTRAIT
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

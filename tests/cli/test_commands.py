@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from dan.cli.main import app, run
+from dan.cli.main import run
 from dan.core.images import read_rgb
 from dan.datasets.formats import load_pts
 from dan.datasets.synthetic import write_synthetic_faces
@@ -18,45 +18,33 @@ TINY = "[model]\nimage_size = 32\nwidth = 2\nhidden = 8\nheat_map = 'gaussians'\
 TINY += "[data]\nface_size = 22\n[training]\nepochs = [1, 1]\nbatch_size = 8\n"
 
 
-def dan(*words: object) -> int:
-    """Exit code of a command line."""
-
-    def command() -> None:
-        try:
-            app([str(word) for word in words])
-        except SystemExit as stop:
-            codes.append(stop.code or 0)
-
-    codes: list[int] = []
-    return run(command) or max(codes, default=0)
-
-
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
+def world(dan, tmp_path_factory):
     """Drawn faces, a pack of them and a trained model."""
     root = tmp_path_factory.mktemp("world")
     write_synthetic_faces(root / "faces", 30, size=100)
     (root / "tiny.toml").write_text(TINY)
-    assert dan("prepare", root / "faces", "-o", root / "faces.npz") == 0
+    assert dan("prepare", root / "faces", "-o", root / "faces.npz").code == 0
     words = ["--recipe", root / "tiny.toml", "-o", root / "run", "--device", "cpu"]
-    assert dan("train", root / "faces.npz", *words) == 0
+    assert dan("train", root / "faces.npz", *words).code == 0
     return root
 
 
-def test_evaluate_prints_a_table_and_json(world, capsys):
+def test_evaluate_prints_a_table_and_json(dan, world):
     model, data = world / "run/model.safetensors", world / "faces/testset"
-    assert dan("evaluate", model, data) == 0
-    table = capsys.readouterr().out
-    assert "| testset, stage 2 | 6 | 0 | face68 | gt | inter_ocular |" in table
-    assert dan("evaluate", model, data, "--json") == 0
-    scores = json.loads(capsys.readouterr().out)
+    done = dan("evaluate", model, data)
+    assert done.code == 0
+    assert "| testset, stage 2 | 6 | 0 | face68 | gt | inter_ocular |" in done.out
+    done = dan("evaluate", model, data, "--json")
+    assert done.code == 0
+    scores = json.loads(done.out)
     assert [score["normaliser"] for score in scores] == [
         "inter_ocular", "inter_ocular", "inter_pupil", "diagonal"
     ]  # fmt: skip
     assert all(score["n_images"] == 6 for score in scores)
 
 
-def test_track_takes_a_checkpoint_as_align_does(world, tmp_path, capsys):
+def test_track_takes_a_checkpoint_as_align_does(dan, world, tmp_path):
     from dan.core.images import read_rgb
     from dan.video.writer import VideoWriter
 
@@ -65,71 +53,78 @@ def test_track_takes_a_checkpoint_as_align_does(world, tmp_path, capsys):
         for _ in range(3):
             writer.write(read_rgb(picture))
     words = ["--model", world / "run/model.safetensors", "--detector", "whole"]
-    assert dan("track", tmp_path / "clip.avi", "--points", tmp_path / "a.csv", *words) == 0
-    assert "3 frames" in capsys.readouterr().err
-    assert dan("track", tmp_path / "clip.avi", *words, "--provider", "nonsense") == 2
-    assert "nonsense" in capsys.readouterr().err
-    assert dan("track", tmp_path / "clip.avi", *words, "--threads", "1") == 2
-    assert "--threads: expected none for a checkpoint" in capsys.readouterr().err
+    done = dan("track", tmp_path / "clip.avi", "--points", tmp_path / "a.csv", *words)
+    assert done.code == 0
+    assert "3 frames" in done.err
+    done = dan("track", tmp_path / "clip.avi", *words, "--provider", "nonsense")
+    assert done.code == 2
+    assert "nonsense" in done.err
+    done = dan("track", tmp_path / "clip.avi", *words, "--threads", "1")
+    assert done.code == 2
+    assert "--threads: expected none for a checkpoint" in done.err
 
 
-def test_scales_are_set_for_int8_alone(world, tmp_path, capsys):
+def test_scales_are_set_for_int8_alone(dan, world, tmp_path):
     pytest.importorskip("onnxscript", reason="needs the extra 'export'")
     out = tmp_path / "a.danbundle"
     words = [world / "run/model.safetensors", "-o", out, "--calibrate", world / "faces.npz"]
-    assert dan("export", *words) == 2
-    assert capsys.readouterr().err == "dan: --calibrate: expected --weights int8, got fp16\n"
+    done = dan("export", *words)
+    assert done.code == 2
+    assert done.err == "dan: --calibrate: expected --weights int8, got fp16\n"
     assert not out.exists()
 
 
-def test_evaluate_from_a_file_of_boxes(world, capsys, tmp_path):
+def test_evaluate_from_a_file_of_boxes(dan, world, tmp_path):
     boxes = {}
     for path in sorted((world / "faces/testset").glob("*.png"))[1:]:
         points = load_pts(path.with_suffix(".pts"))
         boxes[path.name] = [*points.min(axis=0).tolist(), *points.max(axis=0).tolist()]
     (tmp_path / "boxes.json").write_text(json.dumps(boxes))
     words = ["--boxes", tmp_path / "boxes.json"]
-    assert dan("evaluate", world / "run/model.safetensors", world / "faces/testset", *words) == 0
-    assert "| testset, stage 2 | 6 | 1 | face68 | boxes |" in capsys.readouterr().out
+    done = dan("evaluate", world / "run/model.safetensors", world / "faces/testset", *words)
+    assert done.code == 0
+    assert "| testset, stage 2 | 6 | 1 | face68 | boxes |" in done.out
 
 
-def test_predict_writes_points_pictures_and_a_sheet(world, tmp_path):
+def test_predict_writes_points_pictures_and_a_sheet(dan, world, tmp_path):
     out = tmp_path / "out"
     model = world / "run/model.safetensors"
-    assert dan("predict", model, world / "faces/testset", "-o", out, "--limit", "3") == 0
+    assert dan("predict", model, world / "faces/testset", "-o", out, "--limit", "3").code == 0
     assert len(list(out.glob("*.pts"))) == 3
     assert len(list(out.glob("drawn_*.png"))) == 3
     assert read_rgb(out / "sheet.png").std() > 0
     assert np.isfinite(load_pts(next(out.glob("*.pts")))).all()
 
 
-def test_predict_never_writes_among_the_data(world, capsys):
+def test_predict_never_writes_among_the_data(dan, world):
     data = world / "faces/testset"
     before = {path.name: path.read_bytes() for path in data.iterdir()}
-    assert dan("predict", world / "run/model.safetensors", data, "-o", data) == 2
-    assert "expected a folder outside of" in capsys.readouterr().err
+    done = dan("predict", world / "run/model.safetensors", data, "-o", data)
+    assert done.code == 2
+    assert "expected a folder outside of" in done.err
     assert {path.name: path.read_bytes() for path in data.iterdir()} == before
 
 
-def test_predict_wants_a_new_folder(world, tmp_path, capsys):
+def test_predict_wants_a_new_folder(dan, world, tmp_path):
     (tmp_path / "drawn_0001.pts").write_text("mine")
-    assert dan("predict", world / "run/model.safetensors", world / "faces", "-o", tmp_path) == 2
-    assert "expected a new or empty folder" in capsys.readouterr().err
+    done = dan("predict", world / "run/model.safetensors", world / "faces", "-o", tmp_path)
+    assert done.code == 2
+    assert "expected a new or empty folder" in done.err
     assert [path.name for path in tmp_path.iterdir()] == ["drawn_0001.pts"]
 
 
 @pytest.mark.parametrize("command", ["train", "predict"])
-def test_results_in_a_files_place_are_refused_in_one_line(world, tmp_path, capsys, command):
+def test_results_in_a_files_place_are_refused_in_one_line(dan, world, tmp_path, command):
     taken = tmp_path / "notes.txt"
     taken.write_text("mine")
     words = {
         "train": [world / "faces.npz", "--recipe", world / "tiny.toml", "--device", "cpu"],
         "predict": [world / "run/model.safetensors", world / "faces/testset"],
     }
-    assert dan(command, *words[command], "-o", taken) == 2
-    error = capsys.readouterr().err
-    assert f"dan: {taken}: " in error.replace("\n", "")
-    assert "Traceback" not in error
+    done = dan(command, *words[command], "-o", taken)
+    assert done.code == 2
+    assert f"dan: {taken}: " in done.err.replace("\n", "")
+    assert "Traceback" not in done.err
     assert taken.read_text() == "mine"
 
 
@@ -141,86 +136,93 @@ def test_an_error_of_the_system_is_told_in_one_line(capsys):
     assert capsys.readouterr().err == "dan: curves.png: No space left on device\n"
 
 
-def test_a_refused_run_keeps_its_recipe(world, capsys):
+def test_a_refused_run_keeps_its_recipe(dan, world):
     before = (world / "run/recipe.json").read_bytes()
     words = ["--recipe", world / "tiny.toml", "-o", world / "run", "--device", "cpu"]
-    assert dan("train", world / "faces.npz", "training.seed=9", *words) == 2
-    assert "made with another recipe" in capsys.readouterr().err
+    done = dan("train", world / "faces.npz", "training.seed=9", *words)
+    assert done.code == 2
+    assert "made with another recipe" in done.err
     assert (world / "run/recipe.json").read_bytes() == before
 
 
-def test_train_goes_on_and_takes_overrides(world, tmp_path):
+def test_train_goes_on_and_takes_overrides(dan, world, tmp_path):
     words = ["--recipe", world / "tiny.toml", "-o", tmp_path / "run", "--device", "cpu"]
-    assert dan("train", world / "faces.npz", "training.epochs=[1]", "model.n_stages=1", *words) == 0
+    words = ["train", world / "faces.npz", "model.n_stages=1", *words]
+    assert dan(*words, "training.epochs=[1]").code == 0
     assert load_model(tmp_path / "run/model.safetensors").model.config.n_stages == 1
-    assert dan("train", world / "faces.npz", "training.epochs=[2]", "model.n_stages=1", *words) == 2
+    assert dan(*words, "training.epochs=[2]").code == 2
 
 
-def test_train_stops_after_a_time_and_goes_on(world, tmp_path, capsys):
+def test_train_stops_after_a_time_and_goes_on(dan, world, tmp_path):
     words = ["train", world / "faces.npz", "--recipe", world / "tiny.toml", "-o", tmp_path / "run"]
     words += ["training.epochs=[1000]", "model.n_stages=1", "--device", "cpu"]
-    assert dan(*words, "--stop-after", "0.02") == 130
-    assert "the same command goes on" in capsys.readouterr().err
+    done = dan(*words, "--stop-after", "0.02")
+    assert done.code == 130
+    assert "the same command goes on" in done.err
     first = load_header(tmp_path / "run/stage1/resume.safetensors")["step"]
-    assert dan(*words, "--stop-after", "0.02") == 130
+    assert dan(*words, "--stop-after", "0.02").code == 130
     assert load_header(tmp_path / "run/stage1/resume.safetensors")["step"] > first > 0
 
 
-def test_merge_takes_training_or_test_folders(world, tmp_path):
-    assert dan("merge", world / "faces", "-o", tmp_path / "train") == 0
-    assert dan("merge", world / "faces", "--test", "-o", tmp_path / "test") == 0
+def test_merge_takes_training_or_test_folders(dan, world, tmp_path):
+    assert dan("merge", world / "faces", "-o", tmp_path / "train").code == 0
+    assert dan("merge", world / "faces", "--test", "-o", tmp_path / "test").code == 0
     assert len(list((tmp_path / "train").glob("*.png"))) == 24
     assert len(list((tmp_path / "test").glob("*.png"))) == 6
 
 
-def test_prepare_names_bad_images_and_says_so_in_the_exit_code(tmp_path, capsys):
+def test_prepare_names_bad_images_and_says_so_in_the_exit_code(dan, tmp_path):
     write_synthetic_faces(tmp_path / "faces", 5, size=60)
     (tmp_path / "faces/trainset/drawn_0001.png").write_bytes(b"")
-    assert dan("prepare", tmp_path / "faces", "-o", tmp_path / "faces.npz") == 1
-    printed = capsys.readouterr()
-    assert "drawn_0001.png" in printed.err
-    assert "3 faces of 4 annotated" in printed.out
+    done = dan("prepare", tmp_path / "faces", "-o", tmp_path / "faces.npz")
+    assert done.code == 1
+    assert "drawn_0001.png" in done.err
+    assert "3 faces of 4 annotated" in done.out
 
 
-def test_info_of_presets_and_models(world, capsys):
-    assert dan("info", "paper", "--json") == 0
-    stages = json.loads(capsys.readouterr().out)["stages"]
+def test_info_of_presets_and_models(dan, world):
+    done = dan("info", "paper", "--json")
+    assert done.code == 0
+    stages = json.loads(done.out)["stages"]
     assert [stage["parameters"] for stage in stages] == [11_144_136, 11_951_246]
-    assert dan("info", "paper") == 0
-    assert "23,095,382" in capsys.readouterr().out
-    assert dan("info", world / "run/model.safetensors") == 0
-    assert "validation" in capsys.readouterr().out
+    done = dan("info", "paper")
+    assert done.code == 0
+    assert "23,095,382" in done.out
+    done = dan("info", world / "run/model.safetensors")
+    assert done.code == 0
+    assert "validation" in done.out
 
 
-def test_info_of_a_bundle_is_its_card(capsys):
-    assert dan("info", "dan68") == 0
-    printed = capsys.readouterr().out
-    assert printed.startswith("# dan68\n")
-    assert "research only" in printed
-    assert dan("info", "dan68", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["name"] == "dan68"
+def test_info_of_a_bundle_is_its_card(dan):
+    done = dan("info", "dan68")
+    assert done.code == 0
+    assert done.out.startswith("# dan68\n")
+    assert "research only" in done.out
+    done = dan("info", "dan68", "--json")
+    assert done.code == 0
+    assert json.loads(done.out)["name"] == "dan68"
 
 
 @pytest.mark.slow
-def test_tour(tmp_path, monkeypatch):
+def test_tour(dan, tmp_path, monkeypatch):
     from dan.cli import tour
 
     monkeypatch.setattr(tour, "DRAWN_FACES", 40)
     monkeypatch.setitem(tour.SETTINGS["training"], "epochs", [1, 1])
-    assert dan("tour", "-o", tmp_path / "tour", "--device", "cpu") == 0
+    assert dan("tour", "-o", tmp_path / "tour", "--device", "cpu").code == 0
     names = {path.name for path in (tmp_path / "tour").iterdir()}
     assert names == {"drawn_faces", "faces.npz", "training", "pictures"}
     assert (tmp_path / "tour/pictures/sheet.png").is_file()
 
 
 @pytest.mark.slow
-def test_real_faces_from_prepare_to_pictures(shared_300w, world, tmp_path):
+def test_real_faces_from_prepare_to_pictures(dan, shared_300w, world, tmp_path):
     words = ["--recipe", world / "tiny.toml", "-o", tmp_path / "run", "--device", "cpu"]
-    assert dan("prepare", shared_300w / "afw", "-o", tmp_path / "afw.npz") == 0
-    assert dan("train", tmp_path / "afw.npz", *words) == 0
+    assert dan("prepare", shared_300w / "afw", "-o", tmp_path / "afw.npz").code == 0
+    assert dan("train", tmp_path / "afw.npz", *words).code == 0
     out = tmp_path / "pictures"
     model, data = tmp_path / "run/model.safetensors", shared_300w / "helen/testset"
-    assert dan("predict", model, data, "-o", out, "--limit", "8") == 0
+    assert dan("predict", model, data, "-o", out, "--limit", "8").code == 0
     assert len(list(out.glob("*.pts"))) == 8
 
 
@@ -236,11 +238,11 @@ def test_real_faces_from_prepare_to_pictures(shared_300w, world, tmp_path):
         (["tour", "--kind", "coco"], "expected DATA, got only options that say how to read it"),
     ],
 )
-def test_errors_are_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, words, message):
+def test_errors_are_one_line_and_exit_code_2(dan, tmp_path, monkeypatch, words, message):
     monkeypatch.chdir(tmp_path)
-    assert dan(*words) == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.startswith("dan: ")
-    assert error.count("\n") == 1
+    done = dan(*words)
+    assert done.code == 2
+    assert message in done.err
+    assert done.err.startswith("dan: ")
+    assert done.err.count("\n") == 1
     assert not list(tmp_path.iterdir())

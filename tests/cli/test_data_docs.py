@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from dan.cli.main import app, run
 from dan.core.images import read_rgb
 from dan.datasets.annotation_files import load_annotations, save_annotations
 from dan.datasets.synthetic import write_synthetic_faces
@@ -21,18 +20,14 @@ def commands(page):
     return [shlex.split(line)[1:] for snippet in snippets for line in snippet.splitlines()]
 
 
-def dan(words):
-    return run(lambda: app(words, standalone_mode=False))
-
-
-def test_data(tmp_path, monkeypatch):
+def test_data(dan, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib", reason="dan data stats draws with it")
     monkeypatch.chdir(tmp_path)
     write_synthetic_faces("faces", 30, size=60)
     shutil.copytree("faces/trainset", "300w/afw")
     codes = {}
     for words in commands("data.md"):
-        codes[words[1]] = [*codes.get(words[1], []), dan(words)]
+        codes[words[1]] = [*codes.get(words[1], []), dan(*words).code]
     # 300w: 313 faces of AFW are missing here.
     assert codes == {
         "check": [0], "convert": [0, 0], "split": [0, 0], "stats": [0], "show": [0], "300w": [1]
@@ -46,7 +41,7 @@ def test_data(tmp_path, monkeypatch):
 
 @pytest.mark.torch
 @pytest.mark.slow
-def test_own_faces(tmp_path, monkeypatch):
+def test_own_faces(dan, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_synthetic_faces("drawn", 40, size=90)
     shutil.copytree("drawn/trainset", "faces", ignore=shutil.ignore_patterns("*.pts"))
@@ -58,7 +53,7 @@ def test_own_faces(tmp_path, monkeypatch):
     for words in commands("own-faces.md"):
         more = [*small, "--device", "cpu"] if words[0] == "train" else []
         more += ["--detector", "whole"] if words[0] == "align" else []
-        assert dan(words + more) == 0, words
+        assert dan(*words, *more).code == 0, words
     assert len(load_annotations("faces/test.xml")) == 6
     assert read_rgb("run/curves.png").std() > 0
-    assert dan(["info", "mine.danbundle"]) == 0
+    assert dan("info", "mine.danbundle").code == 0

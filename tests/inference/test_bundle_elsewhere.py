@@ -3,14 +3,11 @@
 import contextlib
 import io
 import shutil
-from pathlib import Path
 
 import numpy as np
+from helpers import PORTRAIT
 
-import dan
 from dan.inference.bundle import bundle_path
-
-PORTRAIT = Path(dan.__file__).parent / "cli" / "portrait.jpg"
 
 
 def test_the_python_of_the_page_finds_what_we_find(

@@ -5,20 +5,17 @@ import multiprocessing
 import pickle
 import threading
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import PORTRAIT
 
-import dan
 from dan.core.errors import ConfigError, DeviceError
 from dan.inference.aligner import FaceAligner
 from dan.inference.bundle import bundle_path, load_bundle
 from dan.inference.detectors import DETECTORS, BoxFit, build_detector
 from dan.inference.onnx_model import OnnxModel
 from dan.video.tracker import FaceTracker
-
-PORTRAIT = str(Path(dan.__file__).parent / "cli" / "portrait.jpg")
 
 COPIES = {
     "pickle": lambda given: pickle.loads(pickle.dumps(given)),

@@ -9,14 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers import PORTRAIT
 
-import dan
 from dan.core.images import read_rgb
 from dan.datasets.formats import load_pts
 from dan.inference.detectors import Haar, SlimFace
 from dan.video.writer import VideoWriter
-
-PORTRAIT = Path(dan.__file__).parent / "cli" / "portrait.jpg"
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import pytest
 
 pytest.importorskip("torch")
 
-from dan.cli.main import app, run
 from dan.datasets.folders import load_folder, save_folder
 from dan.datasets.formats import convert_annotations, load_pts
 from dan.datasets.pack import load_pack
@@ -43,24 +42,25 @@ precision = "fp32"
         pytest.param(WFLW98, ["inter_ocular", "inter_pupil", "diagonal"], id="98 points"),
     ],
 )
-def test_from_converted_faces_to_scores(tmp_path, capsys, scheme, normalisers):
-    def dan(*words):
-        assert not run(lambda: app([str(word) for word in words], standalone_mode=False))
-        return capsys.readouterr().out
+def test_from_converted_faces_to_scores(dan, tmp_path, scheme, normalisers):
+    def output(*words):
+        done = dan(*words)
+        assert done.code == 0
+        return done.out
 
     faces = tmp_path / "faces"
     write_synthetic_faces(faces, 40, size=100)
     save_folder(faces, convert_annotations(load_folder(faces), scheme))
-    dan("prepare", faces, "-o", tmp_path / "faces.npz", "--scheme", scheme.name)
+    output("prepare", faces, "-o", tmp_path / "faces.npz", "--scheme", scheme.name)
     assert load_pack(tmp_path / "faces.npz").scheme == scheme
     (tmp_path / "tiny.toml").write_text(RECIPE)
     words = ["--recipe", tmp_path / "tiny.toml", "-o", tmp_path / "run", "--device", "cpu"]
-    dan("train", tmp_path / "faces.npz", *words)
+    output("train", tmp_path / "faces.npz", *words)
     model = tmp_path / "run" / "model.safetensors"
-    dan("predict", model, faces / "testset", "-o", tmp_path / "found")
+    output("predict", model, faces / "testset", "-o", tmp_path / "found")
     found = [load_pts(path) for path in (tmp_path / "found").glob("*.pts")]
     assert np.shape(found) == (8, scheme.n_landmarks, 2)
-    scores = json.loads(dan("evaluate", model, faces / "testset", "--json"))
+    scores = json.loads(output("evaluate", model, faces / "testset", "--json"))
     assert [score["normaliser"] for score in scores] == normalisers
     assert {score["scheme"] for score in scores} == {scheme.name}
     assert scores[-1]["nme_percent"] < 10  # of the diagonal; points mixed up give 20 and more

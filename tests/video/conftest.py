@@ -31,23 +31,10 @@ def clip(tmp_path_factory):
 
 
 @pytest.fixture
-def dan(scene, monkeypatch):
-    """Exit code of a command line, with an aligner that knows the walking face."""
-    from dan.cli.main import app, run
-
-    fake = scene.SceneAligner(scene.walking_truth)
+def dan(dan, scene, monkeypatch):
+    """The shared runner, with an aligner that knows the walking face."""
+    aligner = scene.SceneAligner(scene.walking_truth)
     # In this order: dan.FaceAligner is looked up in its home when it is first used, and kept.
-    monkeypatch.setattr("dan.FaceAligner", lambda *_, **__: fake)
-    monkeypatch.setattr("dan.inference.aligner.FaceAligner", lambda *_, **__: fake)
-
-    def call(*words):
-        def command():
-            try:
-                app([str(word) for word in words])
-            except SystemExit as stop:
-                codes.append(stop.code or 0)
-
-        codes = []
-        return run(command) or max(codes, default=0)
-
-    return call
+    monkeypatch.setattr("dan.FaceAligner", lambda *_, **__: aligner)
+    monkeypatch.setattr("dan.inference.aligner.FaceAligner", lambda *_, **__: aligner)
+    return dan

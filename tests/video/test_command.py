@@ -19,9 +19,10 @@ from dan.video.writer import VideoWriter
 SCRIPT = Path(__file__).with_name("scene.py")
 
 
-def test_video_and_rows(dan, scene, clip, tmp_path, capsys):
+def test_video_and_rows(dan, scene, clip, tmp_path):
     movie, rows = tmp_path / "out.mp4", tmp_path / "out.csv"
-    assert dan("track", clip, "-o", movie, "--points", rows, "--no-smoothing") == 0
+    done = dan("track", clip, "-o", movie, "--points", rows, "--no-smoothing")
+    assert done.code == 0
     lines = list(csv.DictReader(rows.read_text().splitlines()))
     assert [int(line["frame"]) for line in lines] == list(range(40))
     assert {line["id"] for line in lines} == {"1"}
@@ -35,31 +36,32 @@ def test_video_and_rows(dan, scene, clip, tmp_path, capsys):
     changed = np.abs(frames[20].astype(int) - scene.walking_frame(20)).max(axis=2) > 60
     assert changed[100:180, 100:180].mean() > 0.03  # the points
     assert changed[200:].mean() < 0.001
-    told = capsys.readouterr().err
     assert re.search(
-        r"40 frames, 1 face, [\d.]+ frames/s, 7\.5 detector calls per 100 frames", told
+        r"40 frames, 1 face, [\d.]+ frames/s, 7\.5 detector calls per 100 frames", done.err
     )
-    assert f"written: {movie}" in told
+    assert f"written: {movie}" in done.err
 
 
-def test_align_hands_a_video_over(dan, clip, tmp_path, capsys):
-    assert dan("track", clip, "--points", tmp_path / "rows.csv", "-o", tmp_path / "out.mp4") == 0
+def test_align_hands_a_video_over(dan, clip, tmp_path):
+    words = ["--points", tmp_path / "rows.csv", "-o", tmp_path / "out.mp4"]
+    assert dan("track", clip, *words).code == 0
     out = tmp_path / "new/out"
-    assert dan("align", clip, "-o", out, "-f", "csv", "--draw") == 0
+    done = dan("align", clip, "-o", out, "-f", "csv", "--draw")
+    assert done.code == 0
     names = {path.name for path in out.iterdir()}
     assert names == {"walk.csv", "walk.jsonl", "walk.mp4", "names.json"}
     assert (out / "walk.csv").read_bytes() == (tmp_path / "rows.csv").read_bytes()
     assert (out / "walk.mp4").read_bytes() == (tmp_path / "out.mp4").read_bytes()
-    capsys.readouterr()
-    assert dan("align", clip, "--json") == 0
-    assert capsys.readouterr().out == (out / "walk.jsonl").read_text()
-    assert dan("align", clip) == 0
-    printed = capsys.readouterr()
-    lines = printed.out.splitlines()
+    done = dan("align", clip, "--json")
+    assert done.code == 0
+    assert done.out == (out / "walk.jsonl").read_text()
+    done = dan("align", clip)
+    assert done.code == 0
+    lines = done.out.splitlines()
     assert len(lines) == 40
     assert lines[39].startswith(f"{clip}: frame 39, face 1, box ")
     assert lines[39].endswith("score 0.90, confidence 0.95")
-    assert "nothing written" not in printed.err
+    assert "nothing written" not in done.err
 
 
 def test_videos_of_one_name_are_kept_apart_in_one_folder(dan, clip, tmp_path):
@@ -69,7 +71,7 @@ def test_videos_of_one_name_are_kept_apart_in_one_folder(dan, clip, tmp_path):
     out.mkdir()
     (out / "walk.mp4").write_text("somebody's")
     for video in (clip, other, clip):  # once more: in its own place
-        assert dan("align", video, "-o", out) == 0
+        assert dan("align", video, "-o", out).code == 0
     suffix = clip.suffix
     names = {path.name for path in out.iterdir()}
     first, second = f"walk{suffix}", f"walk{suffix}-2"
@@ -77,40 +79,44 @@ def test_videos_of_one_name_are_kept_apart_in_one_folder(dan, clip, tmp_path):
     assert (out / "walk.mp4").read_text() == "somebody's"
 
 
-def test_options_reach_the_tracker(dan, clip, tmp_path, capsys):
-    assert dan("track", clip, "--points", tmp_path / "a.jsonl", "--detect-every", "4") == 0
-    assert "25.0 detector calls" in capsys.readouterr().err
+def test_options_reach_the_tracker(dan, clip, tmp_path):
+    done = dan("track", clip, "--points", tmp_path / "a.jsonl", "--detect-every", "4")
+    assert done.code == 0
+    assert "25.0 detector calls" in done.err
     smooth = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
-    assert dan("track", clip, "--points", tmp_path / "b.jsonl", "--no-smoothing") == 0
+    assert dan("track", clip, "--points", tmp_path / "b.jsonl", "--no-smoothing").code == 0
     raw = [json.loads(line) for line in (tmp_path / "b.jsonl").read_text().splitlines()]
     lag = [b["points_xy"][0][0] - a["points_xy"][0][0] for a, b in zip(smooth, raw, strict=True)]
     assert lag[0] == 0
     assert min(lag[5:]) > 0.2
-    assert dan("track", clip, "--points", tmp_path / "c.jsonl", "--min-confidence", "0.96") == 0
+    words = ["--points", tmp_path / "c.jsonl", "--min-confidence", "0.96"]
+    assert dan("track", clip, *words).code == 0
     assert (tmp_path / "c.jsonl").read_text() == ""
 
 
-def test_without_an_output_it_says_how_to_get_one(dan, clip, capsys):
-    assert dan("track", clip) == 0
-    assert "nothing written: -o OUT.mp4" in capsys.readouterr().err
+def test_without_an_output_it_says_how_to_get_one(dan, clip):
+    done = dan("track", clip)
+    assert done.code == 0
+    assert "nothing written: -o OUT.mp4" in done.err
 
 
-def test_a_file_cut_short_is_told(dan, scene, tmp_path, capsys):
+def test_a_file_cut_short_is_told(dan, scene, tmp_path):
     with VideoWriter(tmp_path / "whole.avi", 20) as writer:
         for number in range(40):
             writer.write(scene.walking_frame(number))
     data = (tmp_path / "whole.avi").read_bytes()
     (tmp_path / "cut.avi").write_bytes(data[: len(data) // 2])
-    assert dan("track", tmp_path / "cut.avi", "-o", tmp_path / "out.mp4") == 0
+    done = dan("track", tmp_path / "cut.avi", "-o", tmp_path / "out.mp4")
+    assert done.code == 0
     n_read = sum(1 for _ in VideoReader(tmp_path / "out.mp4"))
     assert 10 < n_read < 30
-    assert f"{n_read} frames, 1 face" in (told := capsys.readouterr().err)
+    assert f"{n_read} frames, 1 face" in done.err
     with VideoReader(tmp_path / "cut.avi") as video:
         if video.n_promised is not None and video.n_promised > n_read / 0.9:
-            assert "seems cut short or damaged" in told
+            assert "seems cut short or damaged" in done.err
 
 
-def test_a_damaged_middle_is_told(dan, scene, tmp_path, capsys):
+def test_a_damaged_middle_is_told(dan, scene, tmp_path):
     path = tmp_path / "a.mp4"
     with VideoWriter(path, 20) as writer:
         for number in range(80):
@@ -119,17 +125,17 @@ def test_a_damaged_middle_is_told(dan, scene, tmp_path, capsys):
     begin = len(data) * 2 // 5
     data[begin : begin + len(data) // 50] = b"\xff" * (len(data) // 50)
     path.write_bytes(data)
-    assert dan("track", path, "--points", tmp_path / "a.csv") == 0
+    done = dan("track", path, "--points", tmp_path / "a.csv")
+    assert done.code == 0
     with VideoReader(path) as video:
         numbers = [frame.number for frame in video]
     rows = (tmp_path / "a.csv").read_text().splitlines()[1:]
     assert int(rows[-1].split(",")[0]) == numbers[-1] == 79
-    told = capsys.readouterr().err
-    assert f"a.mp4: seems damaged: {video.n_lost} frames could not be read, from frame " in told
-    assert "numbers and times of the frames that follow are right" in told
+    assert f"a.mp4: seems damaged: {video.n_lost} frames could not be read, from frame " in done.err
+    assert "numbers and times of the frames that follow are right" in done.err
 
 
-def test_the_input_is_never_overwritten(dan, clip, tmp_path, capsys):
+def test_the_input_is_never_overwritten(dan, clip, tmp_path):
     video = tmp_path / "in.mp4"
     video.write_bytes(clip.read_bytes())
     (tmp_path / "link.mp4").symlink_to(video)
@@ -137,8 +143,9 @@ def test_the_input_is_never_overwritten(dan, clip, tmp_path, capsys):
     roundabout = tmp_path / ".." / tmp_path.name / "in.mp4"
     outputs = [("-o", path) for path in (video, tmp_path / "link.mp4", roundabout)]
     for words in (*outputs, ("--points", tmp_path / "in.csv")):
-        assert dan("track", video, *words) == 2
-        assert "expected another file than the input" in capsys.readouterr().err
+        done = dan("track", video, *words)
+        assert done.code == 2
+        assert "expected another file than the input" in done.err
     assert video.read_bytes() == clip.read_bytes()
 
 
@@ -156,17 +163,17 @@ def test_the_input_is_never_overwritten(dan, clip, tmp_path, capsys):
     ],
 )
 def test_errors_are_one_line_exit_code_2_and_no_output(
-    dan, clip, tmp_path, monkeypatch, capsys, words, message
+    dan, clip, tmp_path, monkeypatch, words, message
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text.mp4").write_text("hello\n" * 100)
     (tmp_path / "noise.mp4").write_bytes(bytes(range(256)) * 40)
     before = set(tmp_path.iterdir())
-    assert dan("track", *[word.format(clip=clip) for word in words]) == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.startswith("dan: ")
-    assert error.count("\n") == 1
+    done = dan("track", *[word.format(clip=clip) for word in words])
+    assert done.code == 2
+    assert message in done.err
+    assert done.err.startswith("dan: ")
+    assert done.err.count("\n") == 1
     assert set(tmp_path.iterdir()) == before
 
 
@@ -192,20 +199,20 @@ def test_opencv_and_ffmpeg_add_no_lines_of_their_own(tmp_path, video):
         (["noise.mp4", "-o", "out"], "noise.mp4: expected a video with frames, found none"),
     ],
 )
-def test_what_align_refuses_of_a_video(dan, clip, tmp_path, monkeypatch, capsys, words, message):
+def test_what_align_refuses_of_a_video(dan, clip, tmp_path, monkeypatch, words, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "noise.mp4").write_bytes(bytes(range(256)) * 40)
     (tmp_path / "clip.mp4").write_bytes(clip.read_bytes())
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    assert dan("align", *[word.format(clip=clip) for word in words]) == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.startswith("dan: ")
-    assert error.count("\n") == 1
+    done = dan("align", *[word.format(clip=clip) for word in words])
+    assert done.code == 2
+    assert message in done.err
+    assert done.err.startswith("dan: ")
+    assert done.err.count("\n") == 1
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_a_camera_needs_a_window_or_an_output(dan, scene, tmp_path, monkeypatch, capsys):
+def test_a_camera_needs_a_window_or_an_output(dan, scene, tmp_path, monkeypatch):
     class Camera:
         number = -1
 
@@ -223,11 +230,13 @@ def test_a_camera_needs_a_window_or_an_output(dan, scene, tmp_path, monkeypatch,
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("dan.video.window.sys.platform", "linux")
-    assert dan("track", "0") == 2
+    done = dan("track", "0")
+    assert done.code == 2
     told = "dan: live window: expected a display, found none (DISPLAY is not set)\n"
-    assert capsys.readouterr().err == told
-    assert dan("track", "0", "--points", tmp_path / "rows.csv") == 0
-    assert "going on without" in capsys.readouterr().err
+    assert done.err == told
+    done = dan("track", "0", "--points", tmp_path / "rows.csv")
+    assert done.code == 0
+    assert "going on without" in done.err
     assert (tmp_path / "rows.csv").read_text().count("\n") == 1 + 8
 
 
@@ -252,7 +261,7 @@ def test_closing_the_window_ends_it_well(dan, scene, clip, tmp_path, monkeypatch
 
     monkeypatch.setattr("dan.video.window.LiveWindow", Window)
     monkeypatch.setattr("dan.video.reader.VideoReader", Camera)
-    assert dan("track", "0", "-o", tmp_path / "out.mp4") == 0
+    assert dan("track", "0", "-o", tmp_path / "out.mp4").code == 0
     assert Window.closed
     assert sum(1 for _ in VideoReader(tmp_path / "out.mp4")) == 5
 

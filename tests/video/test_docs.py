@@ -23,7 +23,7 @@ def folder(dan, clip, tmp_path, monkeypatch):
 
 def test_the_command(dan, folder, snippets):
     (line,) = snippets("sh")
-    assert dan(*line.split()[1:]) == 0
+    assert dan(*line.split()[1:]).code == 0
     assert (folder / "faces.csv").read_text().count("\n") == 1 + 40
     assert sum(1 for _ in VideoReader("faces.mp4")) == 40
 

@@ -92,19 +92,19 @@ def run(command: Callable[[], object]) -> int:
     try:
         code = command()
     except DanError as error:
-        return _told(str(error), error.exit_code)
+        return _report(str(error), error.exit_code)
     except UsageError as error:
         said = error.format_message() if hasattr(error, "format_message") else str(error)
-        return _told(" ".join(said.split()), 2)
+        return _report(" ".join(said.split()), 2)
     except (typer.Abort, KeyboardInterrupt):
         return 130
     except OSError as error:  # a full disk, a file in a folder's place
         what = error.strerror or str(error)
-        return _told(f"{error.filename}: {what}" if error.filename else what, 2)
+        return _report(f"{error.filename}: {what}" if error.filename else what, 2)
     return code if isinstance(code, int) else 0
 
 
-def _told(message: str, exit_code: int) -> int:
+def _report(message: str, exit_code: int) -> int:
     error_console.print(f"dan: {message}")
     return exit_code
 

@@ -25,33 +25,33 @@ class PictureHash:
 
     Attributes:
         exact: of its file's bytes.
-        look: (256,) bool, its difference hash.
+        difference: (256,) bool, its difference hash.
     """
 
     exact: bytes
-    look: npt.NDArray[np.bool_]
+    difference: npt.NDArray[np.bool_]
 
 
 def hash_picture(data: bytes, grey: npt.NDArray[np.uint8]) -> PictureHash:
     """Fingerprints of a picture.
 
-    The look is a difference hash (Krawetz 2013): the picture shrunk to 17 x 16, one bit for each
-    pixel that is darker than its right neighbour; scaling and compression leave most bits alone.
+    A difference hash (Krawetz 2013) is of the picture shrunk to 17 x 16, one bit for each pixel
+    that is darker than its right neighbour; scaling and compression leave most bits alone.
 
     Args:
         data: the file's bytes.
         grey: (H, W) its grey levels.
     """
     small = cv2.resize(grey, (HASH_SIDE + 1, HASH_SIDE), interpolation=cv2.INTER_AREA)
-    look = (small[:, 1:] > small[:, :-1]).ravel()
-    return PictureHash(hashlib.sha256(data).digest(), look)
+    difference = (small[:, 1:] > small[:, :-1]).ravel()
+    return PictureHash(hashlib.sha256(data).digest(), difference)
 
 
 def same_pictures(hashes: list[PictureHash]) -> list[tuple[int, int, bool]]:
     """Pairs ``(i, j, exact)``, i < j, of pictures that are the same by one of the fingerprints."""
     if not hashes:
         return []
-    signs = np.stack([picture.look for picture in hashes]).astype(np.float32) * 2 - 1
+    signs = np.stack([picture.difference for picture in hashes]).astype(np.float32) * 2 - 1
     pairs = []
     for first in range(0, len(signs), _BLOCK):
         # The product of two sign vectors is 256 less twice the bits in which they differ.
@@ -59,6 +59,6 @@ def same_pictures(hashes: list[PictureHash]) -> list[tuple[int, int, bool]]:
         rows, columns = np.nonzero(apart < MOST_BITS_APART)
         for i, j in zip((rows + first).tolist(), columns.tolist(), strict=True):
             exact = hashes[i].exact == hashes[j].exact
-            if i < j and (exact or hashes[i].look.any()):  # a plain picture looks like any other
+            if i < j and (exact or hashes[i].difference.any()):  # a plain picture is like any
                 pairs.append((i, j, exact))
     return pairs

@@ -142,7 +142,7 @@ def check_sources(
             for image, reason in source.damaged.items()
         ]
         with ThreadPoolExecutor() as threads:
-            pictures = threads.map(_look, paths)
+            pictures = threads.map(_fingerprint, paths)
             sizes = np.zeros((len(paths), 2))
             for place, (name, picture) in enumerate(
                 zip(source.annotations.image_names, pictures, strict=True)
@@ -165,7 +165,7 @@ def twins_of(
     """Pairs of places of images that look the same; images that cannot be read have no twin."""
     hashes, places = [], []
     with ThreadPoolExecutor() as threads:
-        for place, picture in enumerate(threads.map(_look, paths)):
+        for place, picture in enumerate(threads.map(_fingerprint, paths)):
             if not isinstance(picture, str):
                 hashes.append(picture[0])
                 places.append(place)
@@ -173,7 +173,7 @@ def twins_of(
     return [(places[i], places[j]) for i, j, _ in same_pictures(hashes)]
 
 
-def _look(path: Path) -> tuple[PictureHash, tuple[int, int]] | str:
+def _fingerprint(path: Path) -> tuple[PictureHash, tuple[int, int]] | str:
     """Fingerprints and size of a picture, or what is wrong with it."""
     try:
         grey = read_grey(path)

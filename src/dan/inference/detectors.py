@@ -56,7 +56,7 @@ class Detections:
 
     Attributes:
         boxes_xyxy: (F, 4) float64, pixels of the picture, the detector's own kind of box.
-        scores: (F,) float32, 0..1, higher is surer.
+        scores: (F,) float32, 0..1, higher is more confident.
     """
 
     boxes_xyxy: FloatArray

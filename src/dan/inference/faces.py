@@ -178,7 +178,7 @@ class Faces:
         """The faces whose confidence is known to be at least so much, 0..1.
 
         Raises:
-            ConfigError: if the model does not say how sure it is of its faces.
+            ConfigError: if the model does not tell its confidence.
         """
         if at_least and np.isnan(self.confidence).any():
             raise ConfigError("confidence: expected faces of a model that knows it")
@@ -219,10 +219,10 @@ class Faces:
             import supervision
         except ImportError as error:
             raise ConfigError("to_supervision: pip install 'supervision>=0.29' first") from error
-        sure = np.nan_to_num(self.confidence, nan=1.0)
+        confidence = np.nan_to_num(self.confidence, nan=1.0)
         return supervision.KeyPoints(
             xy=self.points_xy,
-            keypoint_confidence=np.repeat(sure[:, None], self.scheme.n_landmarks, axis=1),
+            keypoint_confidence=np.repeat(confidence[:, None], self.scheme.n_landmarks, axis=1),
             detection_confidence=self.scores,
         )
 

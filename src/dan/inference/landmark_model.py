@@ -42,7 +42,7 @@ class LandmarkModel(Protocol):
         scheme: what the N landmarks are.
         crop_size: side S of the crops, pixels.
         mean_shape: (N, 2) pixels of the crop; boxes and points are fitted to it.
-        has_confidence: whether it says how sure it is.
+        has_confidence: whether it tells its confidence.
     """
 
     name: str

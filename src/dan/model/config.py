@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from dan.core.errors import ConfigError
 from dan.core.structs import build_struct
-from dan.model.geometry import Border
+from dan.model.torch_geometry import Border
 
 HeatMapKernel = Literal["inverse_distance", "gaussians"]
 Trunk = Literal["paper", "strided"]
@@ -40,7 +40,7 @@ class DANConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             up-scaling; heat map cut off 8 pixels from each point), or ``tensorflow``, its port
             (convolution with bias, ReLU, batch norm; bilinear up-scaling as in TensorFlow 1; uncut
             heat map), for imported weights.
-        border: what warps show beyond the crop, as :data:`dan.model.geometry.Border` says.
+        border: what warps show beyond the crop, as :data:`dan.model.torch_geometry.Border` says.
             ``auto``: repeated edges, and zeros in the variant ``tensorflow``. ``inner_edge`` is for
             weights of the authors' code, which clamps positions to S - 2.
     """

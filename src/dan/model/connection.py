@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dan.model.config import DANConfig
-from dan.model.geometry import (
+from dan.model.stage import glorot_for_relu
+from dan.model.torch_geometry import (
     estimate_similarity,
     in_full_precision,
     invert,
     move_points,
     warp,
 )
-from dan.model.stage import glorot_for_relu
 
 PATCH_HALF_SIZE = 8
 """The authors' code draws each point's heat within 8 pixels and keeps points 8 off the border."""
@@ -131,7 +131,7 @@ class FeatureImage(nn.Module):
         return functional.interpolate(small, scale_factor=2, mode="nearest")
 
 
-class Look(NamedTuple):
+class StageInput(NamedTuple):
     """What a stage is given.
 
     Attributes:
@@ -155,9 +155,9 @@ class Look(NamedTuple):
 class FirstView(nn.Module):
     """Of the first stage, which sees the crop as it is: nothing is known yet of the face in it."""
 
-    def forward(self, images: Tensor, points: Tensor, *_: Tensor | None) -> Look:
+    def forward(self, images: Tensor, points: Tensor, *_: Tensor | None) -> StageInput:
         """As :meth:`Connection.forward`; ``points`` is the mean shape."""
-        return Look(images, points)
+        return StageInput(images, points)
 
 
 class Connection(nn.Module):
@@ -170,8 +170,10 @@ class Connection(nn.Module):
         self.heat_map = build_heat_map(config)
         self.feature_image = FeatureImage(config)
 
-    def forward(self, images: Tensor, points: Tensor, hidden: Tensor, mean_shape: Tensor) -> Look:
-        """Look again, in the canonical frame of ``points``.
+    def forward(
+        self, images: Tensor, points: Tensor, hidden: Tensor, mean_shape: Tensor
+    ) -> StageInput:
+        """What the next stage is given, in the canonical frame of ``points``.
 
         Args:
             images: (B, 1, S, S) normalised crops.
@@ -185,4 +187,6 @@ class Connection(nn.Module):
         warped = warp(images, crop_from_canonical, self.size, self.border)
         heat = self.heat_map(canonical_points)
         feature = self.feature_image(hidden).to(warped.dtype)
-        return Look(torch.cat([warped, heat, feature], 1), canonical_points, crop_from_canonical)
+        return StageInput(
+            torch.cat([warped, heat, feature], 1), canonical_points, crop_from_canonical
+        )

@@ -105,12 +105,12 @@ class DAN(nn.Module):
         points, estimates = self.mean_shape, []
         hidden: Any = None  # nothing was seen before the first stage
         for view, stage in self._cascade(n_stages):
-            look = view(images, points, hidden, self.mean_shape)  # straighten, draw, stack
-            offsets, hidden, maps = stage(look.images)  # regress
-            found = look.points + offsets
+            given = view(images, points, hidden, self.mean_shape)  # straighten, draw, stack
+            offsets, hidden, maps = stage(given.images)  # regress
+            found = given.points + offsets
             if self.refinement is not None and stage is self.stages[-1]:
                 found = found + self.refinement(maps, found, hidden)
-            points = look.to_crop(found)  # move back
+            points = given.to_crop(found)  # move back
             estimates.append(points)
         return CascadeOutput(estimates, hidden)
 

@@ -50,7 +50,7 @@ Complex = npt.NDArray[np.complex128]
 
 @dataclass(frozen=True)
 class MirrorFit:
-    """Flip partners and how sure they are.
+    """Flip partners and how certain they are.
 
     Lengths are shares of the larger side of ``shape``'s box.
 
@@ -87,7 +87,7 @@ class MirrorFit:
 
     @property
     def is_weak(self) -> bool:
-        """Whether the faces show no mirror at all, so that not even sure points are to be trusted.
+        """Whether the faces show no mirror at all, so that no point is to be trusted.
 
         So it is when they all look to the same side.
         """

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dan.model.distributed import world
-from dan.model.geometry import compose, invert, move_points, sample, warp
+from dan.model.torch_geometry import compose, invert, move_points, sample, warp
 from dan.schemes import LandmarkScheme
 from dan.training.face_tensors import FaceTensors
 from dan.training.recipe import Augmentation

@@ -14,7 +14,7 @@ from dan.datasets.pack import FacePack
 from dan.geometry import box_of_points, mean_shape_of
 from dan.geometry.cropping import crop_from_box
 from dan.geometry.mean_shape import shape_in_frame
-from dan.model.geometry import move_points
+from dan.model.torch_geometry import move_points
 from dan.schemes import LandmarkScheme
 
 

@@ -13,7 +13,7 @@ from accelerate import Accelerator
 
 from dan.evaluation.metrics import Normaliser, normalised_errors, usable_normalisers
 from dan.model import DAN
-from dan.model.geometry import invert, warp
+from dan.model.torch_geometry import invert, warp
 from dan.schemes import LandmarkScheme
 from dan.training.face_tensors import FaceTensors, TrainingData
 from dan.training.losses import Loss, build_loss

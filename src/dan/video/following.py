@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Protocol
 
 from dan.video.drawing import draw_tracked
@@ -39,16 +39,11 @@ class Pictures(AbstractContextManager[object]):
             self.movie.write(picture)
         return self.window is None or self.window.show(picture)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Finish the movie, or after an error leave none; take the window away."""
         try:
             if self.movie is not None:
-                self.movie.__exit__(kind, error, trace)
+                self.movie.__exit__(kind)
         finally:
             if self.window is not None:
                 self.window.close()

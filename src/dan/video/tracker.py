@@ -30,7 +30,7 @@ SURE = 0.5
 """Confidence from which a face needs no detector to confirm it."""
 
 MAX_MISSES = 5
-"""Detections in a row that may miss a face that is not sure; they come frame by frame then."""
+"""Detections in a row that may miss a face that is not confident; they come frame by frame then."""
 
 SAME_FACE = 0.2
 """Overlap of a track and a detection of the same face. On the clips it is 0.7 or more."""
@@ -207,7 +207,7 @@ class FaceTracker:
     def _doubt(self, track: Track) -> None:
         """A detection missed this face: hands or a turn may hide a real one for a while.
 
-        One of which the network is sure is confirmed again in the next frame.
+        One of which the network is confident is confirmed again in the next frame.
         """
         track.misses += 1
         if track.misses >= MAX_MISSES:
@@ -215,7 +215,7 @@ class FaceTracker:
 
     def _correct(self, frame: ColourImage, track: Track, box: Box) -> None:
         """Start a track again from its detection, and keep the better of the two."""
-        for _, face in self._look(frame, box[None]):
+        for _, face in self._align(frame, box[None]):
             if not face.confidence < track.confidence:
                 track.correct(face.points_xy, face.confidence, face.search_box_xyxy)
 
@@ -223,7 +223,7 @@ class FaceTracker:
         """Follow new faces, and faces that have come back."""
         if self.max_faces is not None:
             boxes = boxes[: self.max_faces - len(self._roster.present)]
-        for place, face in self._look(frame, boxes):
+        for place, face in self._align(frame, boxes):
             if not self._roster.has_face_at(face.points_xy):
                 self._roster.begin(
                     face.points_xy,
@@ -234,7 +234,7 @@ class FaceTracker:
                     smoothing=self.smoothing,
                 )
 
-    def _look(self, frame: ColourImage, boxes: FloatArray) -> Iterator[tuple[int, Face]]:
+    def _align(self, frame: ColourImage, boxes: FloatArray) -> Iterator[tuple[int, Face]]:
         """Faces in (F, 4) boxes, each with the place of its box.
 
         A second pass starts from the face upright, as it will in the frames to come.

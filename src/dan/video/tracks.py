@@ -36,9 +36,9 @@ class Track:
         velocity_xy: of the centre of its box, pixels a second, averaged over ``MOTION_S``.
         surprise: how far from its expected place it was found lately, share of its size.
         misses: detections in a row that did not confirm it.
-        sure_box: (4,) where it was last confirmed,
-        sure_time_s: when,
-        sure_velocity_xy: and how it moved then.
+        confirmed_box: (4,) where it was last confirmed,
+        confirmed_time_s: when,
+        confirmed_velocity_xy: and how it moved then.
     """
 
     id: int
@@ -52,9 +52,9 @@ class Track:
     velocity_xy: FloatArray = field(default_factory=lambda: np.zeros(2))
     surprise: float = 0.0
     misses: int = 0
-    sure_box: Box = field(init=False)
-    sure_time_s: float = field(init=False)
-    sure_velocity_xy: FloatArray = field(init=False)
+    confirmed_box: Box = field(init=False)
+    confirmed_time_s: float = field(init=False)
+    confirmed_velocity_xy: FloatArray = field(init=False)
     _smoother: OneEuroFilter | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -73,8 +73,8 @@ class Track:
 
     def places(self, time_s: float) -> list[Box]:
         """Where it may be at a later time, once it was lost: where it was, or further on."""
-        shift = self.sure_velocity_xy * (time_s - self.sure_time_s)
-        return [self.box, self.sure_box, self.sure_box + np.tile(shift, 2)]
+        shift = self.confirmed_velocity_xy * (time_s - self.confirmed_time_s)
+        return [self.box, self.confirmed_box, self.confirmed_box + np.tile(shift, 2)]
 
     def move(self, points: Points, confidence: float, time_s: float, search_box: Box) -> None:
         """Take over what was found in the next frame."""
@@ -92,8 +92,8 @@ class Track:
     def confirm(self) -> None:
         """Note that it is a face, here and now."""
         self.misses = 0
-        self.sure_box, self.sure_time_s = self.box, self.time_s
-        self.sure_velocity_xy = self.velocity_xy
+        self.confirmed_box, self.confirmed_time_s = self.box, self.time_s
+        self.confirmed_velocity_xy = self.velocity_xy
 
     def correct(self, points: Points, confidence: float, search_box: Box) -> None:
         """Take over a better place in the same frame; it says nothing about the motion."""
@@ -109,7 +109,7 @@ class Track:
         move = resize_transform(factor).apply
         search_box = move(self.search_box.reshape(2, 2)).reshape(4)
         self.correct(move(self.points), self.confidence, search_box)
-        self.velocity_xy = self.sure_velocity_xy = velocity_xy
+        self.velocity_xy = self.confirmed_velocity_xy = velocity_xy
 
     def _show_anew(self) -> None:
         self._smoother = None if self.smoothing is None else OneEuroFilter(self.smoothing)

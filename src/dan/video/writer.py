@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import secrets
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import cv2
@@ -101,12 +100,7 @@ class VideoWriter:
         """Itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Finish, or after an error leave nothing."""
         if kind is None or issubclass(kind, KeyboardInterrupt):
             self.finish()

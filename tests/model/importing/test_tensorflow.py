@@ -63,18 +63,16 @@ def test_the_first_stage_alone():
 
 
 @pytest.mark.slow
-def test_the_command_writes_models_and_bundles(tmp_path, capsys):
+def test_the_command_writes_models_and_bundles(dan, tmp_path):
     pytest.importorskip("onnxscript")
-    from dan.cli.main import app
     from dan.inference.onnx_model import OnnxModel
     from dan.model import load_model
 
     model, bundle = tmp_path / "toy.safetensors", tmp_path / "toy.danbundle"
     for out in (model, bundle):
-        with pytest.raises(SystemExit) as stop:
-            app(["import-tensorflow", str(TOY), "-o", str(out)])
-        assert not stop.value.code
-    assert "source: weights of the TensorFlow port" in capsys.readouterr().out
+        done = dan("import-tensorflow", TOY, "-o", out)
+        assert done.code == 0
+        assert "source: weights of the TensorFlow port" in done.out
     assert load_model(model).training["file"] == "toy.ckpt"
     crops, points = found_by_tensorflow()
     found = OnnxModel(bundle)(crops).estimates()

@@ -16,7 +16,6 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from dan.cli.main import app, run
 from dan.model import load_model
 from dan.model.importing import load_theano, theano
 
@@ -176,19 +175,6 @@ def smooth_crops(count: int) -> np.ndarray:
     return (fine.numpy() + rng.normal(0, 6, fine.shape)).clip(0, 255).astype(np.uint8)
 
 
-def dan(*words: object) -> int:
-    """Exit code of a command line."""
-
-    def command() -> None:
-        try:
-            app([str(word) for word in words])
-        except SystemExit as stop:
-            codes.append(stop.code or 0)
-
-    codes: list[int] = []
-    return run(command) or max(codes, default=0)
-
-
 def distance(points, others) -> float:
     return float(np.linalg.norm(np.asarray(points) - np.asarray(others), axis=-1).max())
 
@@ -220,7 +206,7 @@ def test_imported_networks_find_what_the_definitions_say(tmp_path, n_stages, con
 
 
 @pytest.mark.slow
-def test_the_bundle_finds_what_the_definitions_say(tmp_path, capsys, monkeypatch):
+def test_the_bundle_finds_what_the_definitions_say(dan, tmp_path, monkeypatch):
     pytest.importorskip("onnxscript")
     from dan.export import bundling
     from dan.inference.onnx_model import OnnxModel
@@ -228,8 +214,9 @@ def test_the_bundle_finds_what_the_definitions_say(tmp_path, capsys, monkeypatch
     monkeypatch.setattr(bundling, "CHECKED_BATCHES", (1,))  # its own check takes long
     arrays = random_arrays(2, confidence=False)
     weights, bundle = write(tmp_path / "DAN.npz", arrays), tmp_path / "dan.danbundle"
-    assert dan("import-theano", weights, "-o", bundle) == 0
-    assert "stages: 2 of 2" in capsys.readouterr().out
+    done = dan("import-theano", weights, "-o", bundle)
+    assert done.code == 0
+    assert "stages: 2 of 2" in done.out
     crops = smooth_crops(2)
     estimates = OnnxModel(bundle)(crops[:, 0]).estimates()  # (n_stages, B, N, 2)
     for face, crop in enumerate(crops):
@@ -239,14 +226,16 @@ def test_the_bundle_finds_what_the_definitions_say(tmp_path, capsys, monkeypatch
 
 
 @pytest.mark.slow
-def test_first_stages_alone_keep_the_confidence_that_is_theirs(tmp_path, capsys):
+def test_first_stages_alone_keep_the_confidence_that_is_theirs(dan, tmp_path):
     arrays = random_arrays(2, confidence=True)
     weights = write(tmp_path / "DAN.npz", arrays)
     whole, first = tmp_path / "whole.safetensors", tmp_path / "first.safetensors"
-    assert dan("import-theano", weights, "-o", whole) == 0
-    assert "left out: confidence, which comes from stage 1" in capsys.readouterr().out
-    assert dan("import-theano", weights, "--stages", 1, "-o", first) == 0
-    assert "stages: 1 of 2" in capsys.readouterr().out
+    done = dan("import-theano", weights, "-o", whole)
+    assert done.code == 0
+    assert "left out: confidence, which comes from stage 1" in done.out
+    done = dan("import-theano", weights, "--stages", 1, "-o", first)
+    assert done.code == 0
+    assert "stages: 1 of 2" in done.out
     crops = torch.from_numpy(smooth_crops(1)).float()
     model, both = load_model(first).model, load_model(whole).model
     assert (both.config.confidence, model.config.confidence) == (False, True)
@@ -254,8 +243,9 @@ def test_first_stages_alone_keep_the_confidence_that_is_theirs(tmp_path, capsys)
     torch.testing.assert_close(model(crops).points, both(crops).estimates[0], atol=0, rtol=0)
     wanted = arrays["arr_100"][:, 1] - arrays["arr_100"][:, 0]
     np.testing.assert_allclose(model.confidence.weight.detach()[0], wanted, rtol=1e-6)
-    assert dan("import-theano", weights, "--stages", 3, "-o", first) == 2
-    assert "DAN.npz: expected 3 stages, got 2" in capsys.readouterr().err
+    done = dan("import-theano", weights, "--stages", 3, "-o", first)
+    assert done.code == 2
+    assert "DAN.npz: expected 3 stages, got 2" in done.err
 
 
 @pytest.mark.parametrize("inverse", [0.01, 1.0, 99.0, 1e5, 0.0, -2.0])
@@ -351,16 +341,17 @@ def write_broken(kind: str, path) -> None:
         ("pickle", "expected a whole .npz file: File is not a zip file"),
     ],
 )
-def test_other_files_are_refused_in_one_line(tmp_path, capsys, kind, message):
+def test_other_files_are_refused_in_one_line(dan, tmp_path, kind, message):
     path, out = tmp_path / "DAN.npz", tmp_path / "dan.safetensors"
     write_broken(kind, path)
-    assert dan("import-theano", path, "-o", out) == 2
-    error = capsys.readouterr().err
-    assert f"dan: {path}: {message}" in error
-    assert error.count("\n") == 1
+    done = dan("import-theano", path, "-o", out)
+    assert done.code == 2
+    assert f"dan: {path}: {message}" in done.err
+    assert done.err.count("\n") == 1
     assert not out.exists()
 
 
-def test_a_name_that_is_no_models_is_refused_before_the_work(tmp_path, capsys):
-    assert dan("import-theano", tmp_path / "none.npz", "-o", tmp_path / "dan.pth") == 2
-    assert "dan.pth: expected a name that ends in .safetensors" in capsys.readouterr().err
+def test_a_name_that_is_no_models_is_refused_before_the_work(dan, tmp_path):
+    done = dan("import-theano", tmp_path / "none.npz", "-o", tmp_path / "dan.pth")
+    assert done.code == 2
+    assert "dan.pth: expected a name that ends in .safetensors" in done.err

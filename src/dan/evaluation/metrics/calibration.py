@@ -16,7 +16,7 @@ def roc_auc(scores: FloatArray, positive: npt.NDArray[np.bool_]) -> float:
     """Chance that a positive scores above a negative, ties counted half (area under the ROC).
 
     Args:
-        scores: (K,) higher is surer.
+        scores: (K,) higher is more confident.
         positive: (K,) which of them are.
 
     Raises:

@@ -33,7 +33,7 @@ class NpzFile:
         self.path = path
         if not Path(path).is_file():
             raise CheckpointError(f"{path}: expected an .npz file, found none")
-        with _told(path):
+        with _naming_errors(path):
             self._archive = zipfile.ZipFile(path)
         self.names = [name.removesuffix(SUFFIX) for name in self._archive.namelist()]
 
@@ -67,14 +67,14 @@ class NpzFile:
             raise CheckpointError(f"{place}, got {found}")
         if dtype.kind != "f":
             raise CheckpointError(f"{place}, floating numbers, got {dtype}")
-        with _told(f"{self.path}: {name}"), self._archive.open(name + SUFFIX) as stream:
+        with _naming_errors(f"{self.path}: {name}"), self._archive.open(name + SUFFIX) as stream:
             values: FloatArray = npy.read_array(stream, allow_pickle=False).astype(np.float64)
         if not np.isfinite(values).all():
             raise CheckpointError(f"{place}, finite numbers, got NaN or infinite ones")
         return values
 
     def _header(self, name: str) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
-        with _told(f"{self.path}: {name}"), self._archive.open(name + SUFFIX) as stream:
+        with _naming_errors(f"{self.path}: {name}"), self._archive.open(name + SUFFIX) as stream:
             return _read_header(stream)
 
 
@@ -86,7 +86,7 @@ def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generi
 
 
 @contextmanager
-def _told(place: FilePath) -> Iterator[None]:
+def _naming_errors(place: FilePath) -> Iterator[None]:
     """Errors of a file in one line; no warning that its headers are Python 2's, as they may be."""
     try:
         with warnings.catch_warnings():

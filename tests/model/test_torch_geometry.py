@@ -6,7 +6,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from dan.geometry import Similarity, estimate_similarity, warp_image
-from dan.model import geometry
+from dan.model import torch_geometry as geometry
 
 PARITY = 1e-5
 

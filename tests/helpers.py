@@ -1,0 +1,53 @@
+"""What tests of several packages share, as modules do; fixtures lie in ``conftest.py``."""
+
+import io
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+
+import dan
+from dan.inference.detectors import BoxFit, Detections
+
+PORTRAIT = Path(dan.__file__).parent / "cli" / "portrait.jpg"
+FACE_XYXY = (179.0, 90.0, 269.0, 175.0)
+"""Where the landmarks of the portrait lie, about."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command left: exit code, standard output, standard error."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run_command(*words, stdin=b""):
+    """Runs ``dan`` in this process, as its entry point does."""
+    from dan.cli.main import app, run
+
+    given, out, err = (
+        io.TextIOWrapper(io.BytesIO(data), "utf-8", newline="", write_through=True)
+        for data in (stdin, b"", b"")
+    )
+    with patch.object(sys, "stdin", given), redirect_stdout(out), redirect_stderr(err):
+        code = run(lambda: app([str(word) for word in words], standalone_mode=False))
+    return Done(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))
+
+
+class Fixed:
+    """A detector of a user's own: says what it was told, whatever the picture shows."""
+
+    def __init__(self, *boxes, scores=None, box_fit=None):
+        self.box_fit = box_fit or BoxFit()
+        self.boxes = np.array(boxes, dtype=float).reshape(-1, 4)
+        self.scores = np.ones(len(boxes)) if scores is None else scores
+
+    def detect(self, picture):
+        assert picture.dtype == np.uint8
+        assert picture.shape[2] == 3
+        return Detections(self.boxes, self.scores)
