@@ -60,7 +60,7 @@ def test_one_picture_prints_a_line_a_face(dan, world):
     assert done.code == 0
     assert done.out.startswith("in/a.png: face 1, box ")
     assert done.out.count("\n") == 1
-    assert "1 pictures, 1 faces" in done.err
+    assert "1 picture, 1 face," in done.err
 
 
 def test_results_of_a_folder(dan, world):
@@ -183,7 +183,7 @@ def test_a_second_run_reads_only_what_is_left(dan, world):
     again = dan("align", *words)
     assert again.code == 1  # the bad file is tried again
     assert "5 pictures were done before" in again.err
-    assert "1 pictures, 1 skipped" in again.err
+    assert "1 picture, 1 skipped" in again.err
     after = hashes(world / "out")
     assert set(before) == set(after)
     Image.open("in/a.png").save("in/bad.jpg")
@@ -197,7 +197,7 @@ def test_results_inside_the_folder_of_pictures(dan, world):
     assert dan("align", *words).code == 1
     done = dan("align", *words)
     assert "5 pictures were done before" in done.err
-    assert "1 pictures, 1 skipped" in done.err
+    assert "1 picture, 1 skipped" in done.err
 
 
 @pytest.mark.parametrize(

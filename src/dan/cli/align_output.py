@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dan.cli.common import console, error_console, tell_small_faces
+from dan.cli.common import console, counted, error_console, tell_small_faces
 
 if TYPE_CHECKING:
     from dan.bulk.aligning import Outcome
@@ -86,7 +86,8 @@ def tell_done(tally: Tally, aligner: FaceAligner, written: Iterable[Path]) -> No
     rate = tally.n_pictures / tally.seconds
     skipped = f", {tally.n_unreadable} skipped" if tally.n_unreadable else ""
     error_console.print(
-        f"{tally.n_pictures} pictures{skipped}, {tally.n_faces} faces, {rate:.1f} pictures/s"
+        f"{counted(tally.n_pictures, 'picture')}{skipped}, {counted(tally.n_faces, 'face')}, "
+        f"{rate:.1f} pictures/s"
     )
     size = getattr(aligner.detector, "size", None)
     if tally.n_large_without and size is not None:

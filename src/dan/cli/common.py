@@ -155,6 +155,11 @@ def tell_left_out(reasons: Iterable[str]) -> None:
         error_console.print(f"left out: {words}")
 
 
+def counted(count: int, noun: str) -> str:
+    """``1 face``, ``2 faces``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def tell_skipped(skipped: Sequence[tuple[str, str]]) -> None:
     """Name each file that was left out, and why."""
     for path, reason in skipped:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from dan.cli.common import boxes_path, check_apart, console, load_model, progress_bar, tell_left_out
+from dan.cli.common import (
+    boxes_path,
+    check_apart,
+    console,
+    counted,
+    load_model,
+    progress_bar,
+    tell_left_out,
+)
 from dan.cli.options import (
     BoxesOption,
     LimitOption,
@@ -41,4 +49,4 @@ def predict(
             predictions = predict_annotated(images, loaded, boxes_path(boxes), on_face=on_face)
         with progress_bar("drawing", len(images)) as on_face:
             sheet = write_predictions(predictions, folder, on_face)
-    console.print(f"{len(images)} faces: {out}; an overview: {out / sheet.name}")
+    console.print(f"{counted(len(images), 'face')}: {out}; an overview: {out / sheet.name}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from dan.cli.common import console, progress_bar, tell_left_out, tell_skipped
+from dan.cli.common import console, counted, progress_bar, tell_left_out, tell_skipped
 from dan.cli.options import (
     AllFoldersOption,
     FaceSizeOption,
@@ -55,8 +55,8 @@ def prepare(
     n_annotated = len(faces) + len(faces.left_out)
     megabytes = out.stat().st_size / 2**20
     console.print(
-        f"{len(pack.names)} faces of {n_annotated} annotated, {scheme.n_landmarks} points each "
-        f"({scheme.name}), {megabytes:.1f} MiB: {out}"
+        f"{counted(len(pack.names), 'face')} of {n_annotated} annotated, "
+        f"{scheme.n_landmarks} points each ({scheme.name}), {megabytes:.1f} MiB: {out}"
     )
     if skipped:
         raise typer.Exit(1)

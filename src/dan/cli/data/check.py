@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from dan.cli.common import console, error_console, progress_bar
+from dan.cli.common import console, counted, error_console, progress_bar
 from dan.cli.options import (
     JsonOption,
     SourceOptions,
@@ -78,4 +78,4 @@ def _print(sources: Sequence[Source], suspects: Sequence[Suspect]) -> None:
     n_faces = sum(len(one.annotations) for one in sources)
     n_ignored = sum(int(one.annotations.ignore.sum()) for one in sources)
     ignored = f" ({n_ignored} marked to be ignored)" if n_ignored else ""
-    console.print(f"{n_faces} faces{ignored}, {len(suspects)} suspects")
+    console.print(f"{counted(n_faces, 'face')}{ignored}, {counted(len(suspects), 'suspect')}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dan.cli.common import console, error_console, progress_bar
+from dan.cli.common import console, counted, error_console, progress_bar
 from dan.cli.options import (
     AnnotationsOption,
     PointsOption,
@@ -45,4 +45,6 @@ def convert(
         faces = convert_annotations(faces, wanted)
     with progress_bar("writing", count_steps(target, faces)) as on_step:
         write_annotations(out, target, faces, root, tell=error_console.print, on_step=on_step)
-    console.print(f"{len(faces)} faces of {len(faces.image_names)} images: {out}")
+    console.print(
+        f"{counted(len(faces), 'face')} of {counted(len(faces.image_names), 'image')}: {out}"
+    )

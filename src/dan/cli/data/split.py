@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dan.cli.common import console, error_console, progress_bar
+from dan.cli.common import console, counted, error_console, progress_bar
 from dan.cli.options import (
     EveryOption,
     HalvesOption,
@@ -54,4 +54,6 @@ def split(
         part = select_images(faces, wanted)
         with progress_bar("writing", count_steps(target, part)) as on_step:
             write_annotations(path, target, part, root, tell=error_console.print, on_step=on_step)
-        console.print(f"{len(part)} faces of {len(part.image_names)} images: {path}")
+        console.print(
+            f"{counted(len(part), 'face')} of {counted(len(part.image_names), 'image')}: {path}"
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from dan.cli.common import console, error_console, tell_left_out
+from dan.cli.common import console, counted, error_console, tell_left_out
 from dan.cli.options import (
     HistogramsOption,
     JsonOption,
@@ -42,8 +42,9 @@ def stats(
         print(json.dumps(values, indent=1))
     else:
         console.print(
-            f"{figures.n_faces} faces of {figures.n_landmarks} landmarks ({figures.scheme}) in "
-            f"{figures.n_images} images; {figures.n_whole} are used for the figures"
+            f"{counted(figures.n_faces, 'face')} of {figures.n_landmarks} landmarks "
+            f"({figures.scheme}) in {figures.n_images} images; "
+            f"{figures.n_whole} are used for the figures"
         )
         table = Table("percentile", *map(str, PERCENTILES))
         for title in figures.distributions():
