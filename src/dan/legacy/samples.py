@@ -182,10 +182,13 @@ def _made(
         return
     context = get_context("spawn")  # a fork would copy locks that other threads hold
     others = set(active_children())
-    with ProcessPoolExecutor(min(workers, len(parts)), mp_context=context) as pool:
-        with _ctrl_c_held_back():
-            pending = [pool.submit(maker, part) for part in parts]
+    ignore_ctrl_c = signal.SIGINT, signal.SIG_IGN  # Windows has no masks to inherit
+    with ProcessPoolExecutor(
+        min(workers, len(parts)), context, initializer=signal.signal, initargs=ignore_ctrl_c
+    ) as pool:
         try:
+            with _ctrl_c_held_back():
+                pending = [pool.submit(maker, part) for part in parts]
             for future in as_completed(pending):
                 yield future.result()
         except BrokenProcessPool as error:
