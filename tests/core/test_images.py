@@ -344,7 +344,7 @@ def test_list_images_says_what_is_missing(tmp_path):
 def test_large_pictures_are_taken_out_in_strips(tmp_path, monkeypatch):
     write_png(tmp_path / "a.png", RGB)
     for pixels in (1, 100, 32 * 24):
-        monkeypatch.setattr(images, "_STRIP_PIXELS", pixels)
+        monkeypatch.setattr(images, "STRIP_PIXELS", pixels)
         assert np.array_equal(read_rgb(tmp_path / "a.png"), RGB)
 
 

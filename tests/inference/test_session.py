@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from dan.core.errors import BundleError, ConfigError, DeviceError, ShapeError
@@ -116,24 +117,24 @@ def test_threads_do_not_change_the_points(model, crops):
     assert np.abs(two(crops[:3]).points - model(crops[:3]).points).max() < SAME_PX[model.name]
 
 
-def test_a_run_that_fails_is_told_as_the_bundle(model, crops):
-    class Broken:
+def test_a_run_that_fails_is_told_as_the_bundle(crops, monkeypatch):
+    class Broken(onnxruntime.InferenceSession):
         def run(self, *_):
             raise RuntimeError("out of something\nsecond line")
 
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Broken)
     broken = OnnxModel("dan68-fast", threads=1)
-    broken._session = Broken()
     with pytest.raises(BundleError, match=r"dan68-fast: onnxruntime failed: out of something$"):
         broken(crops[:1])
 
 
-def test_points_that_are_no_numbers_are_told(crops):
-    class Damaged:
+def test_points_that_are_no_numbers_are_told(crops, monkeypatch):
+    class Damaged(onnxruntime.InferenceSession):
         def run(self, *_):
             points = np.full((1, 68, 2), np.nan, np.float32)
             return [points, points[None], np.ones(1, np.float32)]
 
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Damaged)
     damaged = OnnxModel("dan68-fast", threads=1)
-    damaged._session = Damaged()
     with pytest.raises(BundleError, match="dan68-fast: found points that are no numbers"):
         damaged(crops[:1])

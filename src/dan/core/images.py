@@ -35,6 +35,9 @@ MAX_PIXELS = 178_956_970
 This is where Pillow itself refuses: a third of 2 GiB of RGB, twice the size that it warns of.
 """
 
+STRIP_PIXELS = 1 << 20
+"""Of a picture that are taken out of Pillow at a time."""
+
 _PNG_SETTINGS = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY)
 """A tenth less time than OpenCV's default, which looks for runs; photographs have none."""
 
@@ -45,7 +48,6 @@ DECODING_ERRORS = (
 """What Pillow and OpenCV raise, beside OSError, while they decode a damaged file."""
 
 _ORIENTATION = 0x0112  # of EXIF
-_STRIP_PIXELS = 1 << 20
 
 _DEPTHS = (8, 10, 12, 14, 16)
 _DARK = 1 << 14 - 8  # most that what holds 14 bits or fewer comes to, where it is rounded up
@@ -198,7 +200,7 @@ def _levels(image: Image) -> ColourImage:
     flat = _converted(image, "RGB")
     width, height = flat.size
     levels = np.empty((height, width, 3), dtype=np.uint8)
-    rows = max(1, _STRIP_PIXELS // width)
+    rows = max(1, STRIP_PIXELS // width)
     for top in range(0, height, rows):
         bottom = min(top + rows, height)
         levels[top:bottom] = np.asarray(flat.crop((0, top, width, bottom)))

@@ -32,22 +32,21 @@ def split_images(
         ConfigError: unless one of ``every`` and ``share`` is given and in range, and there are at
             least two images.
     """
-    if (every is None) == (share is None):
-        raise ConfigError("split: expected either every so many-th image or a share of them")
     if len(names) < 2:
         raise ConfigError(f"split: expected at least 2 images, got {len(names)}")
     order = sorted(range(len(names)), key=names.__getitem__)
-    if every is not None:
+    if every is not None and share is None:
         if not 2 <= every <= len(names):
             raise ConfigError(f"every: expected 2..{len(names)}, the number of images, got {every}")
         chosen = order[every - 1 :: every]
-    else:
-        assert share is not None  # noqa: S101 - for the type checker
+    elif share is not None and every is None:
         if not 0 < share < 1:
             raise ConfigError(f"share: expected a number between 0 and 1, got {share:g}")
         count = max(1, round(share * len(names)))
         places = np.random.default_rng(seed).choice(len(names), count, replace=False)
         chosen = [order[place] for place in places]
+    else:
+        raise ConfigError("split: expected every N-th image or a share of them, one of the two")
     held_out = np.zeros(len(names), dtype=np.bool_)
     held_out[chosen] = True
     leader = _leaders(order, twins)

@@ -12,6 +12,7 @@ import io
 import logging
 import tempfile
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ class _Reader:
 
 
 @contextlib.contextmanager
-def _quiet() -> Any:  # noqa: ANN401
+def _quiet() -> Iterator[None]:
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

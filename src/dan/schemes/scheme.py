@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -88,12 +88,11 @@ class LandmarkScheme:
         return cls(f"points{n_landmarks}", _numbered(n_landmarks))
 
     @classmethod
-    def from_mirror(cls, mirror: Sequence[int], name: str | None = None) -> LandmarkScheme:
+    def from_mirror(cls, mirror: Sequence[int]) -> LandmarkScheme:
         """A scheme that knows its flip partners only.
 
         Args:
             mirror: N indices; place ``i`` is taken by landmark ``mirror[i]`` after a flip.
-            name: default ``pointsN``.
 
         Raises:
             ConfigError: if the indices are not a permutation that is its own inverse.
@@ -103,7 +102,7 @@ class LandmarkScheme:
             raise ConfigError(f"mirror: expected each of 0..{len(indices) - 1} once, got {indices}")
         names = _numbered(len(indices))
         partner = {names[place]: names[index] for place, index in enumerate(indices)}
-        return cls(name or f"points{len(indices)}", names, partner)
+        return cls(f"points{len(indices)}", names, partner)
 
     @property
     def n_landmarks(self) -> int:
@@ -120,23 +119,11 @@ class LandmarkScheme:
         return np.array([index_of[partner] for partner in partners], dtype=np.int64)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists and dicts, for JSON; :meth:`from_dict` reads them back."""
-        return {
-            "name": self.name,
-            "point_names": list(self.point_names),
-            "flip_partner": None if self.flip_partner is None else dict(self.flip_partner),
-            "groups": {name: list(indices) for name, indices in self.groups.items()},
-            "edges": [list(edge) for edge in self.edges],
-            "eyes": None
-            if self.eyes is None
-            else {
-                "left": list(self.eyes.left),
-                "right": list(self.eyes.right),
-                "outer_corners": None
-                if self.eyes.outer_corners is None
-                else list(self.eyes.outer_corners),
-            },
-        }
+        """Plain tuples and dicts, for JSON; :meth:`from_dict` reads them back."""
+        import msgspec
+
+        entries: dict[str, Any] = msgspec.to_builtins(self)
+        return entries
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> LandmarkScheme:
@@ -145,29 +132,20 @@ class LandmarkScheme:
         Raises:
             ConfigError: if an entry is missing or of another kind.
         """
+        import msgspec
+
         try:
-            eyes = values["eyes"]
-            corners = None if eyes is None else eyes["outer_corners"]
-            return cls(
-                name=str(values["name"]),
-                point_names=tuple(values["point_names"]),
-                flip_partner=values["flip_partner"],
-                groups={name: tuple(indices) for name, indices in values["groups"].items()},
-                edges=tuple((int(a), int(b)) for a, b in values["edges"]),
-                eyes=None
-                if eyes is None
-                else Eyes(
-                    tuple(eyes["left"]),
-                    tuple(eyes["right"]),
-                    None if corners is None else (corners[0], corners[1]),
-                ),
-            )
-        except ConfigError:
-            raise
-        except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+            scheme = msgspec.convert(values, cls)
+        except msgspec.ValidationError as error:
+            if isinstance(error.__cause__, ConfigError):
+                raise error.__cause__ from None
             raise ConfigError(
                 f"scheme: expected the entries of a landmark scheme: {error}"
-            ) from error
+            ) from None
+        for entry in fields(cls):
+            if entry.name not in values:
+                raise ConfigError(f"scheme: expected the entry {entry.name}, found none")
+        return scheme
 
 
 def _numbered(n_landmarks: int) -> tuple[str, ...]:
