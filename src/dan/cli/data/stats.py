@@ -43,8 +43,8 @@ def stats(
     else:
         console.print(
             f"{counted(figures.n_faces, 'face')} of {figures.n_landmarks} landmarks "
-            f"({figures.scheme}) in {figures.n_images} images; "
-            f"{figures.n_whole} are used for the figures"
+            f"({figures.scheme}) in {counted(figures.n_images, 'image')}; "
+            f"the figures are of {figures.n_whole}"
         )
         table = Table("percentile", *map(str, PERCENTILES))
         for title in figures.distributions():
