@@ -190,11 +190,15 @@ def test_ctrl_c_is_quiet_and_leaves_nothing(faces, tmp_path, workers_started):
         [sys.executable, "preprocessing.py", *command],
         cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
-    wanted = "*/*.png" if workers_started else ".out.partial-*"
-    while script.poll() is None and not any(tmp_path.glob(wanted.replace("*/", ".out.partial-*/"))):
-        time.sleep(0.02)
-    os.killpg(script.pid, signal.SIGINT)
-    errors = script.communicate(timeout=60)[1]
+    wanted = ".out.partial-*/*.png" if workers_started else ".out.partial-*"
+    try:
+        while script.poll() is None and not any(tmp_path.glob(wanted)):
+            time.sleep(0.02)
+        os.killpg(script.pid, signal.SIGINT)
+        errors = script.communicate(timeout=60)[1]
+    finally:
+        script.kill()
+        script.communicate()
     assert script.returncode == 130, errors
     assert "Traceback" not in errors
     assert errors.splitlines()[-1] == "preprocessing.py: stopped"

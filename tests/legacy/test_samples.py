@@ -1,6 +1,9 @@
 """Sample folders: exact geometry, exact statistics, whole or not at all."""
 
+import multiprocessing
 import os
+import signal
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -31,6 +34,14 @@ class Deadly(int):
 
     def __reduce__(self):
         return os._exit, (9,)
+
+
+class Slow(int):
+    """A number; whoever unpickles it sleeps, and then leaves a file behind."""
+
+    def __reduce__(self):
+        code = "import pathlib, time; time.sleep(30); pathlib.Path({!r}).touch()"
+        return exec, (code.format(str(self.left_behind)),)
 
 
 @pytest.fixture
@@ -262,6 +273,23 @@ def test_a_killed_worker_is_said_and_leaves_nothing(options):
     with pytest.raises(DataError, match="a worker process was killed"):
         prepare_samples(options)
     assert [path.name for path in options.output_dir.parent.iterdir()] == ["images"]
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_workers_start_waits_for_none_of_them(options, monkeypatch):
+    class Interrupted(ProcessPoolExecutor):
+        def submit(self, *work):
+            future = super().submit(*work)
+            signal.raise_signal(signal.SIGINT)
+            return future
+
+    monkeypatch.setattr(samples, "ProcessPoolExecutor", Interrupted)
+    options = replace(options, seed=Slow(), workers=2)
+    Slow.left_behind = options.output_dir.with_name("left")
+    with pytest.raises(KeyboardInterrupt):
+        prepare_samples(options)
+    assert [path.name for path in options.output_dir.parent.iterdir()] == ["images"]
+    assert multiprocessing.active_children() == []
 
 
 def test_a_folder_with_something_in_it_is_not_touched(options):

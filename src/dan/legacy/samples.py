@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -51,6 +52,9 @@ SAMPLES_AT_ONCE = 16
 
 IMAGES_AT_ONCE = 8
 """That a process takes at a time, at most: few, so that the last ones are shared evenly."""
+
+PARTS_AHEAD = 2
+"""That another process holds, so that it has work while this one is busy."""
 
 MEAN_SHAPE, MEAN_IMAGE, STD_IMAGE = "mean_shape.ptv", "imgs_mean.ptv", "imgs_std.ptv"
 
@@ -174,20 +178,33 @@ def prepare_samples(
 def _made(
     maker: _SampleMaker, sources: Sequence[Path], workers: int
 ) -> Generator[tuple[list[tuple[Path, str | None]], _Sums], None, None]:
-    """What became of a few images at a time, whichever is ready first."""
+    """What became of a few images at a time; this process works beside those that it starts."""
     size = max(1, min(IMAGES_AT_ONCE, len(sources) // workers))
     parts = [sources[first : first + size] for first in range(0, len(sources), size)]
-    if min(workers, len(parts)) <= 1:
+    workers = min(workers, len(parts))
+    if workers <= 1:
         yield from map(maker, parts)
         return
     context = get_context("spawn")  # a fork would copy locks that other threads hold
+    ignore_ctrl_c = signal.SIGINT, signal.SIG_IGN  # Windows has no masks to inherit
     others = set(active_children())
-    with ProcessPoolExecutor(min(workers, len(parts)), mp_context=context) as pool:
-        with _ctrl_c_held_back():
-            pending = [pool.submit(maker, part) for part in parts]
+    with ProcessPoolExecutor(
+        workers - 1, context, initializer=signal.signal, initargs=ignore_ctrl_c
+    ) as pool:
         try:
-            for future in as_completed(pending):
-                yield future.result()
+            left = deque(parts)
+            with _ctrl_c_held_back():
+                begun = [pool.submit(maker, left.popleft()) for _ in range(workers - 1)]
+            while left or begun:
+                while left and len(begun) < PARTS_AHEAD * (workers - 1):
+                    begun.append(pool.submit(maker, left.popleft()))
+                ready = [future for future in begun if future.done()]
+                if left and not ready:
+                    yield maker(left.popleft())
+                else:
+                    future = (ready or begun)[0]
+                    begun.remove(future)
+                    yield future.result()
         except BrokenProcessPool as error:
             raise DataError("a worker process was killed; is there too little memory?") from error
         except BaseException:  # Ctrl-C, or a loop that was left: nobody waits for what they do
