@@ -17,9 +17,13 @@ from PIL import Image
 import dan
 from dan.core.errors import ConfigError, DegenerateShapeError, ImageError, ShapeError
 from dan.core.images import encode_png
+from dan.datasets.synthetic import template_shape
 from dan.geometry import Similarity, box_of_points, box_overlap, warp_image
+from dan.geometry.mean_shape import shape_in_frame
 from dan.inference.aligner import FaceAligner
 from dan.inference.detectors import BoxFit, WholeImage
+from dan.inference.landmark_model import CropLandmarks
+from dan.schemes import FACE68
 from dan.video.tracker import FaceTracker
 
 EYES_PX = 40.0
@@ -411,6 +415,57 @@ def test_align_many_equals_single_calls(model, portrait):
         assert np.allclose(faces.points_xy[0], alone.points_xy[0], atol=0.3)
         assert np.array_equal(faces.search_boxes_xyxy, alone.search_boxes_xyxy)
     assert list(aligner.align_many([])) == []
+
+
+def test_align_many_takes_boxes_and_passes_over_what_cannot_be_read(model, portrait):
+    aligner = FaceAligner(model, Fixed())
+    boxes = [[FACE_XYXY], [FACE_XYXY], [], [FACE_XYXY, FACE_XYXY]]
+    many = [portrait, "none.jpg", portrait, portrait]
+    found = list(aligner.align_many(many, boxes=boxes, on_error="skip"))
+    assert found[1] is None
+    assert [len(faces) for faces in found if faces is not None] == [1, 0, 2]
+    alone = aligner(portrait, boxes=[FACE_XYXY])
+    assert np.allclose(found[0].points_xy, alone.points_xy, atol=0.3)
+    with pytest.raises(ConfigError, match="on_error: expected raise or skip, got stop"):
+        next(aligner.align_many(many, on_error="stop"))
+
+
+@pytest.mark.parametrize("boxes", [[], [[FACE_XYXY]], [[FACE_XYXY]] * 3])
+def test_align_many_wants_boxes_of_each_picture(model, portrait, boxes):
+    with pytest.raises(ConfigError, match="boxes: expected those of each picture"):
+        list(FaceAligner(model, Fixed()).align_many([portrait, portrait], boxes=boxes))
+
+
+class MeanShape:
+    """A network of a user's own: it finds the mean shape wherever it looks."""
+
+    name, scheme, crop_size, has_confidence = "mine", FACE68, 64, False
+
+    def __init__(self):
+        self.mean_shape = shape_in_frame(template_shape(), 64, 40)
+
+    def __call__(self, crops):
+        points = np.repeat(self.mean_shape[None], len(crops), axis=0).astype(np.float32)
+        return CropLandmarks(points, np.full(len(crops), np.nan, np.float32))
+
+
+def test_a_network_of_ones_own_works_like_a_bundle(portrait):
+    faces = FaceAligner(MeanShape(), Fixed(FACE_XYXY))(portrait)
+    centre = (np.array(FACE_XYXY[:2]) + FACE_XYXY[2:]) / 2
+    assert np.allclose((faces.boxes_xyxy[0, :2] + faces.boxes_xyxy[0, 2:]) / 2, centre, atol=1e-3)
+    assert np.isnan(faces.confidence).all()
+    with pytest.raises(ConfigError, match="confidence"):
+        FaceAligner(MeanShape(), Fixed(), min_confidence=0.5)
+
+
+def test_what_is_no_network_is_refused():
+    with pytest.raises(ConfigError, match="got object without name, scheme, crop_size"):
+        FaceAligner(object())
+
+
+def test_an_empty_provider_is_none_of_those_that_there_are():
+    with pytest.raises(ConfigError, match="provider: expected one of cpu"):
+        FaceAligner("dan68-fast", provider="")
 
 
 def test_align_many_does_not_wait_for_faces_that_never_come(model, portrait):

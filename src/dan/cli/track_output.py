@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from dan.cli.align_output import described
-from dan.cli.common import console, error_console, progress_bar, tell_small_faces
+from dan.cli.common import console, counted, error_console, progress_bar, tell_small_faces
 from dan.cli.options import AlignerOptions
 from dan.core.errors import DeviceError
 
@@ -152,7 +152,7 @@ def _tell_tracked(tracker: FaceTracker, seconds: float) -> None:
 
     n_frames, n_ids = tracker.n_frames, tracker.n_ids
     error_console.print(
-        f"{n_frames} frame{'s' * (n_frames != 1)}, {n_ids} face{'s' * (n_ids != 1)}, "
+        f"{counted(n_frames, 'frame')}, {counted(n_ids, 'face')}, "
         f"{n_frames / max(seconds, 1e-9):.1f} frames/s, "
         f"{100 * tracker.n_detections / n_frames:.1f} detector calls per 100 frames"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import repeat, zip_longest
 from os import PathLike
 from typing import Any, Literal, TypeVar, get_args, overload
 
@@ -97,7 +97,9 @@ class FaceAligner:
             )
         self.model: LandmarkModel
         if isinstance(model, str | PathLike | Bundle):
-            self.model = OnnxModel(model, threads=threads, provider=provider or "cpu")
+            self.model = OnnxModel(
+                model, threads=threads, provider="cpu" if provider is None else provider
+            )
         else:
             _refuse_late(threads=threads, provider=provider)
             self.model = check_model(model)
@@ -194,13 +196,18 @@ class FaceAligner:
             on_error: ``raise`` ends with the error of a picture that cannot be read, after the
                 faces of those before it; ``skip`` gives None in its place.
             channels: see :meth:`__call__`.
+
+        Raises:
+            ConfigError: if there are boxes of more or fewer pictures; see also :meth:`__call__`.
         """
         if on_error not in get_args(OnError):
             raise ConfigError(f"on_error: expected raise or skip, got {on_error}")
 
         def searches() -> Iterator[tuple[None, Search | DanError]]:
-            own = repeat(None) if boxes is None else boxes
-            for picture, given in zip(pictures, own, strict=boxes is not None):
+            pairs = zip(pictures, repeat(None)) if boxes is None else zip_longest(pictures, boxes)
+            for picture, given in pairs:
+                if picture is None or (given is None and boxes is not None):
+                    raise ConfigError("boxes: expected those of each picture, got more or fewer")
                 try:
                     yield None, self.search(picture, boxes=given, channels=channels)
                 except DanError as error:
