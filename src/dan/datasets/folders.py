@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from dan.core.errors import ConfigError, DataError, FormatError
-from dan.core.files import make_folder
+from dan.core.files import make_folder, naming
 from dan.core.image_files import is_image_name
 from dan.core.types import FilePath, FloatArray, Points
 from dan.datasets.formats import (
@@ -26,7 +26,7 @@ from dan.datasets.formats import (
     save_pts,
     save_ptv,
 )
-from dan.datasets.formats.reading import naming, refusing
+from dan.datasets.formats.reading import refusing
 from dan.schemes import LandmarkScheme
 
 SUFFIXES = (".pts", ".ptv", ".ljson")
