@@ -335,11 +335,7 @@ class AlignerOptions:
         return self.detector or DEFAULT_DETECTOR
 
     def build(self, detector: Detector | None = None, *, passes: int = 1) -> FaceAligner:
-        """The aligner, with its own detector or a given one, which cannot have another size.
-
-        Raises:
-            ConfigError: if the detector cannot work here.
-        """
+        """The aligner, with its own detector or a given one, which cannot have another size."""
         from dan.inference.aligner import FaceAligner
 
         aligner = FaceAligner(

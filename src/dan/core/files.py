@@ -25,11 +25,7 @@ def read_text(path: FilePath) -> str:
 
 
 def read_bytes(path: FilePath) -> bytes:
-    """The content of a file.
-
-    Raises:
-        FormatError: naming the file, if it is missing or unreadable.
-    """
+    """The content of a file."""
     try:
         return Path(path).read_bytes()
     except OSError as error:
@@ -78,7 +74,6 @@ def check_outputs(outputs: Iterable[FilePath], inputs: Iterable[FilePath] = ()) 
     """Refuse, before any work, files that cannot be written, or that are read by the same command.
 
     Args:
-        outputs: files to write, whether they exist or not.
         inputs: what is read; links of both kinds count as the file that they lead to. Folders, and
             what does not exist, are no such file.
 
@@ -107,11 +102,7 @@ def check_outputs(outputs: Iterable[FilePath], inputs: Iterable[FilePath] = ()) 
 
 
 def check_output_folder(path: FilePath) -> None:
-    """Refuse, before any work, a folder that cannot be made or written to.
-
-    Raises:
-        DataError: naming it.
-    """
+    """Refuse, before any work, a folder that cannot be made or written to."""
     folder = Path(path)
     with system_errors(path, "cannot be made"):
         if folder.exists() and not folder.is_dir():
@@ -122,11 +113,7 @@ def check_output_folder(path: FilePath) -> None:
 
 
 def check_new_folder(path: FilePath) -> None:
-    """Refuse, before any work, a folder that is not new or empty, or that cannot be made.
-
-    Raises:
-        DataError: naming it.
-    """
+    """Refuse, before any work, a folder that is not new or empty, or that cannot be made."""
     folder = Path(path)
     with system_errors(path, "cannot be made"):
         is_free = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))

@@ -29,7 +29,6 @@ class AnnotatedImage:
 
     Attributes:
         name: unique in the data set: the path below the data set's root, without suffix.
-        image_path: the picture.
         points_path: the ``.pts`` file, or the file that holds all annotations.
         points: (N, 2) landmarks, pixels of the image; None: ``points_path`` was not read yet, or
             is damaged.
@@ -70,18 +69,12 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class AnnotatedFaces(Sequence[AnnotatedImage]):
-    """The faces of a source that have all their points, and what was left out.
-
-    Attributes:
-        images: the faces, by name.
-        left_out: the others.
-    """
+    """The faces of a source that have all their points, and what was left out."""
 
     images: tuple[AnnotatedImage, ...]
     left_out: tuple[LeftOut, ...] = ()
 
     def __len__(self) -> int:
-        """How many faces have all their points."""
         return len(self.images)
 
     @overload
@@ -131,7 +124,6 @@ def find_annotated(
     to be ignored, or that lack a point, are left out and listed.
 
     Args:
-        source: a folder or a file; see :mod:`dan.datasets.annotation_files`.
         kind: its kind; None guesses.
         images: folder that the image names start from; default: the folder of the source.
         find_images: look for images below it by the end of their names; see
@@ -139,7 +131,6 @@ def find_annotated(
         allow_outside: take image names that lead out of it as they stand.
         first_pixel: what the files count from; None: what their kind usually does.
         category: the category of a COCO file that is meant.
-        scheme: what the points are.
 
     Raises:
         DataError: if the source is missing or holds none, not even a damaged one.
@@ -238,8 +229,6 @@ def faces_of(annotations: AnnotationSet, source: Path, root: FilePath) -> Annota
     """The usable faces of a set; the second one of an image is called ``NAME#2``.
 
     Args:
-        annotations: faces.
-        source: the file that they come from, for messages.
         root: folder that the image names start from.
 
     Raises:
@@ -266,8 +255,6 @@ def files_of(faces: AnnotatedFaces, source: Path, images: Path | None = None) ->
     """Every file that these faces, and those left out, were read from.
 
     Args:
-        faces: of :func:`find_annotated`.
-        source: where they were found.
         images: folder that the image names start from; default: the folder of the source.
     """
     for face in faces:

@@ -176,9 +176,7 @@ def kind_of(
     """The kind of a folder or file.
 
     Args:
-        path: what is there, or what is to be written.
         name: the user's word for it; None guesses from suffix and contents.
-        must_exist: whether something has to be there.
         images: folder of the pictures; default: that of the annotations.
 
     Raises:
@@ -227,10 +225,8 @@ def load_annotations(
     """Read annotations of any kind.
 
     Args:
-        path: a folder or a file.
         kind: see :func:`kind_of`.
         first_pixel: what the files count from, 0 or 1; None: what their kind usually does.
-        scheme: what the points are.
         images: folder of the images of a folder of annotations; default: that folder.
         category: the category of a COCO file that is meant, where several have keypoints.
 
@@ -292,8 +288,6 @@ def files_of(annotations: AnnotationSet, source: Path, root: Path | None = None)
     """The images of a set, and the annotation files of a source that is a folder.
 
     Args:
-        annotations: the set.
-        source: what it was read from.
         root: folder that the image names start from; default: where the source lies.
     """
     suffixes = SUFFIXES if source.is_dir() else ()

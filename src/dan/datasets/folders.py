@@ -38,8 +38,6 @@ def annotated_pairs(
     """Each picture that has an annotation file, by name, and that file.
 
     Args:
-        root: folder of the annotations.
-        suffix: ``.pts``, ``.ptv`` or ``.ljson``.
         images: folder of the pictures, with the same folders in it as ``root``; default: ``root``.
 
     Raises:
@@ -80,10 +78,8 @@ def load_folder(
     Args:
         root: the folder. Pictures without annotation, and annotations without picture, are passed
             over.
-        suffix: ``.pts``, ``.ptv`` or ``.ljson``.
         images: folder of the pictures, below which their names are paths; default: ``root``.
         first_pixel: of ``.pts`` files; see :func:`dan.datasets.formats.parse_pts`.
-        scheme: what the points are.
         on_bad: is told of each damaged file and why, and the file is left out; without it, the
             first one is an error.
 
@@ -150,7 +146,6 @@ def save_folder(
 
     Args:
         root: where the images lie, or shall lie; folders are made as needed.
-        annotations: the faces.
         suffix: ``.pts``, ``.ptv`` or ``.ljson``. Only the last takes several faces an image;
             ``.ptv`` takes no unknown points.
         first_pixel: of ``.pts`` files; see :func:`dan.datasets.formats.parse_pts`.

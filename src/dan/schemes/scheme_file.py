@@ -76,7 +76,6 @@ class SchemeFile:
     """What a scheme file says.
 
     Attributes:
-        scheme: the scheme.
         positions: (N, 2) float64 a typical face, any frame; None where the file has none.
     """
 
@@ -177,7 +176,6 @@ def render_scheme(scheme: LandmarkScheme, positions: FloatArray | None = None) -
     """The scheme file of a scheme; :func:`parse_scheme` reads it back.
 
     Args:
-        scheme: any scheme.
         positions: (N, 2) a typical face, any frame.
     """
     lines = [f"name = {_quoted(scheme.name)}", _listed("points", scheme.point_names, _quoted)]
@@ -227,11 +225,7 @@ def _quoted(text: str) -> str:
 
 
 def load_scheme_file(path: FilePath) -> SchemeFile:
-    """Read a scheme file.
-
-    Raises:
-        FormatError: naming the file, if it is missing or malformed.
-    """
+    """Read a scheme file."""
     text = read_text(path)
     try:
         return parse_scheme(text)

@@ -72,7 +72,6 @@ class VideoReader:
             camera.
 
     Attributes:
-        name: for messages.
         is_camera: whether it ends by itself.
         fps: frames a second as the file says, or a default where it says nothing that can be true.
         n_promised: frames that the file claims to have; None where it does not say.
@@ -189,11 +188,9 @@ class VideoReader:
         self._capture.release()
 
     def __enter__(self) -> Self:
-        """Itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close it."""
         self.close()
 
 

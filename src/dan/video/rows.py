@@ -29,7 +29,6 @@ class RowWriter:
 
     Args:
         path: ends in ``.csv`` or ``.jsonl``; a file that is there is replaced.
-        scheme: of the landmarks.
 
     Raises:
         ConfigError: if the suffix is another.
@@ -48,11 +47,7 @@ class RowWriter:
             self._put(csv_head(KEYS, scheme))
 
     def write(self, frame: int, time_s: float, faces: TrackedFaces) -> None:
-        """Add the faces of a frame.
-
-        Raises:
-            DataError: if the disk takes no more.
-        """
+        """Add the faces of a frame."""
         render = render_csv if self._as_csv else render_jsonl
         self._put(render(frame, time_s, faces))
 
@@ -69,21 +64,14 @@ class RowWriter:
             raise DataError(f"{self.path}: cannot be written: {error.strerror}") from error
 
     def __enter__(self) -> Self:
-        """Itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the file; whole rows stay, whatever happened."""
         self._file.close()
 
 
 def check_rows_path(path: Path) -> None:
-    """Refuse, before any work is done, what could not be written.
-
-    Raises:
-        ConfigError: if the suffix is not known.
-        DataError: see :func:`dan.core.files.check_outputs`.
-    """
+    """Refuse, before any work is done, what could not be written."""
     if path.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"{path}: expected a name that ends in one of {', '.join(SUFFIXES)}")
     check_outputs([path])

@@ -48,11 +48,7 @@ class VideoWriter:
         self._size_wh = (0, 0)
 
     def write(self, frame_rgb: ColourImage) -> None:
-        """Add a frame, (H, W, 3) RGB uint8; one of another size is fitted into the first one's.
-
-        Raises:
-            DataError: if the file cannot be made.
-        """
+        """Add a frame, (H, W, 3) RGB uint8; one of another size is fitted into the first one's."""
         check_shape("frame", frame_rgb, ("H", "W", 3))
         if self._writer is None:
             self._size_wh = frame_rgb.shape[1], frame_rgb.shape[0]
@@ -73,11 +69,7 @@ class VideoWriter:
         return writer
 
     def finish(self) -> None:
-        """End the file and put it in its place.
-
-        Raises:
-            DataError: if that cannot be done.
-        """
+        """End the file and put it in its place."""
         if self._writer is None:
             return
         self._writer.release()
@@ -97,7 +89,6 @@ class VideoWriter:
         self._temporary.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
-        """Itself."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -109,12 +100,7 @@ class VideoWriter:
 
 
 def check_video_path(path: Path) -> None:
-    """Refuse, before any work is done, what could not be written.
-
-    Raises:
-        ConfigError: if the suffix is not known.
-        DataError: see :func:`dan.core.files.check_outputs`.
-    """
+    """Refuse, before any work is done, what could not be written."""
     if path.suffix.lower() not in CODECS:
         raise ConfigError(f"{path}: expected a name that ends in one of {', '.join(CODECS)}")
     check_outputs([path])

@@ -84,7 +84,6 @@ def parse_coco(
     """Faces of a COCO keypoints file.
 
     Args:
-        data: the file's content.
         category: the name of the category that is meant; needed if several have keypoints.
         scheme: what the points are; without it, the category's names and skeleton say.
 
@@ -287,8 +286,6 @@ def render_coco(annotations: AnnotationSet, *, category: str = "face", decimals:
 
     Args:
         annotations: the faces, in their order; ids count from 1.
-        category: the name of the one category.
-        decimals: of all coordinates.
     """
     scheme = annotations.or_plain_scheme() if annotations.n_landmarks else None
     images = zip(annotations.image_names, annotations.image_sizes_wh.tolist(), strict=True)
@@ -308,7 +305,6 @@ def coco_text(
         images: name and (width, height) of each.
         faces: what :func:`coco_face` gave.
         scheme: names and edges of the points; None where faces have none.
-        category: the name of the one category.
     """
     described: dict[str, Any] = {"id": 1, "name": category, "supercategory": category}
     if scheme is not None:
@@ -342,13 +338,9 @@ def coco_face(
     """One of a file's annotations.
 
     Args:
-        image: place of its image.
         points: (N, 2) pixels; NaN where unknown.
-        visibility: of each point.
         area: of its box; pycocotools asks for it.
         box_xyxy: pixels; None: it has none.
-        ignore: whether it is marked to be passed over.
-        decimals: of all coordinates.
     """
     rows = np.nan_to_num(np.round(points, decimals)).tolist()
     entry: dict[str, Any] = {

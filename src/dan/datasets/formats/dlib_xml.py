@@ -283,7 +283,6 @@ def render_dlib_xml(annotations: AnnotationSet, *, decimals: int = 0) -> str:
     """The dlib data set of some faces.
 
     Args:
-        annotations: the faces; those of an image come side by side.
         decimals: of coordinates. dlib itself reads whole pixels only.
 
     Raises:

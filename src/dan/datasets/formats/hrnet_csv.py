@@ -44,7 +44,6 @@ def parse_hrnet_csv(
     """Faces of an HRNet table.
 
     Args:
-        data: the file's content.
         first_pixel: the number that the file gives the centre of the first pixel, 0 or 1.
         scheme: what the points are; without it, their number is that of the heading.
 

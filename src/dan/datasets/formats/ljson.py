@@ -61,11 +61,9 @@ def parse_ljson(
     """The faces of one image.
 
     Args:
-        data: the file's content.
         image_name: the name of the image, which the file does not hold.
         group: the group that is meant, where a version 3 file has several of different size;
             without it each group is a face.
-        scheme: what the points are.
 
     Raises:
         FormatError: if it is no such JSON, of an unknown version, in space, or its groups differ

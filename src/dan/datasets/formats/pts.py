@@ -38,7 +38,6 @@ def parse_pts(text: str, first_pixel: int = 1) -> Points:
     Windows line ends and commas between the coordinates are taken.
 
     Args:
-        text: the file's content.
         first_pixel: the number that the file gives the centre of the first pixel, 1 or 0.
 
     Returns:

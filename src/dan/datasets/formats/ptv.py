@@ -16,7 +16,6 @@ def parse_ptv(text: str, n_columns: int | None = 2) -> FloatArray:
     """The (rows, columns) float32 array of a ``.ptv`` text.
 
     Args:
-        text: the file's content.
         n_columns: how many numbers a line must have; None takes any number, the same in each line.
 
     Raises:
@@ -60,7 +59,6 @@ def load_ptv(path: FilePath, n_rows: int | None = None, n_columns: int | None = 
     """Read a ``.ptv`` file; errors name the file.
 
     Args:
-        path: the file.
         n_rows: how many lines are expected (for landmarks: how many points); None takes any.
         n_columns: see :func:`parse_ptv`.
     """

@@ -27,7 +27,6 @@ def parse_wflw(data: bytes | str, *, scheme: LandmarkScheme | None = None) -> An
     """Faces of a WFLW list.
 
     Args:
-        data: the file's content.
         scheme: what the points are; without it, wflw98.
 
     Raises:
