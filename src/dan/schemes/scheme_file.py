@@ -38,7 +38,7 @@ import numpy.typing as npt
 from msgspec import Meta
 
 from dan.core.errors import ConfigError, FormatError
-from dan.core.files import is_file, read_text
+from dan.core.files import is_file, naming, read_text
 from dan.core.structs import build_struct
 from dan.core.types import FilePath, FloatArray
 from dan.schemes.registry import SCHEMES
@@ -226,11 +226,8 @@ def _quoted(text: str) -> str:
 
 def load_scheme_file(path: FilePath) -> SchemeFile:
     """Read a scheme file."""
-    text = read_text(path)
-    try:
-        return parse_scheme(text)
-    except FormatError as error:
-        raise FormatError(f"{path}: {error}") from error
+    with naming(path):
+        return parse_scheme(read_text(path))
 
 
 def load_scheme(name_or_path: FilePath) -> LandmarkScheme:

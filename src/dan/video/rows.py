@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Self
 
-from dan.core.errors import ConfigError, DataError
-from dan.core.files import check_outputs
+from dan.core.errors import ConfigError
+from dan.core.files import check_outputs, system_errors
 from dan.core.types import FilePath
 from dan.inference.face_csv import csv_head, csv_row
 from dan.schemes import LandmarkScheme
@@ -39,10 +39,8 @@ class RowWriter:
         self.path = Path(path)
         check_rows_path(self.path)
         self._as_csv = self.path.suffix.lower() == ".csv"
-        try:
+        with system_errors(path, "cannot be written"):
             self._file = self.path.open("w", encoding="utf-8", newline="")
-        except OSError as error:
-            raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
         if self._as_csv:
             self._put(csv_head(KEYS, scheme))
 
@@ -57,11 +55,9 @@ class RowWriter:
         return True
 
     def _put(self, text: str) -> None:
-        try:
+        with system_errors(self.path, "cannot be written"):
             self._file.write(text)
             self._file.flush()
-        except OSError as error:
-            raise DataError(f"{self.path}: cannot be written: {error.strerror}") from error
 
     def __enter__(self) -> Self:
         return self

@@ -12,7 +12,7 @@ import numpy as np
 
 from dan.core.checks import check_shape
 from dan.core.errors import ConfigError, DataError
-from dan.core.files import check_outputs
+from dan.core.files import check_outputs, system_errors
 from dan.core.types import ColourImage, FilePath
 from dan.video.reader import sane_fps
 
@@ -75,9 +75,8 @@ class VideoWriter:
         self._writer.release()
         self._writer = None
         try:
-            self._temporary.replace(self.path)
-        except OSError as error:
-            raise DataError(f"{self.path}: cannot be written: {error.strerror or error}") from error
+            with system_errors(self.path, "cannot be written"):
+                self._temporary.replace(self.path)
         finally:
             self._temporary.unlink(missing_ok=True)
 
