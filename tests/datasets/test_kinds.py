@@ -3,7 +3,14 @@ import pytest
 
 from dan.core.errors import ConfigError, DataError
 from dan.datasets.annotated import find_annotated
-from dan.datasets.annotation_files import KINDS, kind_of, load_annotations, losses, save_annotations
+from dan.datasets.annotation_files import (
+    KINDS,
+    Reading,
+    kind_of,
+    load_annotations,
+    losses,
+    save_annotations,
+)
 from dan.datasets.formats import AnnotationSet, load_pts
 from dan.datasets.synthetic import write_synthetic_faces
 
@@ -49,11 +56,13 @@ def test_every_kind_reads_back_what_it_wrote(drawn, tmp_path, kind):
 
 
 def test_the_first_pixel_is_the_kinds_own_unless_told(drawn, tmp_path):
-    by_one, by_zero = load_annotations(drawn), load_annotations(drawn, first_pixel=0)
+    by_one, by_zero = load_annotations(drawn), load_annotations(drawn, Reading(first_pixel=0))
     np.testing.assert_allclose(by_zero.points - by_one.points, 1, atol=1e-4)
     save_annotations(tmp_path / "faces.csv", by_one, first_pixel=1)
     np.testing.assert_allclose(
-        load_annotations(tmp_path / "faces.csv", first_pixel=1).points, by_one.points, atol=1e-3
+        load_annotations(tmp_path / "faces.csv", Reading(first_pixel=1)).points,
+        by_one.points,
+        atol=1e-3,
     )
     with pytest.raises(ConfigError, match=r"COCO keypoints .* counts from 0 by its own rules"):
         save_annotations(tmp_path / "faces.json", by_one, first_pixel=1)
@@ -93,7 +102,7 @@ def test_refusals_are_plain(tmp_path):
     with pytest.raises(ConfigError, match=r"faces.doc: expected a folder, or a file that ends in"):
         load_annotations(tmp_path / "faces.doc")
     with pytest.raises(ConfigError, match=r"kind: expected one of pts, .* got word"):
-        load_annotations(tmp_path / "faces.doc", "word")
+        load_annotations(tmp_path / "faces.doc", Reading("word"))
     with pytest.raises(DataError, match=r"faces.txt: WFLW: expected faces of 98 points, got 3"):
         save_annotations(tmp_path / "faces.txt", AnnotationSet.empty(3))
     with pytest.raises(ConfigError, match="is read, never written"):
@@ -103,7 +112,7 @@ def test_refusals_are_plain(tmp_path):
 def test_annotated_images_come_from_any_kind(drawn, tmp_path):
     by_folder = find_annotated(drawn)
     save_annotations(tmp_path / "faces.json", load_annotations(drawn))
-    by_file = find_annotated(tmp_path / "faces.json", images=drawn)
+    by_file = find_annotated(tmp_path / "faces.json", Reading(images=drawn))
     assert [image.name for image in by_file] == [image.name for image in by_folder]
     assert [image.image_path for image in by_file] == [image.image_path for image in by_folder]
     for ours, theirs in zip(by_file, by_folder, strict=True):

@@ -3,6 +3,7 @@ import pytest
 
 from dan.core.errors import ConfigError, DataError
 from dan.datasets.annotated import find_annotated
+from dan.datasets.annotation_files import Reading
 from dan.datasets.formats import AnnotationSet, save_coco
 from dan.datasets.locating import locate_images
 
@@ -96,9 +97,8 @@ def test_faces_of_a_file_with_names_of_another_computer(tmp_path):
     save_coco(tmp_path / "faces.json", named("/home/ann/set/a.jpg"))
     with pytest.raises(DataError, match="--find-images"):
         find_annotated(tmp_path / "faces.json")
-    (face,) = find_annotated(
-        tmp_path / "faces.json", images=tmp_path / "pictures", find_images=True
-    )
+    said = Reading(images=tmp_path / "pictures", find_images=True)
+    (face,) = find_annotated(tmp_path / "faces.json", said)
     assert (face.name, face.image_path) == ("set/a", tmp_path / "pictures/set/a.jpg")
     with pytest.raises(DataError, match=r"none: expected a folder of images, found none"):
-        find_annotated(tmp_path / "faces.json", images=tmp_path / "none")
+        find_annotated(tmp_path / "faces.json", Reading(images=tmp_path / "none"))

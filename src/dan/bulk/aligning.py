@@ -32,7 +32,6 @@ class Outcome:
     """What became of one picture.
 
     Attributes:
-        source: which.
         faces: what was found; None where it could not be read.
         size_wh: of the upright picture, pixels.
         error: why it could not be read.
@@ -73,12 +72,10 @@ def align_sources(
     """Align picture files; outcomes come in the order of the sources.
 
     Args:
-        aligner: finds the landmarks.
         sources: what to read; taken as they are needed.
         boxes: one face a picture, by file name, instead of detecting; a picture without a box has
             no face.
         box_fit: from those boxes to the landmarks'; None: they are tight around these.
-        readers: threads that read and detect.
     """
 
     def read(source: Source) -> tuple[Source, tuple[int, int], Search | DanError]:

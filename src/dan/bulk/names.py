@@ -65,7 +65,6 @@ class ResultNames:
         """The name of a file; a new one where the file has none yet.
 
         Args:
-            path: the file.
             wish: the path, with suffix, that a new name is made of.
         """
         file = identity(path)

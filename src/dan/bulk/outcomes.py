@@ -21,11 +21,7 @@ class Tally:
     """Counts of a run.
 
     Attributes:
-        n_pictures: all of them.
-        n_unreadable: those that could not be read.
-        n_faces: in the others.
         n_large_without: pictures without a face that the detector has shrunk much.
-        seconds: since the start.
     """
 
     n_pictures: int = 0
@@ -53,14 +49,7 @@ class Tally:
 def options_of(
     aligner: FaceAligner, faces: str, formats: Collection[ResultFormat], *, draw: bool
 ) -> dict[str, Any]:
-    """All that decides what the results of a run are.
-
-    Args:
-        aligner: finds the landmarks.
-        faces: where the faces come from, in words.
-        formats: what is written beside ``faces.jsonl``.
-        draw: whether pictures are.
-    """
+    """All that decides what the results of a run are."""
     return {
         "model": aligner.model.name,
         "model_sha256": getattr(aligner.model, "sha256", None),
@@ -86,11 +75,7 @@ def take_outcomes(
     """Write and count what became of each picture.
 
     Args:
-        outcomes: of :func:`dan.bulk.aligning.align_sources`.
-        aligner: that found the faces.
         folder: that has admitted the pictures; None: nothing is written.
-        formats: what is written beside ``faces.jsonl``.
-        draw: whether the pictures are, too, with their faces drawn.
         on_outcome: called with each, and its line in ``faces.jsonl``.
     """
     tally = Tally()

@@ -20,7 +20,7 @@ from dan.bulk.names import NAMES, ResultNames
 from dan.bulk.result_format import ResultFormat
 from dan.bulk.sources import Source
 from dan.core.errors import DataError
-from dan.core.files import make_folder, read_text, replacing, write_text
+from dan.core.files import make_folder, read_text, replacing, system_errors, write_text
 from dan.datasets.formats import VISIBLE, save_pts
 from dan.datasets.formats.coco import coco_face, coco_text
 from dan.inference.face_csv import csv_head, csv_row
@@ -154,12 +154,11 @@ class ResultFolder:
                 target = self.points_path(name, place)
                 make_folder(target.parent)
                 save_pts(target, np.array(face["points_xy"]))
-        try:
-            with self.lines.open("ab", buffering=0) as file:  # one write: a line is whole or absent
-                file.write(line_of(record).encode())
-        except OSError as error:
-            reason = error.strerror or error
-            raise DataError(f"{self.lines}: cannot be written: {reason}") from error
+        with (
+            system_errors(self.lines, "cannot be written"),
+            self.lines.open("ab", buffering=0) as file,  # one write: a line is whole or absent
+        ):
+            file.write(line_of(record).encode())
 
     def finish(self, formats: Collection[ResultFormat], scheme: LandmarkScheme) -> list[Path]:
         """Write the tables of all results, those of earlier runs anew; returns the files."""

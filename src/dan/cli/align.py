@@ -8,34 +8,23 @@ from pathlib import Path
 import typer
 
 from dan.bulk.result_format import ResultFormat
+from dan.cli import options as opt
 from dan.cli.common import progress_bar, tell_passed_over
-from dan.cli.options import (
-    AlignerOptions,
-    BoxKindOption,
-    DrawOption,
-    FormatsOption,
-    GivenBoxesOption,
-    InputsArgument,
-    LinesOption,
-    PassesOption,
-    ResultsOption,
-    with_options,
-)
 from dan.core.errors import ConfigError
 
 
-@with_options
+@opt.with_options
 def align(
-    inputs: InputsArgument,
+    inputs: opt.InputsArgument,
     *,
-    out: ResultsOption = None,
-    formats: FormatsOption = None,
-    draw: DrawOption = False,
-    as_json: LinesOption = False,
-    options: AlignerOptions,
-    boxes: GivenBoxesOption = None,
-    box_kind: BoxKindOption = "landmarks",
-    passes: PassesOption = 1,
+    out: opt.ResultsOption = None,
+    formats: opt.FormatsOption = None,
+    draw: opt.DrawOption = False,
+    as_json: opt.LinesOption = False,
+    options: opt.AlignerOptions,
+    boxes: opt.GivenBoxesOption = None,
+    box_kind: opt.BoxKindOption = "landmarks",
+    passes: opt.PassesOption = 1,
 ) -> None:
     """Find faces and their landmarks; an interrupted run with -o is resumed."""
     from dan.bulk.aligning import align_sources, load_boxes_of
@@ -89,7 +78,7 @@ def _check_video(video: str, formats: list[ResultFormat], *, is_odd: bool) -> No
         )
 
 
-def _check_boxes(boxes: Path | None, box_kind: str, options: AlignerOptions) -> None:
+def _check_boxes(boxes: Path | None, box_kind: str, options: opt.AlignerOptions) -> None:
     if boxes is None and box_kind != "landmarks":
         raise ConfigError(f"--box-kind {box_kind}: expected --boxes FILE, whose kind it tells")
     for name, value in (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from dan.cli.common import console, error_console
+from dan.cli.common import console, counted, error_console
 from dan.cli.options import DemoOption, ModelOption, ShowOption
 from dan.core.errors import ConfigError
 from dan.inference.defaults import DEFAULT_MODEL
@@ -40,7 +40,7 @@ def demo(
         boxes = [PORTRAIT_BOX]
     faces = aligner(picture, boxes=boxes)
     write_png(out, faces.draw(picture))
-    count = f"{len(faces)} face{'s' * (len(faces) != 1)}"
+    count = counted(len(faces), "face")
     console.print(f"{count} of {faces.scheme.n_landmarks} landmarks: {out.resolve()}")
     if show and has_display():
         typer.launch(str(out.resolve()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 
+from dan.cli import options as opt
 from dan.cli.common import (
     console,
     error_console,
@@ -12,36 +13,23 @@ from dan.cli.common import (
     parse_peers,
     tell_left_out,
 )
-from dan.cli.options import (
-    BoxesOption,
-    CompareOption,
-    JsonOption,
-    ModelArgument,
-    PredictorDeviceOption,
-    ProtocolOption,
-    ReportOption,
-    SourceArgument,
-    SourceOptions,
-    ThresholdOption,
-    with_options,
-)
 from dan.cli.predicting import predict_parts
 from dan.core.errors import ConfigError
 
 
-@with_options
+@opt.with_options
 def evaluate(
-    model: ModelArgument,
-    data: SourceArgument,
+    model: opt.ModelArgument,
+    data: opt.SourceArgument,
     *,
-    boxes: BoxesOption = "gt",
-    protocol: ProtocolOption = None,
-    out: ReportOption = None,
-    compare: CompareOption = None,
-    threshold: ThresholdOption = 0.08,
-    device: PredictorDeviceOption = "cpu",
-    as_json: JsonOption = False,
-    source: SourceOptions,
+    boxes: opt.BoxesOption = "gt",
+    protocol: opt.ProtocolOption = None,
+    out: opt.ReportOption = None,
+    compare: opt.CompareOption = None,
+    threshold: opt.ThresholdOption = 0.08,
+    device: opt.PredictorDeviceOption = "cpu",
+    as_json: opt.JsonOption = False,
+    source: opt.SourceOptions,
 ) -> None:
     """Score a model: error after each stage, AUC and failure rate, by every normaliser."""
     from dan.evaluation.metrics import render_table
@@ -52,7 +40,7 @@ def evaluate(
     peers = parse_peers(compare or [])
     if peers and out is None:
         raise ConfigError("--compare: expected a folder for the report, -o OUT")
-    if protocol is not None and source != SourceOptions():
+    if protocol is not None and source != opt.SourceOptions():
         raise ConfigError(
             "--protocol 300w: expected the release's own folders, got options of other data"
         )

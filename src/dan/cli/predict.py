@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dan.cli import options as opt
 from dan.cli.common import (
     boxes_path,
     check_apart,
@@ -11,28 +12,18 @@ from dan.cli.common import (
     progress_bar,
     tell_left_out,
 )
-from dan.cli.options import (
-    BoxesOption,
-    LimitOption,
-    ModelArgument,
-    PredictionsOption,
-    PredictorDeviceOption,
-    SourceArgument,
-    SourceOptions,
-    with_options,
-)
 
 
-@with_options
+@opt.with_options
 def predict(
-    model: ModelArgument,
-    data: SourceArgument,
-    out: PredictionsOption,
+    model: opt.ModelArgument,
+    data: opt.SourceArgument,
+    out: opt.PredictionsOption,
     *,
-    boxes: BoxesOption = "gt",
-    limit: LimitOption = None,
-    device: PredictorDeviceOption = "cpu",
-    source: SourceOptions,
+    boxes: opt.BoxesOption = "gt",
+    limit: opt.LimitOption = None,
+    device: opt.PredictorDeviceOption = "cpu",
+    source: opt.SourceOptions,
 ) -> None:
     """Write NAME.pts and NAME.png (prediction and truth drawn) for each image, and a sheet."""
     from dan.core.files import building_folder, check_new_folder

@@ -25,10 +25,6 @@ def predict_parts(
     """Predict once; scores and pictures are made from it.
 
     Args:
-        model: finds landmarks in crops.
-        data: the faces, or the root of the protocol's release.
-        source: how they are read.
-        boxes: ``gt``, or a file of boxes.
         protocol: whose subsets are wanted; None: all faces are one.
         out: folder of the report, which must not be that of the faces.
     """

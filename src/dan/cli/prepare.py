@@ -6,30 +6,21 @@ from pathlib import Path
 
 import typer
 
+from dan.cli import options as opt
 from dan.cli.common import console, counted, progress_bar, tell_left_out, tell_skipped
-from dan.cli.options import (
-    AllFoldersOption,
-    FaceSizeOption,
-    PackOption,
-    PictureSizeOption,
-    SchemeOptions,
-    SourceArgument,
-    SourceOptions,
-    with_options,
-)
 from dan.core.errors import DataError
 
 
-@with_options
+@opt.with_options
 def prepare(
-    data: SourceArgument,
-    out: PackOption = Path("faces.npz"),
+    data: opt.SourceArgument,
+    out: opt.PackOption = Path("faces.npz"),
     *,
-    points: SchemeOptions,
-    face_size: FaceSizeOption = 112,
-    size: PictureSizeOption = 240,
-    all_folders: AllFoldersOption = False,
-    source: SourceOptions,
+    points: opt.SchemeOptions,
+    face_size: opt.FaceSizeOption = 112,
+    size: opt.PictureSizeOption = 240,
+    all_folders: opt.AllFoldersOption = False,
+    source: opt.SourceOptions,
 ) -> None:
     """Cut the faces out of annotated images, into one file to train from."""
     from dan.core.files import check_outputs

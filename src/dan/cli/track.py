@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from dan.cli.options import (
-    AlignerOptions,
-    DetectEveryOption,
-    MovieOption,
-    RowsOption,
-    SmoothingOption,
-    VideoArgument,
-    with_options,
-)
+from dan.cli import options as opt
 
 
-@with_options
+@opt.with_options
 def track(
-    video: VideoArgument,
+    video: opt.VideoArgument,
     *,
-    out: MovieOption = None,
-    points: RowsOption = None,
-    options: AlignerOptions,
-    detect_every: DetectEveryOption = 15,
-    smoothing: SmoothingOption = True,
+    out: opt.MovieOption = None,
+    points: opt.RowsOption = None,
+    options: opt.AlignerOptions,
+    detect_every: opt.DetectEveryOption = 15,
+    smoothing: opt.SmoothingOption = True,
 ) -> None:
     """Follow the faces in a video. Ctrl-C stops early; what was written can be played."""
     from dan.cli.track_output import follow_video

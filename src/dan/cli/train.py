@@ -7,25 +7,18 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from dan.cli import options as opt
 from dan.cli.common import console, need_torch
-from dan.cli.options import (
-    DeviceOption,
-    OverridesArgument,
-    PackArgument,
-    RecipeOption,
-    RunOption,
-    StopAfterOption,
-)
 
 
 def train(
-    pack: PackArgument,
-    overrides: OverridesArgument = None,
+    pack: opt.PackArgument,
+    overrides: opt.OverridesArgument = None,
     *,
-    recipe: RecipeOption,
-    out: RunOption,
-    device: DeviceOption = "auto",
-    stop_after: StopAfterOption = None,
+    recipe: opt.RecipeOption,
+    out: opt.RunOption,
+    device: opt.DeviceOption = "auto",
+    stop_after: opt.StopAfterOption = None,
 ) -> None:
     """Train a network, stage after stage."""
     need_torch()

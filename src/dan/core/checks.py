@@ -16,13 +16,8 @@ def check_shape(name: str, array: npt.ArrayLike, expected: Sequence[int | str]) 
     """Check an array's shape.
 
     Args:
-        name: what the array is called in the message.
-        array: the array to check.
         expected: one entry per axis; an integer must match, a letter stands for any length, and
             the same letter must stand for the same length wherever it appears.
-
-    Raises:
-        ShapeError: naming the expected and the actual shape.
     """
     shape = np.shape(array)
     lengths: dict[str, int] = {}

@@ -18,23 +18,38 @@ def read_text(path: FilePath) -> str:
         FormatError: naming the file, if it is missing, unreadable or not text.
     """
     try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise FormatError(f"{path}: {error.strerror}") from error
+        text = read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise FormatError(f"{path}: expected text, got bytes that are not UTF-8") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_bytes(path: FilePath) -> bytes:
-    """The content of a file.
-
-    Raises:
-        FormatError: naming the file, if it is missing or unreadable.
-    """
+    """The content of a file."""
     try:
         return Path(path).read_bytes()
     except OSError as error:
         raise FormatError(f"{path}: {error.strerror}") from error
+
+
+@contextmanager
+def naming(path: FilePath) -> Iterator[None]:
+    """Put the file's name in front of each FormatError of the body."""
+    try:
+        yield
+    except FormatError as error:
+        if str(error).startswith(f"{path}: "):  # the file could not even be opened
+            raise
+        raise FormatError(f"{path}: {error}") from error
+
+
+@contextmanager
+def system_errors(path: FilePath, what: str) -> Iterator[None]:
+    """Turn the system's errors in the body into a DataError: ``PATH: cannot be made: reason``."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{path}: {what}: {error.strerror or error}") from error
 
 
 def is_file(path: FilePath) -> bool:
@@ -51,17 +66,14 @@ def make_folder(path: FilePath) -> None:
     Raises:
         DataError: naming it, if it cannot be made.
     """
-    try:
+    with system_errors(path, "cannot be made"):
         Path(path).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be made: {error.strerror or error}") from error
 
 
 def check_outputs(outputs: Iterable[FilePath], inputs: Iterable[FilePath] = ()) -> None:
     """Refuse, before any work, files that cannot be written, or that are read by the same command.
 
     Args:
-        outputs: files to write, whether they exist or not.
         inputs: what is read; links of both kinds count as the file that they lead to. Folders, and
             what does not exist, are no such file.
 
@@ -90,33 +102,21 @@ def check_outputs(outputs: Iterable[FilePath], inputs: Iterable[FilePath] = ()) 
 
 
 def check_output_folder(path: FilePath) -> None:
-    """Refuse, before any work, a folder that cannot be made or written to.
-
-    Raises:
-        DataError: naming it.
-    """
+    """Refuse, before any work, a folder that cannot be made or written to."""
     folder = Path(path)
-    try:
+    with system_errors(path, "cannot be made"):
         if folder.exists() and not folder.is_dir():
             raise DataError(f"{path}: expected a folder to write to, got a file")
         above = next(one for one in (folder, *folder.absolute().parents) if one.exists())
-    except OSError as error:
-        raise DataError(f"{path}: cannot be made: {error.strerror or error}") from error
     if not (above.is_dir() and os.access(above, os.W_OK)):
         raise DataError(f"{path}: cannot be made: {above} is no folder that can be written to")
 
 
 def check_new_folder(path: FilePath) -> None:
-    """Refuse, before any work, a folder that is not new or empty, or that cannot be made.
-
-    Raises:
-        DataError: naming it.
-    """
+    """Refuse, before any work, a folder that is not new or empty, or that cannot be made."""
     folder = Path(path)
-    try:
+    with system_errors(path, "cannot be made"):
         is_free = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be made: {error.strerror or error}") from error
     if not is_free:
         raise DataError(f"{path}: expected a new or empty folder; choose another, or remove it")
     check_output_folder(path)
@@ -125,12 +125,10 @@ def check_new_folder(path: FilePath) -> None:
 def _check_writable(path: FilePath) -> None:
     """A file can be written there: in a folder that exists, and it is no folder itself."""
     file = Path(path)
-    try:
+    with system_errors(path, "cannot be written"):
         if file.is_dir() or not file.parent.is_dir():
             raise DataError(f"{path}: expected a file in a folder that exists")
         file.exists()  # a name may be too long
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
     if not os.access(file.parent, os.W_OK):
         raise DataError(f"{path}: cannot be written: {file.parent}: Permission denied")
 
@@ -157,10 +155,9 @@ def replacing(path: FilePath) -> Iterator[Path]:
     # The name is cut short: with the rest it must not be longer than a file's name may be.
     temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.part")
     try:
-        yield temporary
-        temporary.replace(path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+        with system_errors(path, "cannot be written"):
+            yield temporary
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -178,10 +175,8 @@ def building_folder(path: FilePath) -> Iterator[Path]:
     check_new_folder(path)
     target = path.resolve()  # "." and ".." have no name, and a link cannot be replaced by a folder
     temporary = target.with_name(f".{target.name}.partial-{secrets.token_hex(4)}")
-    try:
+    with system_errors(path, "cannot be made"):
         temporary.mkdir(parents=True)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be made: {error.strerror or error}") from error
     try:
         yield temporary
         if target.exists():

@@ -31,7 +31,6 @@ def build_struct(
 
     Args:
         kind: the struct; its ``__post_init__`` may raise errors of ours.
-        values: a table.
         words: more kinds of values in words, beside ``KIND_WORDS``.
 
     Raises:

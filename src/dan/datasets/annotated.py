@@ -12,12 +12,11 @@ import numpy as np
 
 from dan.core.errors import DataError, FormatError
 from dan.core.types import FilePath, FloatArray
-from dan.datasets.annotation_files import kind_of, load_annotations
+from dan.datasets.annotation_files import AS_USUAL, Reading, kind_of, load_annotations
 from dan.datasets.folders import annotated_pairs
 from dan.datasets.formats import AnnotationSet, load_pts
 from dan.datasets.formats.annotations import POINTS_MISSING, WITHOUT_POINTS
 from dan.datasets.locating import locate_images
-from dan.schemes import LandmarkScheme
 
 TEST_FOLDER_NAMES = {"testset", "ibug", "300w"}
 """Folders of the 300-W release that no training may see, in small letters."""
@@ -29,7 +28,6 @@ class AnnotatedImage:
 
     Attributes:
         name: unique in the data set: the path below the data set's root, without suffix.
-        image_path: the picture.
         points_path: the ``.pts`` file, or the file that holds all annotations.
         points: (N, 2) landmarks, pixels of the image; None: ``points_path`` was not read yet, or
             is damaged.
@@ -70,18 +68,12 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class AnnotatedFaces(Sequence[AnnotatedImage]):
-    """The faces of a source that have all their points, and what was left out.
-
-    Attributes:
-        images: the faces, by name.
-        left_out: the others.
-    """
+    """The faces of a source that have all their points, and what was left out."""
 
     images: tuple[AnnotatedImage, ...]
     left_out: tuple[LeftOut, ...] = ()
 
     def __len__(self) -> int:
-        """How many faces have all their points."""
         return len(self.images)
 
     @overload
@@ -113,33 +105,12 @@ def counts_in_words(reasons: Iterable[str]) -> str:
     )
 
 
-def find_annotated(
-    source: FilePath,
-    kind: str | None = None,
-    *,
-    images: FilePath | None = None,
-    find_images: bool = False,
-    allow_outside: bool = False,
-    first_pixel: int | None = None,
-    category: str | None = None,
-    scheme: LandmarkScheme | None = None,
-) -> AnnotatedFaces:
+def find_annotated(source: FilePath, said: Reading = AS_USUAL) -> AnnotatedFaces:
     """Every face of a source with all its points annotated, by name.
 
     Of a folder of ``.pts`` files, at any depth, those are taken that belong to an image; where one
     is damaged, the face is among the others, and reading its points raises. Faces that are marked
     to be ignored, or that lack a point, are left out and listed.
-
-    Args:
-        source: a folder or a file; see :mod:`dan.datasets.annotation_files`.
-        kind: its kind; None guesses.
-        images: folder that the image names start from; default: the folder of the source.
-        find_images: look for images below it by the end of their names; see
-            :func:`dan.datasets.locating.locate_images`.
-        allow_outside: take image names that lead out of it as they stand.
-        first_pixel: what the files count from; None: what their kind usually does.
-        category: the category of a COCO file that is meant.
-        scheme: what the points are.
 
     Raises:
         DataError: if the source is missing or holds none, not even a damaged one.
@@ -148,20 +119,11 @@ def find_annotated(
     source = Path(source)
     if not source.exists():
         raise DataError(f"{source}: expected a folder of images, found none")
-    chosen = kind_of(source, kind, images=images)
-    if chosen.name == "pts" and category is None:
-        found = _in_folder(source, images, 1 if first_pixel is None else first_pixel)
+    chosen = kind_of(source, said.kind, images=said.images)
+    if chosen.name == "pts" and said.category is None:
+        found = _in_folder(source, said.images, 1 if said.first_pixel is None else said.first_pixel)
     else:
-        faces, root = load_located(
-            source,
-            kind,
-            images=images,
-            find_images=find_images,
-            allow_outside=allow_outside,
-            first_pixel=first_pixel,
-            category=category,
-            scheme=scheme,
-        )
+        faces, root = load_located(source, said)
         check_landmarks(faces, source)
         found = faces_of(faces, source, root)
     if not found:
@@ -189,28 +151,15 @@ def _in_folder(root: Path, images: FilePath | None, first_pixel: int) -> Annotat
     return AnnotatedFaces(tuple(found), tuple(left_out))
 
 
-def load_located(
-    source: FilePath,
-    kind: str | None = None,
-    *,
-    images: FilePath | None = None,
-    find_images: bool = False,
-    allow_outside: bool = False,
-    first_pixel: int | None = None,
-    category: str | None = None,
-    scheme: LandmarkScheme | None = None,
-) -> tuple[AnnotationSet, Path]:
+def load_located(source: FilePath, said: Reading = AS_USUAL) -> tuple[AnnotationSet, Path]:
     """The faces of a source, and the folder that their image names start from.
 
-    Args and errors as of :func:`find_annotated` and
-    :func:`dan.datasets.annotation_files.load_annotations`.
+    Errors as of :func:`dan.datasets.annotation_files.load_annotations`.
     """
     source = Path(source)
-    faces = load_annotations(
-        source, kind, first_pixel=first_pixel, scheme=scheme, images=images, category=category
-    )
-    root = images or (source if source.is_dir() else source.parent)
-    return locate_images(faces, root, find=find_images, allow_outside=allow_outside)
+    faces = load_annotations(source, said)
+    root = said.images or (source if source.is_dir() else source.parent)
+    return locate_images(faces, root, find=said.find_images, allow_outside=said.allow_outside)
 
 
 def check_landmarks(faces: AnnotationSet, source: FilePath) -> None:
@@ -238,8 +187,6 @@ def faces_of(annotations: AnnotationSet, source: Path, root: FilePath) -> Annota
     """The usable faces of a set; the second one of an image is called ``NAME#2``.
 
     Args:
-        annotations: faces.
-        source: the file that they come from, for messages.
         root: folder that the image names start from.
 
     Raises:
@@ -266,8 +213,6 @@ def files_of(faces: AnnotatedFaces, source: Path, images: Path | None = None) ->
     """Every file that these faces, and those left out, were read from.
 
     Args:
-        faces: of :func:`find_annotated`.
-        source: where they were found.
         images: folder that the image names start from; default: the folder of the source.
     """
     for face in faces:

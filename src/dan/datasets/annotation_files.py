@@ -40,16 +40,27 @@ class Reading:
     """What is said of a source that its files do not say.
 
     Attributes:
-        first_pixel: what coordinates count from, 0 or 1.
+        kind: see :func:`kind_of`.
+        images: folder that the image names start from; default: that of the source.
+        find_images: look for images below it by the end of their names; see
+            :func:`dan.datasets.locating.locate_images`.
+        allow_outside: take image names that lead out of it as they stand.
+        first_pixel: what coordinates count from, 0 or 1; None: what their kind usually does.
+        category: the category of a COCO file that is meant, where several have keypoints.
         scheme: what the points are.
-        images: folder of the pictures of a folder of annotations.
-        category: of a COCO file.
     """
 
-    first_pixel: int = 0
-    scheme: LandmarkScheme | None = None
-    images: Path | None = None
+    kind: str | None = None
+    images: FilePath | None = None
+    find_images: bool = False
+    allow_outside: bool = False
+    first_pixel: int | None = None
     category: str | None = None
+    scheme: LandmarkScheme | None = None
+
+
+AS_USUAL = Reading()
+"""Nothing: the files say all, or it is as usual."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +70,7 @@ class Kind:
     Attributes:
         name: by which users name it.
         title: what it is, for messages.
-        load: path, what is said of it -> faces.
+        load: path, what is said of it, number of the first pixel -> faces.
         save: path, faces, number of the first pixel; None where it is never written.
         first_pixel: what such files count from unless told otherwise; None where the form says it.
         keeps: what it holds besides points and image names, by the words of :func:`losses`.
@@ -67,7 +78,7 @@ class Kind:
 
     name: str
     title: str
-    load: Callable[[Path, Reading], AnnotationSet]
+    load: Callable[[Path, Reading, int], AnnotationSet]
     save: Callable[[Path, AnnotationSet, int], None] | None
     first_pixel: int | None = None
     keeps: frozenset[str] = frozenset()
@@ -89,8 +100,8 @@ def _folder(suffix: str) -> Kind:
     return Kind(
         suffix.lstrip("."),
         f"a folder of images with a {suffix} file beside each",
-        lambda path, said: load_folder(
-            path, suffix, images=said.images, first_pixel=said.first_pixel, scheme=said.scheme
+        lambda path, said, first: load_folder(
+            path, suffix, images=said.images, first_pixel=first, scheme=said.scheme
         ),
         lambda path, faces, first: save_folder(path, faces, suffix, first_pixel=first),
         1 if suffix == ".pts" else None,
@@ -115,7 +126,7 @@ KINDS = {
         Kind(
             "coco",
             "COCO keypoints (.json)",
-            lambda path, said: load_coco(path, category=said.category, scheme=said.scheme),
+            lambda path, said, _: load_coco(path, category=said.category, scheme=said.scheme),
             lambda path, faces, _: save_coco(path, faces),
             keeps=_MANY
             | {"occluded points", "boxes", "image sizes", "ignored faces", "attributes"}
@@ -124,23 +135,21 @@ KINDS = {
         Kind(
             "dlib",
             "dlib's imglab (.xml)",
-            lambda path, said: load_dlib_xml(path, scheme=said.scheme),
+            lambda path, said, _: load_dlib_xml(path, scheme=said.scheme),
             lambda path, faces, _: save_dlib_xml(path, faces),
             keeps=_MANY | {"boxes", "image sizes", "ignored faces", "images without faces"},
         ),
         Kind(
             "wflw",
             "WFLW (.txt)",
-            lambda path, said: load_wflw(path, scheme=said.scheme),
+            lambda path, said, _: load_wflw(path, scheme=said.scheme),
             lambda path, faces, _: _save_wflw(path, faces),
             keeps=frozenset({"several faces an image", "boxes"}),
         ),
         Kind(
             "hrnet",
             "HRNet's 300-W table (.csv)",
-            lambda path, said: load_hrnet_csv(
-                path, first_pixel=said.first_pixel, scheme=said.scheme
-            ),
+            lambda path, said, first: load_hrnet_csv(path, first_pixel=first, scheme=said.scheme),
             lambda path, faces, first: save_hrnet_csv(path, faces, first_pixel=first),
             0,
             _MANY | {"boxes"},
@@ -148,14 +157,14 @@ KINDS = {
         Kind(
             "youtube",
             "YouTube Faces' table (.csv)",
-            lambda path, said: load_youtube_csv(path, scheme=said.scheme),
+            lambda path, said, _: load_youtube_csv(path, scheme=said.scheme),
             lambda path, faces, _: save_youtube_csv(path, faces),
             keeps=_MANY,
         ),
         Kind(
             "theano",
             "the Theano version's data set (.npz)",
-            lambda path, _: load_theano_npz(path),
+            lambda path, _, __: load_theano_npz(path),
             None,
             keeps=_MANY | {"boxes"},
         ),
@@ -176,9 +185,7 @@ def kind_of(
     """The kind of a folder or file.
 
     Args:
-        path: what is there, or what is to be written.
         name: the user's word for it; None guesses from suffix and contents.
-        must_exist: whether something has to be there.
         images: folder of the pictures; default: that of the annotations.
 
     Raises:
@@ -198,7 +205,7 @@ def kind_of(
     if guess is None:
         raise ConfigError(
             f"{path}: expected a folder, or a file that ends in {', '.join(_BY_SUFFIX)}; "
-            f"or name its kind: {', '.join(KINDS)}"
+            f"or name its format, --kind or --to: {', '.join(KINDS)}"
         )
     if guess == "hrnet" and must_exist and read_bytes(path)[:6] == b"image,":
         guess = "youtube"
@@ -215,24 +222,8 @@ def _suffix_in(folder: Path, images: Path) -> str:
     return SUFFIXES[0]
 
 
-def load_annotations(
-    path: FilePath,
-    kind: str | None = None,
-    *,
-    first_pixel: int | None = None,
-    scheme: LandmarkScheme | None = None,
-    images: FilePath | None = None,
-    category: str | None = None,
-) -> AnnotationSet:
-    """Read annotations of any kind.
-
-    Args:
-        path: a folder or a file.
-        kind: see :func:`kind_of`.
-        first_pixel: what the files count from, 0 or 1; None: what their kind usually does.
-        scheme: what the points are.
-        images: folder of the images of a folder of annotations; default: that folder.
-        category: the category of a COCO file that is meant, where several have keypoints.
+def load_annotations(path: FilePath, said: Reading = AS_USUAL) -> AnnotationSet:
+    """Read annotations of any kind; their images are not looked for.
 
     Raises:
         DataError: if nothing is there, or a folder holds no annotated image.
@@ -240,15 +231,14 @@ def load_annotations(
             not read.
         ConfigError: if the kind is unknown, says itself what it counts from, or has no categories.
     """
-    path, images = Path(path), None if images is None else Path(images)
-    chosen = kind_of(path, kind, images=images)
-    if images is not None and not images.is_dir():
+    path, images = Path(path), said.images
+    chosen = kind_of(path, said.kind, images=images)
+    if images is not None and not Path(images).is_dir():
         raise DataError(f"{images}: expected a folder of images, found none")
-    if category is not None and chosen.name != "coco":
+    if said.category is not None and chosen.name != "coco":
         raise ConfigError(f"--category: expected COCO keypoints, got {chosen.title}: {path}")
-    said = Reading(_first_pixel(chosen, first_pixel), scheme, images, category)
     try:
-        return chosen.load(path, said)
+        return chosen.load(path, said, _first_pixel(chosen, said.first_pixel))
     except FormatError as error:
         if (form := foreign_form(path)) is None:
             raise
@@ -292,8 +282,6 @@ def files_of(annotations: AnnotationSet, source: Path, root: Path | None = None)
     """The images of a set, and the annotation files of a source that is a folder.
 
     Args:
-        annotations: the set.
-        source: what it was read from.
         root: folder that the image names start from; default: where the source lies.
     """
     suffixes = SUFFIXES if source.is_dir() else ()

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from dan.core.errors import ConfigError, DataError, FormatError
-from dan.core.files import make_folder
+from dan.core.files import make_folder, naming
 from dan.core.image_files import is_image_name
 from dan.core.types import FilePath, FloatArray, Points
 from dan.datasets.formats import (
@@ -26,7 +26,7 @@ from dan.datasets.formats import (
     save_pts,
     save_ptv,
 )
-from dan.datasets.formats.reading import naming, refusing
+from dan.datasets.formats.reading import refusing
 from dan.schemes import LandmarkScheme
 
 SUFFIXES = (".pts", ".ptv", ".ljson")
@@ -38,8 +38,6 @@ def annotated_pairs(
     """Each picture that has an annotation file, by name, and that file.
 
     Args:
-        root: folder of the annotations.
-        suffix: ``.pts``, ``.ptv`` or ``.ljson``.
         images: folder of the pictures, with the same folders in it as ``root``; default: ``root``.
 
     Raises:
@@ -80,10 +78,8 @@ def load_folder(
     Args:
         root: the folder. Pictures without annotation, and annotations without picture, are passed
             over.
-        suffix: ``.pts``, ``.ptv`` or ``.ljson``.
         images: folder of the pictures, below which their names are paths; default: ``root``.
         first_pixel: of ``.pts`` files; see :func:`dan.datasets.formats.parse_pts`.
-        scheme: what the points are.
         on_bad: is told of each damaged file and why, and the file is left out; without it, the
             first one is an error.
 
@@ -150,7 +146,6 @@ def save_folder(
 
     Args:
         root: where the images lie, or shall lie; folders are made as needed.
-        annotations: the faces.
         suffix: ``.pts``, ``.ptv`` or ``.ljson``. Only the last takes several faces an image;
             ``.ptv`` takes no unknown points.
         first_pixel: of ``.pts`` files; see :func:`dan.datasets.formats.parse_pts`.

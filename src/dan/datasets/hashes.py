@@ -39,7 +39,6 @@ def hash_picture(data: bytes, grey: npt.NDArray[np.uint8]) -> PictureHash:
     that is darker than its right neighbour; scaling and compression leave most bits alone.
 
     Args:
-        data: the file's bytes.
         grey: (H, W) its grey levels.
     """
     small = cv2.resize(grey, (HASH_SIDE + 1, HASH_SIDE), interpolation=cv2.INTER_AREA)

@@ -59,7 +59,6 @@ class FacePack:
         names: F unique names, sorted.
         images: (F, S, S) uint8 grey levels.
         points: (F, N, 2) float32 landmarks, pixels of the cut.
-        scheme: what the landmarks are.
     """
 
     names: tuple[str, ...]
@@ -115,10 +114,7 @@ def pack_faces(
     """Cut out the faces of annotated images.
 
     Args:
-        images: what to read.
         scheme: says how many points each annotation must have.
-        options: sizes.
-        on_face: called after each image.
 
     Returns:
         The pack, and ``(file, reason)`` of each image left out because it or its points are bad.
@@ -169,10 +165,8 @@ def canonical_crops(
     """(K, crop_size, crop_size) crops of evenly chosen faces, as the network is given them.
 
     Args:
-        pack: the faces.
         mean_shape_crop: (N, 2) mean shape, pixels of the crop.
         crop_size: side, pixels.
-        most: how many faces at most.
     """
     count = min(most, len(pack.names))
     places = [index * len(pack.names) // count for index in range(count)]

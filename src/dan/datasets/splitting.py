@@ -26,7 +26,6 @@ def split_images(
         twins: pairs of places of images that show the same: both go where the first by name goes.
         every: hold out each ``every``-th by sorted name, as :meth:`FacePack.split` does.
         share: or this share of them, drawn at random.
-        seed: of that draw.
 
     Raises:
         ConfigError: unless one of ``every`` and ``share`` is given and in range, and there are at

@@ -27,7 +27,6 @@ class Statistics:
         n_ignored: of them, marked to be ignored.
         n_whole: not ignored, and every point known.
         n_landmarks: points a face.
-        scheme: its name.
         face_size: (n_whole,) larger side of the landmark box, pixels.
         inter_ocular: (n_whole,) distance of the outer eye corners, pixels; empty where the scheme
             has no such corners.

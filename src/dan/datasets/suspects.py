@@ -67,8 +67,6 @@ class Source:
     """Annotations and where their images lie.
 
     Attributes:
-        name: for messages: the path that the user gave.
-        annotations: the faces.
         root: folder that the image names start from.
         lists_all: whether images without annotation in ``root`` are a fault (folders of ``.pts``).
         damaged: image -> why its annotation could not be read, for such folders.
@@ -89,7 +87,6 @@ class Source:
         """A folder of ``.pts`` files, the damaged ones among them.
 
         Args:
-            folder: where the annotations lie.
             images: folder of the images; None: they lie beside the annotations.
             first_pixel: what the files count from; None: 1.
         """
@@ -110,10 +107,6 @@ class Suspect:
     """Something that a person should look at.
 
     Attributes:
-        source: name of the source.
-        image: name of the image in it.
-        fault: what kind.
-        detail: what was seen, in words.
         face: index in the source's annotations; None: the image itself.
     """
 
@@ -131,7 +124,6 @@ def check_sources(
 
     Args:
         sources: what to check; pictures are compared across all of them.
-        on_image: called after each image that is listed.
     """
     suspects, hashes, places = [], [], []
     for source in sources:

@@ -37,11 +37,7 @@ small { opacity: .75 }
 
 
 def draw_annotated(source: Source, face: int) -> ColourImage:
-    """The part of its image about a face, landmarks drawn; all of it for a face without points.
-
-    Raises:
-        ImageError: naming the file, if the image cannot be read.
-    """
+    """The part of its image about a face, landmarks drawn; all of it for a face without points."""
     faces = source.annotations
     path = faces.image_paths(source.root)[int(faces.image_index[face])]
     picture, points = read_rgb(path), faces.points[face]
@@ -77,10 +73,6 @@ def draw_some(
 
     Args:
         source: with at least one face of which a point is known.
-        count: how many, if there are so many.
-        columns: faces in a row, at most.
-        seed: of the draw.
-        on_face: called after each face.
     """
     faces = source.annotations
     order = np.random.default_rng(seed).permutation(drawable_faces(source))[:count]

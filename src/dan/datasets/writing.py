@@ -17,16 +17,7 @@ from dan.datasets.formats import AnnotationSet
 def check_targets(
     outs: Sequence[Path], targets: Sequence[Kind], inputs: Iterable[FilePath]
 ) -> None:
-    """Refuse, before the work, what cannot be written, and files that are read.
-
-    Args:
-        outs: what is to be written.
-        targets: the kind of each.
-        inputs: files that are read.
-
-    Raises:
-        ConfigError, DataError: naming the path.
-    """
+    """Refuse, before the work, what cannot be written, and files that are read."""
     files = []
     for out, target in zip(outs, targets, strict=True):
         if target.is_folder:
@@ -55,9 +46,6 @@ def write_annotations(
     """Write annotations, and copies of their images where they have to lie beside them.
 
     Args:
-        out: the file or new folder.
-        target: its kind.
-        faces: what to write.
         root: folder that the image names start from.
         tell: called with what a user should know: what is lost, where images are.
         on_step: called after each image that is copied, or once the file is written.

@@ -23,7 +23,6 @@ def render_card(bundle: Bundle, n_bytes: int) -> str:
 
     Args:
         bundle: whose card; entries that it lacks are left out.
-        n_bytes: size of its file.
 
     Raises:
         BundleError: if an entry is of another kind than ours.

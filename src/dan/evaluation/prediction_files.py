@@ -34,16 +34,7 @@ def save_predictions(predictions: Predictions, folder: Path) -> None:
 def write_predictions(
     predictions: Predictions, folder: Path, on_face: Callable[[], None] = lambda: None
 ) -> Path:
-    """Write ``NAME.pts`` and ``NAME.png`` of every face, and ``sheet.png`` of some of them.
-
-    Args:
-        predictions: what was found.
-        folder: where to.
-        on_face: called after each face is drawn.
-
-    Returns:
-        The sheet.
-    """
+    """Write ``NAME.pts`` and ``NAME.png`` of every face, and ``sheet.png`` of some of them."""
     save_predictions(predictions, folder)
     every, tiles = max(1, len(predictions.images) // SHEET_TILES), []
     for place, tile in enumerate(draw_predictions(predictions, folder)):

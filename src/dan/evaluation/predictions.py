@@ -27,7 +27,6 @@ class Predictions:
         images: F annotated images.
         estimates: (n_stages, F, N, 2); NaN where there was no initial box.
         truth: (F, N, 2).
-        scheme: what the landmarks are.
         box_source: ``gt``, or the name of the boxes' file.
     """
 
@@ -60,10 +59,7 @@ def predict_annotated(
 
     Args:
         images: what to read, at least one.
-        model: finds landmarks in crops.
         boxes_path: JSON file of initial boxes by image file name; None: ground-truth boxes.
-        batch_size: crops at a time.
-        on_face: called after each image is read.
 
     Raises:
         DataError: if an annotation has another number of points than the model, no image has a

@@ -41,7 +41,6 @@ class SubsetPredictions:
         subset: its name; with the folders in brackets where some of them are missing.
         box_source: ``gt`` or ``det``.
         predictions: of all its faces that have all their points.
-        left_out: the others.
     """
 
     subset: str

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SETS = ("common", "challenging", "full", "private")
+
 
 @dataclass(frozen=True)
 class Published:
@@ -18,12 +20,7 @@ class Published:
 
     def of(self, subset: str) -> float | None:
         """The figure of a subset by name."""
-        values: dict[str, float | None] = {
-            "common": self.common,
-            "challenging": self.challenging,
-            "full": self.full,
-            "private": self.private,
-        }
+        values: dict[str, float | None] = {name: vars(self)[name] for name in SETS}
         return values.get(subset.split(" ")[0])
 
 

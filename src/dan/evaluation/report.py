@@ -34,11 +34,7 @@ FIXED_NAMES = ("report.md", "report.html", "scores.json", CURVES)
 
 
 def check_report_folder(folder: Path, inputs: Iterable[FilePath]) -> None:
-    """Refuse, before any work, a folder that no report can be written to.
-
-    Raises:
-        DataError: naming it, or the input in it that would be overwritten.
-    """
+    """Refuse, before any work, a folder that no report can be written to."""
     check_output_folder(folder)
     if folder.is_dir():
         names = [folder / name for name in FIXED_NAMES]
@@ -56,14 +52,9 @@ def write_report(
     """Write ``report.md``, ``report.html``, ``scores.json``, the curves and the worst faces.
 
     Args:
-        folder: where to; made if it is not there.
         parts: what was predicted; see :func:`dan.evaluation.protocol.predict_protocol`.
         about: model, data, date and the like, told on top.
-        threshold: of AUC and failure rate.
         peers: name -> folder with ``NAME.pts`` of each face of another method, named as ours are.
-
-    Returns:
-        The files.
     """
     make_folder(folder)
     if left_out := left_out_of(parts):

@@ -12,8 +12,6 @@ def score_predictions(
     """Scores of each stage by the first normaliser, then of the last stage by all others.
 
     Args:
-        predictions: what was found.
-        subset: name of the faces in the table.
         threshold: of AUC and failure rate, a fraction of the normaliser.
     """
     usable = usable_normalisers(predictions.scheme)

@@ -20,20 +20,12 @@ class Parser(argparse.ArgumentParser):
         super().__init__(prog=f"python {script}", description=description, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
-        """Raise instead of printing the usage.
-
-        Raises:
-            ConfigError: always.
-        """
+        """Raise instead of printing the usage."""
         raise ConfigError(message)
 
 
 def boolean(text: str) -> bool:
-    """The value of ``--flag=True`` in any of its old spellings.
-
-    Raises:
-        argparse.ArgumentTypeError: if it is none of them.
-    """
+    """The value of ``--flag=True`` in any of its old spellings."""
     word = text.strip().lower()
     if word in TRUE_WORDS:
         return True

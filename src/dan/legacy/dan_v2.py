@@ -367,11 +367,7 @@ def _set_threads(options: Options) -> None:
 
 
 def _run_on_all_devices(words: Sequence[str]) -> int:
-    """Start one process for each accelerator, each running this script with the same flags.
-
-    Raises:
-        DeviceError: if torch finds no accelerator.
-    """
+    """Start one process for each accelerator, each running this script with the same flags."""
     import torch
 
     count = torch.accelerator.device_count()
@@ -396,11 +392,7 @@ def _hook(name: str) -> str:
 
 
 def _parse(words: Sequence[str]) -> Options:
-    """The options of a command line.
-
-    Raises:
-        ConfigError: in one line, if a flag is unknown or its value is wrong.
-    """
+    """The options of a command line."""
     parser = Parser("DAN_V2.py", "Deep Alignment Network: train, evaluate, predict.")
     positive = whole_number(1)
 

@@ -66,12 +66,10 @@ class SampleOptions:
     Attributes:
         input_dir: images with a ``.pts`` file beside each.
         output_dir: new or empty folder.
-        is_train: whether samples are randomly changed.
         repeat: samples an image.
         img_size: side of the samples, pixels.
         scheme: with flip partners, training samples are flipped half of the time; it also says
             how many points are expected. None: the first good annotation says.
-        seed: of the random changes.
         workers: processes; None: one a core.
     """
 
@@ -90,8 +88,6 @@ class SampleReport:
     """What was written.
 
     Attributes:
-        n_images: images that gave samples.
-        n_samples: samples written.
         skipped: ``(file, reason)`` of each image that gave none.
     """
 
@@ -141,10 +137,6 @@ def prepare_samples(
     """Make a sample folder; it appears whole or not at all.
 
     The samples depend on the seed and on each image's name, not on the number of processes.
-
-    Args:
-        options: what and how.
-        on_image: called after each image.
 
     Raises:
         DataError: if the input has no images, none of them is good, the output is not empty, or a
@@ -358,7 +350,6 @@ class SampleFolder:
     """A finished sample folder.
 
     Attributes:
-        path: the folder.
         names: F sample names, sorted.
         mean_shape: (N, 2) float32 mean landmarks, pixels of the samples.
         mean_image: (S, S) float32 mean grey levels.
@@ -378,7 +369,6 @@ class SampleFolder:
         Raises:
             DataError: if it is no folder that ``preprocessing.py`` finished, or a ``.png`` lacks
                 its ``.ptv``.
-            FormatError: naming the file that is malformed.
         """
         path = Path(path)
         if not path.is_dir():
@@ -409,22 +399,13 @@ class SampleFolder:
         )
 
     def load_points(self, n_landmarks: int) -> npt.NDArray[np.float32]:
-        """(F, N, 2) landmarks.
-
-        Raises:
-            FormatError: naming the file that is malformed or has another number of points.
-        """
+        """(F, N, 2) landmarks."""
         load_ptv(self.path / MEAN_SHAPE, n_landmarks)  # says at once where -nlm is wrong
         shapes = [load_ptv(self.path / f"{name}.ptv", n_landmarks) for name in self.names]
         return np.stack(shapes).astype(np.float32)
 
     def load_images(self, workers: int | None = None) -> npt.NDArray[np.uint8]:
-        """(F, S, S) grey levels, read by so many threads.
-
-        Raises:
-            DataError: naming the file whose size differs from the statistics'.
-            ImageError: naming the file that is damaged.
-        """
+        """(F, S, S) grey levels, read by so many threads."""
         size = len(self.mean_image)
         images = np.empty((len(self.names), size, size), dtype=np.uint8)
 

@@ -35,9 +35,6 @@ class Conversion:
     """How the points of one scheme follow from those of another.
 
     Attributes:
-        source: what is given.
-        target: what is wanted.
-        rows: one a target point.
         quality: group of the target -> :data:`EXACT`, where the same spots are annotated in both
             schemes, or what is approximate about it.
 
@@ -263,8 +260,6 @@ def convert_points(
 
     Args:
         points: (..., N, 2) landmarks, any frame; NaN where unknown.
-        source: what they are.
-        target: what is wanted.
 
     Returns:
         (..., M, 2), the same frame; NaN where a point that is needed is unknown.

@@ -18,13 +18,11 @@ def grouped_scheme(
     """A scheme whose groups hold each point once, in the order in which they are joined.
 
     Args:
-        name: of the scheme.
         groups: part of the face -> indices along its line. A point is called by its group and its
             place there, such as ``jaw_0``, or by its group alone where that has no other.
         closed: groups whose last point is joined to the first.
         partners: rows of points, and of those that take their places in a flip. A point in none
             of them lies on the middle line.
-        eyes: see :class:`LandmarkScheme`.
 
     Raises:
         ConfigError: if the groups do not hold each of 0..N-1 once.
@@ -58,9 +56,7 @@ def part_of(scheme: LandmarkScheme, points: Sequence[int], name: str) -> Landmar
     """The scheme of some of the points, which keep their names.
 
     Args:
-        scheme: of all points.
         points: indices of those that stay, in their new order.
-        name: of the new scheme.
 
     Raises:
         ConfigError: if a point stays without its flip partner, or an eye stays in part.

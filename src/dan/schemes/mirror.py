@@ -7,11 +7,7 @@ from dan.schemes.scheme import LandmarkScheme
 
 
 def parse_mirror(text: str) -> list[int]:
-    """Indices of a mirror file's text; white space and a closing comma do not matter.
-
-    Raises:
-        FormatError: if something is not a whole number, or there is nothing.
-    """
+    """Indices of a mirror file's text; white space and a closing comma do not matter."""
     entries = [entry.strip() for entry in text.replace("\n", ",").split(",")]
     try:
         indices = [int(entry) for entry in entries if entry]
@@ -26,7 +22,6 @@ def load_mirror(path: FilePath, n_landmarks: int | None = None) -> LandmarkSchem
     """The scheme that a mirror file defines.
 
     Args:
-        path: the file.
         n_landmarks: how many indices are expected; None takes any number.
 
     Raises:

@@ -38,7 +38,7 @@ import numpy.typing as npt
 from msgspec import Meta
 
 from dan.core.errors import ConfigError, FormatError
-from dan.core.files import is_file, read_text
+from dan.core.files import is_file, naming, read_text
 from dan.core.structs import build_struct
 from dan.core.types import FilePath, FloatArray
 from dan.schemes.registry import SCHEMES
@@ -76,7 +76,6 @@ class SchemeFile:
     """What a scheme file says.
 
     Attributes:
-        scheme: the scheme.
         positions: (N, 2) float64 a typical face, any frame; None where the file has none.
     """
 
@@ -177,7 +176,6 @@ def render_scheme(scheme: LandmarkScheme, positions: FloatArray | None = None) -
     """The scheme file of a scheme; :func:`parse_scheme` reads it back.
 
     Args:
-        scheme: any scheme.
         positions: (N, 2) a typical face, any frame.
     """
     lines = [f"name = {_quoted(scheme.name)}", _listed("points", scheme.point_names, _quoted)]
@@ -227,16 +225,9 @@ def _quoted(text: str) -> str:
 
 
 def load_scheme_file(path: FilePath) -> SchemeFile:
-    """Read a scheme file.
-
-    Raises:
-        FormatError: naming the file, if it is missing or malformed.
-    """
-    text = read_text(path)
-    try:
-        return parse_scheme(text)
-    except FormatError as error:
-        raise FormatError(f"{path}: {error}") from error
+    """Read a scheme file."""
+    with naming(path):
+        return parse_scheme(read_text(path))
 
 
 def load_scheme(name_or_path: FilePath) -> LandmarkScheme:

@@ -51,12 +51,7 @@ class Pictures(AbstractContextManager[object]):
 
 @dataclass(frozen=True)
 class Followed:
-    """How a video ended.
-
-    Attributes:
-        seconds: that it took.
-        is_interrupted: whether Ctrl-C ended it.
-    """
+    """How a video ended."""
 
     seconds: float
     is_interrupted: bool
@@ -72,12 +67,6 @@ def follow(
 
     The first Ctrl-C ends it after the frame, so that every sink has the same frames; the second
     raises KeyboardInterrupt at once. In a thread other than the main one Ctrl-C is not looked at.
-
-    Args:
-        reader: gives the frames.
-        tracker: finds their faces.
-        sinks: where the faces go.
-        on_frame: called after each frame.
     """
     started = time.perf_counter()
     with _ctrl_c() as is_stopped, ExitStack() as stack:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dan.core.errors import DataError
+from dan.core.files import system_errors
 from dan.core.types import ColourImage, FilePath
 from dan.video import gif
 from dan.video.gif import GifCapture
@@ -72,7 +73,6 @@ class VideoReader:
             camera.
 
     Attributes:
-        name: for messages.
         is_camera: whether it ends by itself.
         fps: frames a second as the file says, or a default where it says nothing that can be true.
         n_promised: frames that the file claims to have; None where it does not say.
@@ -189,11 +189,9 @@ class VideoReader:
         self._capture.release()
 
     def __enter__(self) -> Self:
-        """Itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close it."""
         self.close()
 
 
@@ -225,11 +223,8 @@ def _head_of(path: Path, name: str) -> bytes:
         raise DataError(f"{name}: expected a video, got a folder")
     if not path.exists():
         raise DataError(f"{name}: expected a video, found no such file")
-    try:
-        with path.open("rb") as file:
-            head = file.read(_SNIFFED_BYTES)
-    except OSError as error:
-        raise DataError(f"{name}: cannot be read: {error.strerror or error}") from error
+    with system_errors(name, "cannot be read"), path.open("rb") as file:
+        head = file.read(_SNIFFED_BYTES)
     if not head:
         raise DataError(f"{name}: expected a video, got an empty file")
     if _is_text(head):

@@ -32,13 +32,7 @@ MAX_STRETCH = 0.02
 
 
 class TrackRoster:
-    """The tracks of one video.
-
-    Attributes:
-        present: faces that are followed.
-        lost: faces that were lost lately.
-        n_ids: different faces so far.
-    """
+    """The tracks of one video."""
 
     def __init__(self) -> None:
         self.present: list[Track] = []

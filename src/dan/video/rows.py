@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Self
 
-from dan.core.errors import ConfigError, DataError
-from dan.core.files import check_outputs
+from dan.core.errors import ConfigError
+from dan.core.files import check_outputs, system_errors
 from dan.core.types import FilePath
 from dan.inference.face_csv import csv_head, csv_row
 from dan.schemes import LandmarkScheme
@@ -29,7 +29,6 @@ class RowWriter:
 
     Args:
         path: ends in ``.csv`` or ``.jsonl``; a file that is there is replaced.
-        scheme: of the landmarks.
 
     Raises:
         ConfigError: if the suffix is another.
@@ -40,19 +39,13 @@ class RowWriter:
         self.path = Path(path)
         check_rows_path(self.path)
         self._as_csv = self.path.suffix.lower() == ".csv"
-        try:
+        with system_errors(path, "cannot be written"):
             self._file = self.path.open("w", encoding="utf-8", newline="")
-        except OSError as error:
-            raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
         if self._as_csv:
             self._put(csv_head(KEYS, scheme))
 
     def write(self, frame: int, time_s: float, faces: TrackedFaces) -> None:
-        """Add the faces of a frame.
-
-        Raises:
-            DataError: if the disk takes no more.
-        """
+        """Add the faces of a frame."""
         render = render_csv if self._as_csv else render_jsonl
         self._put(render(frame, time_s, faces))
 
@@ -62,28 +55,19 @@ class RowWriter:
         return True
 
     def _put(self, text: str) -> None:
-        try:
+        with system_errors(self.path, "cannot be written"):
             self._file.write(text)
             self._file.flush()
-        except OSError as error:
-            raise DataError(f"{self.path}: cannot be written: {error.strerror}") from error
 
     def __enter__(self) -> Self:
-        """Itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the file; whole rows stay, whatever happened."""
         self._file.close()
 
 
 def check_rows_path(path: Path) -> None:
-    """Refuse, before any work is done, what could not be written.
-
-    Raises:
-        ConfigError: if the suffix is not known.
-        DataError: see :func:`dan.core.files.check_outputs`.
-    """
+    """Refuse, before any work is done, what could not be written."""
     if path.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"{path}: expected a name that ends in one of {', '.join(SUFFIXES)}")
     check_outputs([path])

@@ -30,11 +30,7 @@ class Smoothing:
 
 
 class OneEuroFilter:
-    """Smooths the landmarks of one face from frame to frame.
-
-    Args:
-        smoothing: the parameters.
-    """
+    """Smooths the landmarks of one face from frame to frame."""
 
     def __init__(self, smoothing: Smoothing) -> None:
         self.smoothing = smoothing

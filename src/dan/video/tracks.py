@@ -25,10 +25,8 @@ class Track:
     """A face that is followed.
 
     Attributes:
-        id: its number.
         points: (N, 2) landmarks as the network found them last, pixels.
         confidence: of these points; NaN where the model does not say.
-        score: of its last detection.
         time_s: of the frame in which it was last seen.
         smoothing: of what is shown; None: nothing is smoothed.
         search_box: (4,) where the search for these points began.

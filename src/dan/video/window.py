@@ -22,9 +22,6 @@ def has_display() -> bool:
 class LiveWindow:
     """Shows pictures as they come.
 
-    Args:
-        title: of the window.
-
     Raises:
         DeviceError: if there is no display, or an OpenCV without windows.
     """

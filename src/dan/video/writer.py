@@ -12,7 +12,7 @@ import numpy as np
 
 from dan.core.checks import check_shape
 from dan.core.errors import ConfigError, DataError
-from dan.core.files import check_outputs
+from dan.core.files import check_outputs, system_errors
 from dan.core.types import ColourImage, FilePath
 from dan.video.reader import sane_fps
 
@@ -48,11 +48,7 @@ class VideoWriter:
         self._size_wh = (0, 0)
 
     def write(self, frame_rgb: ColourImage) -> None:
-        """Add a frame, (H, W, 3) RGB uint8; one of another size is fitted into the first one's.
-
-        Raises:
-            DataError: if the file cannot be made.
-        """
+        """Add a frame, (H, W, 3) RGB uint8; one of another size is fitted into the first one's."""
         check_shape("frame", frame_rgb, ("H", "W", 3))
         if self._writer is None:
             self._size_wh = frame_rgb.shape[1], frame_rgb.shape[0]
@@ -73,19 +69,14 @@ class VideoWriter:
         return writer
 
     def finish(self) -> None:
-        """End the file and put it in its place.
-
-        Raises:
-            DataError: if that cannot be done.
-        """
+        """End the file and put it in its place."""
         if self._writer is None:
             return
         self._writer.release()
         self._writer = None
         try:
-            self._temporary.replace(self.path)
-        except OSError as error:
-            raise DataError(f"{self.path}: cannot be written: {error.strerror or error}") from error
+            with system_errors(self.path, "cannot be written"):
+                self._temporary.replace(self.path)
         finally:
             self._temporary.unlink(missing_ok=True)
 
@@ -97,7 +88,6 @@ class VideoWriter:
         self._temporary.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
-        """Itself."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -109,12 +99,7 @@ class VideoWriter:
 
 
 def check_video_path(path: Path) -> None:
-    """Refuse, before any work is done, what could not be written.
-
-    Raises:
-        ConfigError: if the suffix is not known.
-        DataError: see :func:`dan.core.files.check_outputs`.
-    """
+    """Refuse, before any work is done, what could not be written."""
     if path.suffix.lower() not in CODECS:
         raise ConfigError(f"{path}: expected a name that ends in one of {', '.join(CODECS)}")
     check_outputs([path])

@@ -10,27 +10,21 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from dan.cli import options as opt
 from dan.cli.common import console, counted, error_console, progress_bar
-from dan.cli.options import (
-    JsonOption,
-    SourceOptions,
-    SourcesArgument,
-    SuspectsOption,
-    with_options,
-)
 from dan.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from dan.datasets.suspects import Source, Suspect
 
 
-@with_options
+@opt.with_options
 def check(
-    data: SourcesArgument,
-    out: SuspectsOption = None,
+    data: opt.SourcesArgument,
+    out: opt.SuspectsOption = None,
     *,
-    as_json: JsonOption = False,
-    source: SourceOptions,
+    as_json: opt.JsonOption = False,
+    source: opt.SourceOptions,
 ) -> None:
     """Look for faults: duplicate or unreadable pictures, missing points, odd shapes.
 

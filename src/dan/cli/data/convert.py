@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
+from dan.cli import options as opt
 from dan.cli.common import console, counted, error_console, progress_bar
-from dan.cli.options import (
-    AnnotationsOption,
-    PointsOption,
-    SourceArgument,
-    SourceOptions,
-    ToOption,
-    ToSchemeOption,
-    with_options,
-)
 
 
-@with_options
+@opt.with_options
 def convert(
-    data: SourceArgument,
-    out: AnnotationsOption,
+    data: opt.SourceArgument,
+    out: opt.AnnotationsOption,
     *,
-    to: ToOption = None,
-    scheme: PointsOption = None,
-    to_scheme: ToSchemeOption = None,
-    source: SourceOptions,
+    to: opt.ToOption = None,
+    scheme: opt.PointsOption = None,
+    to_scheme: opt.ToSchemeOption = None,
+    source: opt.SourceOptions,
 ) -> None:
     """Write annotations in another format, and say what it cannot hold.
 

@@ -4,28 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dan.cli import options as opt
 from dan.cli.common import console, progress_bar, tell_left_out
-from dan.cli.options import (
-    ColumnsOption,
-    CountOption,
-    PictureOption,
-    SeedOption,
-    SourceArgument,
-    SourceOptions,
-    with_options,
-)
 from dan.core.errors import ConfigError
 
 
-@with_options
+@opt.with_options
 def show(
-    data: SourceArgument,
-    out: PictureOption = Path("faces.png"),
+    data: opt.SourceArgument,
+    out: opt.PictureOption = Path("faces.png"),
     *,
-    count: CountOption = 40,
-    columns: ColumnsOption = 8,
-    seed: SeedOption = 1,
-    source: SourceOptions,
+    count: opt.CountOption = 40,
+    columns: opt.ColumnsOption = 8,
+    seed: opt.SeedOption = 1,
+    source: opt.SourceOptions,
 ) -> None:
     """Draw some annotated faces on a sheet."""
     from dan.core.files import check_outputs

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
+from dan.cli import options as opt
 from dan.cli.common import console, counted, error_console, progress_bar
-from dan.cli.options import (
-    EveryOption,
-    HalvesOption,
-    SeedOption,
-    ShareOption,
-    SourceArgument,
-    SourceOptions,
-    ToOption,
-    with_options,
-)
 from dan.core.errors import ConfigError
 
 SPLIT_EVERY = 10
 """Each so many-th image is held out unless told otherwise."""
 
 
-@with_options
+@opt.with_options
 def split(
-    data: SourceArgument,
-    out: HalvesOption,
+    data: opt.SourceArgument,
+    out: opt.HalvesOption,
     *,
-    every: EveryOption = None,
-    share: ShareOption = None,
-    seed: SeedOption = 1,
-    to: ToOption = None,
-    source: SourceOptions,
+    every: opt.EveryOption = None,
+    share: opt.ShareOption = None,
+    seed: opt.SeedOption = 1,
+    to: opt.ToOption = None,
+    source: opt.SourceOptions,
 ) -> None:
     """Split a data set in two; pictures that look the same stay together."""
     from dan.datasets.annotation_files import files_of, kind_of

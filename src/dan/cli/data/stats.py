@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import json
 
+from dan.cli import options as opt
 from dan.cli.common import console, counted, error_console, tell_left_out
-from dan.cli.options import (
-    HistogramsOption,
-    JsonOption,
-    SourceArgument,
-    SourceOptions,
-    with_options,
-)
 from dan.core.errors import ConfigError
 
 
-@with_options
+@opt.with_options
 def stats(
-    data: SourceArgument,
-    out: HistogramsOption = None,
+    data: opt.SourceArgument,
+    out: opt.HistogramsOption = None,
     *,
-    as_json: JsonOption = False,
-    source: SourceOptions,
+    as_json: opt.JsonOption = False,
+    source: opt.SourceOptions,
 ) -> None:
     """Count faces, and show their sizes and poses."""
     from rich.table import Table

@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from dan.cli import options as opt
 from dan.cli.common import console, error_console
-from dan.cli.options import (
-    JsonOption,
-    SchemeNameOption,
-    SchemeOutOption,
-    SourceArgument,
-    SourceOptions,
-    with_options,
-)
 from dan.cli.scheme.output import check_out, ranges, write_scheme
 from dan.core.errors import DataError
 
@@ -23,14 +16,14 @@ if TYPE_CHECKING:
     from dan.schemes import LandmarkScheme, MirrorFit
 
 
-@with_options
+@opt.with_options
 def infer(
-    data: SourceArgument,
-    out: SchemeOutOption = None,
+    data: opt.SourceArgument,
+    out: opt.SchemeOutOption = None,
     *,
-    name: SchemeNameOption = None,
-    as_json: JsonOption = False,
-    source: SourceOptions,
+    name: opt.SchemeNameOption = None,
+    as_json: opt.JsonOption = False,
+    source: opt.SourceOptions,
 ) -> None:
     """Find which points swap places in a left-right flip, from the annotations alone."""
     from dan.drawing.diagrams import draw_mirror_fit

@@ -153,7 +153,6 @@ class AnnotationSet:
         return cls.build([], [], np.empty((0, n_landmarks, 2)))
 
     def __len__(self) -> int:
-        """How many faces."""
         return len(self.image_index)
 
     @property

@@ -15,6 +15,7 @@
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Annotated, Any
 
 import msgspec
@@ -22,13 +23,12 @@ import numpy as np
 import numpy.typing as npt
 
 from dan.core.errors import FormatError
-from dan.core.files import read_bytes, write_text
-from dan.core.types import FilePath, FloatArray, IntArray
+from dan.core.files import read_bytes
+from dan.core.types import FloatArray, IntArray
 from dan.datasets.formats.annotations import HIDDEN, UNKNOWN, VISIBLE, AnnotationSet, number_names
-from dan.datasets.formats.reading import as_bytes, json_numbers, naming, refusing, shown
+from dan.datasets.formats.reading import as_bytes, loading, refusing, saving, shown
 from dan.schemes import FACE68, SCHEMES, LandmarkScheme
 
-_BLOCK = 64  # faces whose numbers fit into the processor's cache
 _NO_BOX = [np.nan] * 4
 _Id = int | float | str  # 1.0 is 1, as programs write it that know no whole numbers
 _Pixels = Annotated[float, msgspec.Meta(ge=0, lt=2**31)]
@@ -49,7 +49,7 @@ class _Image(msgspec.Struct, gc=False):
 class _Annotation(msgspec.Struct, gc=False):
     image_id: _Id
     category_id: _Id | None = None
-    # Left as it stands: numbers by the million are read in blocks.
+    # Left as it stands: numbers by the million become arrays face by face.
     keypoints: msgspec.Raw = _NOTHING
     bbox: list[float] | None = None
     iscrowd: float | bool | None = 0
@@ -74,6 +74,8 @@ class _File(msgspec.Struct):
 
 
 _decoder = msgspec.json.Decoder(_File)
+_flat = msgspec.json.Decoder(list[float] | None)
+_in_rows = msgspec.json.Decoder(list[list[float]])
 
 
 def parse_coco(
@@ -82,7 +84,6 @@ def parse_coco(
     """Faces of a COCO keypoints file.
 
     Args:
-        data: the file's content.
         category: the name of the category that is meant; needed if several have keypoints.
         scheme: what the points are; without it, the category's names and skeleton say.
 
@@ -214,72 +215,44 @@ def _keypoints(
 
     With ``any_certainty``, any number but 0 and 1 stands for a point that is seen.
     """
-    counts = _count_numbers(annotations)
+    rows = [_numbers(face, entry, n_landmarks) for face, entry in enumerate(annotations)]
     if n_landmarks is None:
-        n_landmarks = max(counts, default=0) // 3
-    n_numbers = 3 * n_landmarks
-    wrong_face = next((f for f, n in enumerate(counts) if n != n_numbers and n), None)
-    if wrong_face is not None:
-        raise FormatError(
-            f"annotation {wrong_face}: expected {n_numbers} numbers as keypoints, "
-            f"x, y, v of {n_landmarks} landmarks, got {counts[wrong_face]}"
-        )
-    points = np.full((len(annotations), n_landmarks, 2), np.nan)
-    visibility = np.zeros((len(annotations), n_landmarks), dtype=np.uint8)
-    for faces, values in _blocks(annotations, counts, n_numbers):
-        stated = values[..., 2].copy()
-        if any_certainty:
-            stated[(stated > UNKNOWN) & (stated != HIDDEN)] = VISIBLE
-        right = (stated == UNKNOWN) | (stated == HIDDEN) | (stated == VISIBLE)
-        if not right.all():
-            face, point = np.argwhere(~right)[0].tolist()
+        n_landmarks = max(map(len, rows), default=0) // 3
+    for face, row in enumerate(rows):
+        if len(row) not in (0, 3 * n_landmarks):
             raise FormatError(
-                f"annotation {faces[face]}: expected 0, 1 or 2 as visibility of point {point}, "
-                f"got {stated[face, point]:g}"
+                f"annotation {face}: expected {3 * n_landmarks} numbers as keypoints, "
+                f"x, y, v of {n_landmarks} landmarks, got {len(row)}"
             )
-        first, end = faces[0], faces[-1] + 1
-        places = slice(first, end) if end - first == len(faces) else faces
-        points[places] = values[..., :2]
-        visibility[places] = stated
-    return points, visibility
+    values = np.zeros((len(rows), n_landmarks, 3))
+    for face, row in enumerate(rows):
+        if len(row):
+            values[face] = row.reshape(-1, 3)
+    visibility = values[..., 2]
+    if any_certainty:
+        visibility[(visibility > UNKNOWN) & (visibility != HIDDEN)] = VISIBLE
+    right = (visibility == UNKNOWN) | (visibility == HIDDEN) | (visibility == VISIBLE)
+    if not right.all():
+        face, point = np.argwhere(~right)[0].tolist()
+        raise FormatError(
+            f"annotation {face}: expected 0, 1 or 2 as visibility of point {point}, "
+            f"got {visibility[face, point]:g}"
+        )
+    return values[..., :2], visibility.astype(np.uint8)
 
 
-def _count_numbers(annotations: list[_Annotation]) -> list[int]:
-    """How many entries each array has; right if all are numbers, which is checked later."""
-    counts = [bytes(entry.keypoints).count(b",") + 1 for entry in annotations]
-    for face, count in enumerate(counts):
-        if count == 1:
-            keypoints = bytes(annotations[face].keypoints)
-            if keypoints == b"null" or not keypoints.strip(b"[] \t\r\n"):
-                counts[face] = 0
-    return counts
-
-
-def _blocks(
-    annotations: list[_Annotation], counts: list[int], n_numbers: int
-) -> Iterator[tuple[list[int], FloatArray]]:
-    """Some faces at a time: their places, and (faces, N, 3) numbers."""
-    given = [place for place, count in enumerate(counts) if count]
-    for start in range(0, len(given), _BLOCK):
-        faces = given[start : start + _BLOCK]
-        parts = [annotations[face].keypoints for face in faces]
-        try:
-            values = json_numbers(b"[" + b",".join(parts) + b"]")
-            yield faces, values.reshape(len(faces), n_numbers // 3, 3)
-        except (FormatError, ValueError):
-            raise FormatError(_wrong_keypoints(faces, annotations, n_numbers)) from None
-
-
-def _wrong_keypoints(faces: list[int], annotations: list[_Annotation], n_numbers: int) -> str:
-    for face in faces:
-        keypoints = bytes(annotations[face].keypoints)
-        try:
-            got = f"{len(json_numbers(keypoints))} of them"
-        except FormatError:
-            got = shown(keypoints.decode())
-        if got != f"{n_numbers} of them":
-            return f"annotation {face}: expected {n_numbers} numbers as keypoints, got {got}"
-    return f"annotations {faces[0]}..{faces[-1]}: expected numbers as keypoints"
+def _numbers(face: int, entry: _Annotation, n_landmarks: int | None) -> FloatArray:
+    """The keypoints of a face, flat or in rows of three."""
+    try:
+        return np.array(_flat.decode(entry.keypoints) or [])
+    except msgspec.ValidationError:
+        pass
+    try:
+        return np.array(list(chain.from_iterable(_in_rows.decode(entry.keypoints))))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        wanted = "numbers" if n_landmarks is None else f"{3 * n_landmarks} numbers"
+        got = shown(bytes(entry.keypoints).decode())
+        raise FormatError(f"annotation {face}: expected {wanted} as keypoints, got {got}") from None
 
 
 def _boxes(annotations: list[_Annotation]) -> FloatArray:
@@ -313,8 +286,6 @@ def render_coco(annotations: AnnotationSet, *, category: str = "face", decimals:
 
     Args:
         annotations: the faces, in their order; ids count from 1.
-        category: the name of the one category.
-        decimals: of all coordinates.
     """
     scheme = annotations.or_plain_scheme() if annotations.n_landmarks else None
     images = zip(annotations.image_names, annotations.image_sizes_wh.tolist(), strict=True)
@@ -334,7 +305,6 @@ def coco_text(
         images: name and (width, height) of each.
         faces: what :func:`coco_face` gave.
         scheme: names and edges of the points; None where faces have none.
-        category: the name of the one category.
     """
     described: dict[str, Any] = {"id": 1, "name": category, "supercategory": category}
     if scheme is not None:
@@ -368,13 +338,9 @@ def coco_face(
     """One of a file's annotations.
 
     Args:
-        image: place of its image.
         points: (N, 2) pixels; NaN where unknown.
-        visibility: of each point.
         area: of its box; pycocotools asks for it.
         box_xyxy: pixels; None: it has none.
-        ignore: whether it is marked to be passed over.
-        decimals: of all coordinates.
     """
     rows = np.nan_to_num(np.round(points, decimals)).tolist()
     entry: dict[str, Any] = {
@@ -420,16 +386,8 @@ def _areas(boxes_xyxy: FloatArray) -> list[float]:
     return areas
 
 
-def load_coco(
-    path: FilePath, *, category: str | None = None, scheme: LandmarkScheme | None = None
-) -> AnnotationSet:
-    """Read a COCO keypoints file; see :func:`parse_coco`. Errors name the file."""
-    with naming(path):
-        return parse_coco(read_bytes(path), category=category, scheme=scheme)
+load_coco = loading(read_bytes, parse_coco)
+"""Read a COCO keypoints file; see :func:`parse_coco`."""
 
-
-def save_coco(
-    path: FilePath, annotations: AnnotationSet, *, category: str = "face", decimals: int = 3
-) -> None:
-    """Write a COCO keypoints file, whole or not at all; see :func:`render_coco`."""
-    write_text(path, render_coco(annotations, category=category, decimals=decimals))
+save_coco = saving(render_coco)
+"""Write a COCO keypoints file; see :func:`render_coco`."""

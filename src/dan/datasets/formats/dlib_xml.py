@@ -24,7 +24,6 @@
 
 import math
 from array import array
-from pathlib import Path
 from xml.etree.ElementTree import ParseError
 from xml.sax.saxutils import quoteattr
 
@@ -33,10 +32,10 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
 from dan.core.errors import FormatError
-from dan.core.files import read_bytes, write_text
-from dan.core.types import FilePath, FloatArray
+from dan.core.files import read_bytes
+from dan.core.types import FloatArray
 from dan.datasets.formats.annotations import AnnotationSet
-from dan.datasets.formats.reading import as_bytes, naming, refusing, shown
+from dan.datasets.formats.reading import as_bytes, loading, refusing, saving, shown
 from dan.schemes import LandmarkScheme, scheme_of
 
 _FLAGS = ("difficult", "truncated", "occluded")
@@ -284,7 +283,6 @@ def render_dlib_xml(annotations: AnnotationSet, *, decimals: int = 0) -> str:
     """The dlib data set of some faces.
 
     Args:
-        annotations: the faces; those of an image come side by side.
         decimals: of coordinates. dlib itself reads whole pixels only.
 
     Raises:
@@ -362,12 +360,8 @@ def _render_parts(forms: list[str], points: FloatArray) -> str:
     return text
 
 
-def load_dlib_xml(path: FilePath, *, scheme: LandmarkScheme | None = None) -> AnnotationSet:
-    """Read a dlib data set; see :func:`parse_dlib_xml`. Errors name the file."""
-    with naming(path):
-        return parse_dlib_xml(read_bytes(Path(path)), scheme=scheme)
+load_dlib_xml = loading(read_bytes, parse_dlib_xml)
+"""Read a dlib data set; see :func:`parse_dlib_xml`."""
 
-
-def save_dlib_xml(path: FilePath, annotations: AnnotationSet, *, decimals: int = 0) -> None:
-    """Write a dlib data set, whole or not at all; see :func:`render_dlib_xml`."""
-    write_text(path, render_dlib_xml(annotations, decimals=decimals))
+save_dlib_xml = saving(render_dlib_xml)
+"""Write a dlib data set; see :func:`render_dlib_xml`."""

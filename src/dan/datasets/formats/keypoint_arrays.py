@@ -40,9 +40,7 @@ def from_keypoint_arrays(
     Args:
         xy: (F, N, 2), pixels, 0-based; 0, 0 stands for a point that is not known.
         keypoint_confidence: (F, N), or None for certainty.
-        image_name: what the image is called.
         min_confidence: a point is known if its confidence is greater.
-        scheme: what the points are.
 
     Raises:
         ShapeError: if shapes disagree.

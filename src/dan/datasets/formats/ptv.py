@@ -7,15 +7,15 @@ import numpy as np
 
 from dan.core.checks import check_shape
 from dan.core.errors import FormatError
-from dan.core.files import read_text, write_text
+from dan.core.files import naming, read_text
 from dan.core.types import FilePath, FloatArray
+from dan.datasets.formats.reading import saving
 
 
 def parse_ptv(text: str, n_columns: int | None = 2) -> FloatArray:
     """The (rows, columns) float32 array of a ``.ptv`` text.
 
     Args:
-        text: the file's content.
         n_columns: how many numbers a line must have; None takes any number, the same in each line.
 
     Raises:
@@ -59,20 +59,15 @@ def load_ptv(path: FilePath, n_rows: int | None = None, n_columns: int | None = 
     """Read a ``.ptv`` file; errors name the file.
 
     Args:
-        path: the file.
         n_rows: how many lines are expected (for landmarks: how many points); None takes any.
         n_columns: see :func:`parse_ptv`.
     """
-    text = read_text(path)
-    try:
-        values = parse_ptv(text, n_columns)
-    except FormatError as error:
-        raise FormatError(f"{path}: {error}") from error
-    if n_rows is not None and len(values) != n_rows:
-        raise FormatError(f"{path}: expected {n_rows} lines, got {len(values)}")
+    with naming(path):
+        values = parse_ptv(read_text(path), n_columns)
+        if n_rows is not None and len(values) != n_rows:
+            raise FormatError(f"expected {n_rows} lines, got {len(values)}")
     return values
 
 
-def save_ptv(path: FilePath, values: FloatArray) -> None:
-    """Write a ``.ptv`` file, whole or not at all."""
-    write_text(path, render_ptv(values))
+save_ptv = saving(render_ptv)
+"""Write a ``.ptv`` file; see :func:`render_ptv`."""

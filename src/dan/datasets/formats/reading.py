@@ -1,18 +1,21 @@
-"""What every reader shares: one kind of error, which names the file, and numbers in bulk."""
+"""What the formats share: files by way of their content, one kind of error, numbers in bulk."""
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from itertools import chain
-from typing import Any
+from typing import Concatenate, ParamSpec, TypeVar
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from dan.core.errors import ConfigError, DataError, FormatError, ShapeError
+from dan.core.files import naming, write_text
 from dan.core.types import FilePath
+
+ContentT = TypeVar("ContentT")
+ResultT = TypeVar("ResultT")
+OptionsP = ParamSpec("OptionsP")
 
 MAX_SHOWN = 60
 """Letters of a file's content that a message repeats at most."""
@@ -24,15 +27,30 @@ def shown(value: object) -> str:
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
 
 
-@contextmanager
-def naming(path: FilePath) -> Iterator[None]:
-    """Put the file's name in front of each FormatError of the body."""
-    try:
-        yield
-    except FormatError as error:
-        if str(error).startswith(f"{path}: "):  # the file could not even be opened
-            raise
-        raise FormatError(f"{path}: {error}") from error
+def loading(
+    read: Callable[[FilePath], ContentT],
+    parse: Callable[Concatenate[ContentT, OptionsP], ResultT],
+) -> Callable[Concatenate[FilePath, OptionsP], ResultT]:
+    """The ``load_NAME`` of a ``parse_NAME``: takes a file, and names it in errors."""
+
+    def load(path: FilePath, /, *args: OptionsP.args, **options: OptionsP.kwargs) -> ResultT:
+        with naming(path):
+            return parse(read(path), *args, **options)
+
+    return load
+
+
+def saving(
+    render: Callable[Concatenate[ContentT, OptionsP], str],
+) -> Callable[Concatenate[FilePath, ContentT, OptionsP], None]:
+    """The ``save_NAME`` of a ``render_NAME``: writes a file whole or not at all."""
+
+    def save(
+        path: FilePath, content: ContentT, /, *args: OptionsP.args, **options: OptionsP.kwargs
+    ) -> None:
+        write_text(path, render(content, *args, **options))
+
+    return save
 
 
 @contextmanager
@@ -69,38 +87,6 @@ def as_text(data: bytes | str) -> str:
     except UnicodeDecodeError as error:
         raise FormatError("expected text, got bytes that are not UTF-8") from error
     return text.replace("\r\n", "\n")
-
-
-_rows = msgspec.json.Decoder(list[list[float]])
-
-
-def json_numbers(array: bytes) -> npt.NDArray[np.float64]:
-    """All numbers of a JSON array, arrays inside it flattened.
-
-    Raises:
-        FormatError: if it is another thing, malformed, or holds anything but numbers.
-    """
-    try:
-        return np.array(_decoded(array), dtype=np.float64)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
-        raise FormatError(f"expected an array of numbers: {shown(str(error))}") from error
-
-
-def _decoded(array: bytes) -> list[float]:
-    try:
-        return list(chain.from_iterable(_rows.decode(array)))
-    except msgspec.ValidationError:  # not rows of numbers, the usual form
-        return list(_flattened(msgspec.json.decode(array, type=list[Any])))
-
-
-def _flattened(value: object) -> Iterator[float]:
-    if isinstance(value, list):
-        for item in value:
-            yield from _flattened(item)
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        yield value
-    else:
-        raise FormatError(f"expected an array of numbers, got {shown(value)}")
 
 
 def number_rows(

@@ -82,7 +82,6 @@ def normalised_errors(
     Args:
         predicted: (F, N, 2) points, any frame in pixels; a face that was missed is all NaN.
         truth: (F, N, 2) points, the same frame.
-        scheme: says where the eyes are.
         normaliser: see the module.
 
     Returns:

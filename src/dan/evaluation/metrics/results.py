@@ -18,10 +18,7 @@ class Score:
     """Scores of one method on one set of faces.
 
     Attributes:
-        subset: name of the faces.
-        scheme: landmark scheme.
         box_source: where the initial boxes came from, such as ``gt`` or ``det``.
-        normaliser: what the errors are divided by.
         n_images: faces scored, missed ones included.
         n_missed: faces without a prediction; their error is infinite.
         nme_percent: mean error of the faces that were found.
