@@ -209,6 +209,10 @@ def test_our_schemes_come_back(scheme):
             file_of(categories=[{"id": 3, "keypoints": ["l", "r", "n"], "skeleton": [[1, 1.5]]}]),
             "expected whole numbers as skeleton", id="a skeleton of halves",
         ),
+        pytest.param(
+            json.dumps(file_of()).encode().replace(b"[1, 2.5,", b'["\xff", 2.5,'),
+            "annotation 0: expected 9 numbers as keypoints", id="no UTF-8 among the keypoints",
+        ),
         pytest.param(file_of(images=[{"id": 7, "file_name": "a", "width": 1.5}]),
                      r"images\[0\]: expected a size in whole pixels, got \[1.5", id="half a pixel"),
     ],

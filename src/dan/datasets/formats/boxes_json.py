@@ -13,10 +13,9 @@ import numpy as np
 
 from dan.core.checks import as_box
 from dan.core.errors import FormatError, ShapeError
-from dan.core.files import read_text
-from dan.core.types import Box
+from dan.core.files import naming, read_text, write_text
+from dan.core.types import Box, FilePath
 from dan.datasets.formats.annotations import AnnotationSet
-from dan.datasets.formats.reading import loading, saving
 
 
 def parse_boxes(text: str) -> dict[str, Box]:
@@ -85,8 +84,13 @@ def boxes_of(annotations: AnnotationSet) -> dict[str, Box]:
     return boxes
 
 
-load_boxes = loading(read_text, parse_boxes)
-"""Read a boxes file; see :func:`parse_boxes`."""
+def load_boxes(path: FilePath) -> dict[str, Box]:
+    """Read a boxes file; errors name the file."""
+    text = read_text(path)
+    with naming(path):
+        return parse_boxes(text)
 
-save_boxes = saving(render_boxes)
-"""Write a boxes file; see :func:`render_boxes`."""
+
+def save_boxes(path: FilePath, boxes: Mapping[str, Box]) -> None:
+    """Write a boxes file, whole or not at all."""
+    write_text(path, render_boxes(boxes))

@@ -23,10 +23,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dan.core.errors import FormatError
-from dan.core.files import read_bytes
-from dan.core.types import FloatArray, IntArray
+from dan.core.files import naming, read_bytes, write_text
+from dan.core.types import FilePath, FloatArray, IntArray
 from dan.datasets.formats.annotations import HIDDEN, UNKNOWN, VISIBLE, AnnotationSet, number_names
-from dan.datasets.formats.reading import as_bytes, loading, refusing, saving, shown
+from dan.datasets.formats.reading import as_bytes, refusing, shown
 from dan.schemes import FACE68, SCHEMES, LandmarkScheme
 
 _NO_BOX = [np.nan] * 4
@@ -251,7 +251,7 @@ def _numbers(face: int, entry: _Annotation, n_landmarks: int | None) -> FloatArr
         return np.array(list(chain.from_iterable(_in_rows.decode(entry.keypoints))))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         wanted = "numbers" if n_landmarks is None else f"{3 * n_landmarks} numbers"
-        got = shown(bytes(entry.keypoints).decode())
+        got = shown(bytes(entry.keypoints).decode(errors="replace"))
         raise FormatError(f"annotation {face}: expected {wanted} as keypoints, got {got}") from None
 
 
@@ -386,8 +386,16 @@ def _areas(boxes_xyxy: FloatArray) -> list[float]:
     return areas
 
 
-load_coco = loading(read_bytes, parse_coco)
-"""Read a COCO keypoints file; see :func:`parse_coco`."""
+def load_coco(
+    path: FilePath, *, category: str | None = None, scheme: LandmarkScheme | None = None
+) -> AnnotationSet:
+    """Read a COCO keypoints file; see :func:`parse_coco`. Errors name the file."""
+    with naming(path):
+        return parse_coco(read_bytes(path), category=category, scheme=scheme)
 
-save_coco = saving(render_coco)
-"""Write a COCO keypoints file; see :func:`render_coco`."""
+
+def save_coco(
+    path: FilePath, annotations: AnnotationSet, *, category: str = "face", decimals: int = 3
+) -> None:
+    """Write a COCO keypoints file, whole or not at all; see :func:`render_coco`."""
+    write_text(path, render_coco(annotations, category=category, decimals=decimals))

@@ -32,10 +32,10 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
 from dan.core.errors import FormatError
-from dan.core.files import read_bytes
-from dan.core.types import FloatArray
+from dan.core.files import naming, read_bytes, write_text
+from dan.core.types import FilePath, FloatArray
 from dan.datasets.formats.annotations import AnnotationSet
-from dan.datasets.formats.reading import as_bytes, loading, refusing, saving, shown
+from dan.datasets.formats.reading import as_bytes, refusing, shown
 from dan.schemes import LandmarkScheme, scheme_of
 
 _FLAGS = ("difficult", "truncated", "occluded")
@@ -360,8 +360,12 @@ def _render_parts(forms: list[str], points: FloatArray) -> str:
     return text
 
 
-load_dlib_xml = loading(read_bytes, parse_dlib_xml)
-"""Read a dlib data set; see :func:`parse_dlib_xml`."""
+def load_dlib_xml(path: FilePath, *, scheme: LandmarkScheme | None = None) -> AnnotationSet:
+    """Read a dlib data set; see :func:`parse_dlib_xml`. Errors name the file."""
+    with naming(path):
+        return parse_dlib_xml(read_bytes(path), scheme=scheme)
 
-save_dlib_xml = saving(render_dlib_xml)
-"""Write a dlib data set; see :func:`render_dlib_xml`."""
+
+def save_dlib_xml(path: FilePath, annotations: AnnotationSet, *, decimals: int = 0) -> None:
+    """Write a dlib data set, whole or not at all; see :func:`render_dlib_xml`."""
+    write_text(path, render_dlib_xml(annotations, decimals=decimals))

@@ -19,16 +19,15 @@
 import numpy as np
 
 from dan.core.errors import FormatError
-from dan.core.files import read_bytes
+from dan.core.files import naming, read_bytes, write_text
+from dan.core.types import FilePath
 from dan.datasets.formats.annotations import AnnotationSet, number_names
 from dan.datasets.formats.reading import (
     check_first_pixel,
     csv_rows,
     csv_text,
-    loading,
     number_rows,
     refusing,
-    saving,
     shown,
 )
 from dan.datasets.formats.youtube_csv import point_words
@@ -94,8 +93,14 @@ def render_hrnet_csv(annotations: AnnotationSet, *, first_pixel: int = 0) -> str
     return csv_text([["image_name", *_PLACE, *_point_columns(annotations.n_landmarks)], *rows])
 
 
-load_hrnet_csv = loading(read_bytes, parse_hrnet_csv)
-"""Read an HRNet table; see :func:`parse_hrnet_csv`."""
+def load_hrnet_csv(
+    path: FilePath, *, first_pixel: int = 0, scheme: LandmarkScheme | None = None
+) -> AnnotationSet:
+    """Read an HRNet table; see :func:`parse_hrnet_csv`. Errors name the file."""
+    with naming(path):
+        return parse_hrnet_csv(read_bytes(path), first_pixel=first_pixel, scheme=scheme)
 
-save_hrnet_csv = saving(render_hrnet_csv)
-"""Write an HRNet table; see :func:`render_hrnet_csv`."""
+
+def save_hrnet_csv(path: FilePath, annotations: AnnotationSet, *, first_pixel: int = 0) -> None:
+    """Write an HRNet table, whole or not at all; see :func:`render_hrnet_csv`."""
+    write_text(path, render_hrnet_csv(annotations, first_pixel=first_pixel))

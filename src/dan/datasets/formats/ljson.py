@@ -14,10 +14,10 @@ import msgspec
 import numpy as np
 
 from dan.core.errors import ConfigError, FormatError
-from dan.core.files import read_bytes
-from dan.core.types import FloatArray
+from dan.core.files import naming, read_bytes, write_text
+from dan.core.types import FilePath, FloatArray
 from dan.datasets.formats.annotations import AnnotationSet
-from dan.datasets.formats.reading import as_bytes, loading, refusing, saving, shown
+from dan.datasets.formats.reading import as_bytes, refusing, shown
 from dan.schemes import LandmarkScheme
 
 _Point = list[float | None]
@@ -146,8 +146,18 @@ def render_ljson(annotations: AnnotationSet) -> str:
     return msgspec.json.format(content, indent=1).decode() + "\n"
 
 
-load_ljson = loading(read_bytes, parse_ljson)
-"""Read a ``.ljson`` file; see :func:`parse_ljson`."""
+def load_ljson(
+    path: FilePath,
+    image_name: str = "image",
+    *,
+    group: str | None = None,
+    scheme: LandmarkScheme | None = None,
+) -> AnnotationSet:
+    """Read a ``.ljson`` file; see :func:`parse_ljson`. Errors name the file."""
+    with naming(path):
+        return parse_ljson(read_bytes(path), image_name, group=group, scheme=scheme)
 
-save_ljson = saving(render_ljson)
-"""Write a ``.ljson`` file; see :func:`render_ljson`."""
+
+def save_ljson(path: FilePath, annotations: AnnotationSet) -> None:
+    """Write a ``.ljson`` file, whole or not at all; see :func:`render_ljson`."""
+    write_text(path, render_ljson(annotations))

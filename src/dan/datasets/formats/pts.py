@@ -20,9 +20,9 @@ import numpy as np
 
 from dan.core.checks import as_points
 from dan.core.errors import FormatError
-from dan.core.files import read_text
-from dan.core.types import Points
-from dan.datasets.formats.reading import check_first_pixel, loading, saving
+from dan.core.files import naming, read_text, write_text
+from dan.core.types import FilePath, Points
+from dan.datasets.formats.reading import check_first_pixel
 
 _HEADER = re.compile(r"\s*version:\s*\S+\s+n_points:\s*(\d{1,9})\s*\{(.*)", re.DOTALL)
 NOT_ANNOTATED = -1.0
@@ -103,8 +103,13 @@ def render_pts(points: Points, first_pixel: int = 1) -> str:
     return f"version: 1\nn_points: {len(points)}\n{{\n{rows}}}\n"
 
 
-load_pts = loading(read_text, parse_pts)
-"""Read a ``.pts`` file; see :func:`parse_pts`."""
+def load_pts(path: FilePath, first_pixel: int = 1) -> Points:
+    """Read a ``.pts`` file; see :func:`parse_pts`. Errors name the file."""
+    text = read_text(path)
+    with naming(path):
+        return parse_pts(text, first_pixel)
 
-save_pts = saving(render_pts)
-"""Write a ``.pts`` file; see :func:`render_pts`."""
+
+def save_pts(path: FilePath, points: Points, first_pixel: int = 1) -> None:
+    """Write a ``.pts`` file, whole or not at all."""
+    write_text(path, render_pts(points, first_pixel))

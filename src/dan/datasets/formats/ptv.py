@@ -7,9 +7,8 @@ import numpy as np
 
 from dan.core.checks import check_shape
 from dan.core.errors import FormatError
-from dan.core.files import naming, read_text
+from dan.core.files import naming, read_text, write_text
 from dan.core.types import FilePath, FloatArray
-from dan.datasets.formats.reading import saving
 
 
 def parse_ptv(text: str, n_columns: int | None = 2) -> FloatArray:
@@ -69,5 +68,6 @@ def load_ptv(path: FilePath, n_rows: int | None = None, n_columns: int | None = 
     return values
 
 
-save_ptv = saving(render_ptv)
-"""Write a ``.ptv`` file; see :func:`render_ptv`."""
+def save_ptv(path: FilePath, values: FloatArray) -> None:
+    """Write a ``.ptv`` file, whole or not at all."""
+    write_text(path, render_ptv(values))

@@ -1,17 +1,15 @@
-"""What the formats share: files by way of their content, one kind of error, numbers in bulk."""
+"""What the formats share: one kind of error, tables, numbers in bulk."""
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from dan.core.errors import ConfigError, DataError, FormatError, ShapeError
-from dan.core.files import naming, write_text
-from dan.core.types import FilePath
 
 ContentT = TypeVar("ContentT")
 ResultT = TypeVar("ResultT")
@@ -25,32 +23,6 @@ def shown(value: object) -> str:
     """``value`` as a message shows it: one line, cut short."""
     text = repr(value)
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
-
-
-def loading(
-    read: Callable[[FilePath], ContentT],
-    parse: Callable[Concatenate[ContentT, OptionsP], ResultT],
-) -> Callable[Concatenate[FilePath, OptionsP], ResultT]:
-    """The ``load_NAME`` of a ``parse_NAME``: takes a file, and names it in errors."""
-
-    def load(path: FilePath, /, *args: OptionsP.args, **options: OptionsP.kwargs) -> ResultT:
-        with naming(path):
-            return parse(read(path), *args, **options)
-
-    return load
-
-
-def saving(
-    render: Callable[Concatenate[ContentT, OptionsP], str],
-) -> Callable[Concatenate[FilePath, ContentT, OptionsP], None]:
-    """The ``save_NAME`` of a ``render_NAME``: writes a file whole or not at all."""
-
-    def save(
-        path: FilePath, content: ContentT, /, *args: OptionsP.args, **options: OptionsP.kwargs
-    ) -> None:
-        write_text(path, render(content, *args, **options))
-
-    return save
 
 
 @contextmanager

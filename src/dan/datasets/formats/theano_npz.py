@@ -19,9 +19,10 @@ import numpy.typing as npt
 
 from dan.core.checks import check_shape
 from dan.core.errors import FormatError
-from dan.core.files import read_bytes
+from dan.core.files import naming, read_bytes
+from dan.core.types import FilePath
 from dan.datasets.formats.annotations import AnnotationSet, number_names
-from dan.datasets.formats.reading import loading, refusing, shown
+from dan.datasets.formats.reading import refusing, shown
 
 MAX_BYTES = 1 << 28
 """Of one array; the landmarks of 200,000 faces fit."""
@@ -89,5 +90,7 @@ def _faces(arrays: dict[str, npt.NDArray[Any]]) -> AnnotationSet:
     )
 
 
-load_theano_npz = loading(read_bytes, parse_theano_npz)
-"""Read a saved data set; see :func:`parse_theano_npz`."""
+def load_theano_npz(path: FilePath) -> AnnotationSet:
+    """Read a saved data set; see :func:`parse_theano_npz`. Errors name the file."""
+    with naming(path):
+        return parse_theano_npz(read_bytes(path))

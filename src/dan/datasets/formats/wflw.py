@@ -15,9 +15,10 @@
 import numpy as np
 
 from dan.core.errors import FormatError
-from dan.core.files import read_bytes
+from dan.core.files import naming, read_bytes, write_text
+from dan.core.types import FilePath
 from dan.datasets.formats.annotations import AnnotationSet, number_names
-from dan.datasets.formats.reading import as_text, loading, number_rows, refusing, saving, shown
+from dan.datasets.formats.reading import as_text, number_rows, refusing, shown
 from dan.schemes import WFLW98, LandmarkScheme
 
 ATTRIBUTES = ("pose", "expression", "illumination", "make_up", "occlusion", "blur")
@@ -97,8 +98,12 @@ def render_wflw(annotations: AnnotationSet) -> str:
     return "".join(lines)
 
 
-load_wflw = loading(read_bytes, parse_wflw)
-"""Read a WFLW list; see :func:`parse_wflw`."""
+def load_wflw(path: FilePath, *, scheme: LandmarkScheme | None = None) -> AnnotationSet:
+    """Read a WFLW list; see :func:`parse_wflw`. Errors name the file."""
+    with naming(path):
+        return parse_wflw(read_bytes(path), scheme=scheme)
 
-save_wflw = saving(render_wflw)
-"""Write a WFLW list; see :func:`render_wflw`."""
+
+def save_wflw(path: FilePath, annotations: AnnotationSet) -> None:
+    """Write a WFLW list, whole or not at all; see :func:`render_wflw`."""
+    write_text(path, render_wflw(annotations))

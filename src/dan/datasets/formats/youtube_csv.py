@@ -14,15 +14,14 @@
 import math
 
 from dan.core.errors import FormatError
-from dan.core.files import read_bytes
+from dan.core.files import naming, read_bytes, write_text
+from dan.core.types import FilePath
 from dan.datasets.formats.annotations import AnnotationSet, number_names
 from dan.datasets.formats.reading import (
     csv_rows,
     csv_text,
-    loading,
     number_rows,
     refusing,
-    saving,
     shown,
 )
 from dan.schemes import LandmarkScheme
@@ -63,8 +62,12 @@ def point_words(values: list[float]) -> list[str]:
     return ["" if math.isnan(value) else f"{value:.3f}" for value in values]
 
 
-load_youtube_csv = loading(read_bytes, parse_youtube_csv)
-"""Read a key point table; see :func:`parse_youtube_csv`."""
+def load_youtube_csv(path: FilePath, *, scheme: LandmarkScheme | None = None) -> AnnotationSet:
+    """Read a key point table; see :func:`parse_youtube_csv`. Errors name the file."""
+    with naming(path):
+        return parse_youtube_csv(read_bytes(path), scheme=scheme)
 
-save_youtube_csv = saving(render_youtube_csv)
-"""Write a key point table; see :func:`render_youtube_csv`."""
+
+def save_youtube_csv(path: FilePath, annotations: AnnotationSet) -> None:
+    """Write a key point table, whole or not at all; see :func:`render_youtube_csv`."""
+    write_text(path, render_youtube_csv(annotations))
