@@ -22,8 +22,11 @@
 - Never resolved: document types, entities, anything outside the file (defusedxml).
 """
 
+from __future__ import annotations
+
 import math
 from array import array
+from dataclasses import dataclass, field
 from xml.etree.ElementTree import ParseError
 from xml.sax.saxutils import quoteattr
 
@@ -38,8 +41,7 @@ from dan.datasets.formats.annotations import AnnotationSet
 from dan.datasets.formats.reading import as_bytes, refusing, shown
 from dan.schemes import LandmarkScheme, scheme_of
 
-_FLAGS = ("difficult", "truncated", "occluded")
-_NO_FLAGS = [0.0] * (1 + len(_FLAGS))
+_FLAGS = ("difficult", "truncated", "occluded", "ignore")
 MAX_DIGITS = 9
 """Longer names of digits are no numbers."""
 _NEVER_MEANT = 100
@@ -72,114 +74,93 @@ def _is_utf8(data: bytes) -> bool:
         return False
 
 
+@dataclass
+class _Face:
+    """A box element and its parts, in the order of the file."""
+
+    file: str
+    box: list[float]  # left, top, width, height
+    flags: list[bool]  # as _FLAGS
+    parts: array[int] = field(default_factory=lambda: array("i"))  # which names
+    points: array[float] = field(default_factory=lambda: array("d"))  # x and y of each
+
+
 class _Reader:
-    """Collects boxes and parts while defusedxml goes through the file."""
+    """What the XML parser calls at each element: it collects the faces, and no tree is built."""
 
     def __init__(self, encoding: str | None) -> None:
         self.depth = 0
-        self.in_box = False
         self.file: str | None = None
+        self.face: _Face | None = None
         self.sizes: dict[str, tuple[int, int]] = {}
-        self.box_files: list[str] = []
-        self.boxes = array("d")  # left, top, width, height, ignore and flags of each box
+        self.faces: list[_Face] = []
         self.names: dict[str, int] = {}  # of parts, and their number by appearance
-        self.part_faces = array("i")
-        self.part_names = array("i")
-        self.part_points = array("d")  # x and y
         self.parser = DefusedXMLParser(target=self, encoding=encoding, forbid_dtd=True)
-        # Straight from expat: half the time, and no call for every line end.
-        self.expat = self.parser.parser
-        self.expat.ordered_attributes = False
-        self.expat.StartElementHandler = self.start
-        self.expat.EndElementHandler = self.end
-        self.expat.DefaultHandlerExpand = None
 
     def read(self, data: bytes) -> None:
         try:
             self.parser.feed(data)
             self.parser.close()
-        except ParseError as error:
-            raise FormatError(f"expected XML: {error}") from error
+        except FormatError:
+            raise
         except DefusedXmlException as error:
             raise FormatError(
                 f"expected XML without a document type and entities, got {shown(error)}"
             ) from error
-        except (ValueError, LookupError) as error:  # encodings that Python or expat do not know
-            if isinstance(error, FormatError):
-                raise
+        except (ParseError, ValueError, LookupError) as error:  # or an encoding nobody knows
             raise FormatError(f"expected XML: {error}") from error
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         if not self.depth and tag != "dataset":
             raise self.error(f"expected the root element dataset, got {shown(tag)}")
         self.depth += 1
-        if tag == "part":
-            if self.in_box:
-                self.start_part(attributes)
+        if tag == "image":
+            self.start_image(attributes)
         elif tag == "box":
             self.start_box(attributes)
-        elif tag == "image":
-            self.start_image(attributes)
-
-    def start_image(self, attributes: dict[str, str]) -> None:
-        if self.file is not None:
-            raise self.error("expected image elements side by side, got one inside another")
-        self.file = self.wanted("image", attributes, "file")
-        width, height = 0.0, 0.0
-        if "width" in attributes or "height" in attributes:
-            width, height = self.numbers("image", attributes, ("width", "height"))
-        if width < 0 or height < 0 or width % 1 or height % 1:
-            raise self.error(f"image: expected a size in whole pixels, got {width} x {height}")
-        if width or self.file not in self.sizes:
-            self.sizes[self.file] = (int(width), int(height))
-
-    def start_box(self, attributes: dict[str, str]) -> None:
-        if self.file is None or self.in_box:
-            raise self.error("expected a box inside an image and outside of other boxes")
-        self.in_box = True
-        self.box_files.append(self.file)
-        box = self.numbers("box", attributes, ("left", "top", "width", "height"))
-        if box[2] < 1 or box[3] < 1:
-            raise self.error(f"box: expected a size of 1 or more, got {box[2]:g} x {box[3]:g}")
-        self.boxes.extend(box)
-        flags = _NO_FLAGS
-        if len(attributes) > len(box):
-            flags = [float(attributes.get(n, "0") != "0") for n in ("ignore", *_FLAGS)]
-        self.boxes.extend(flags)
-
-    def start_part(self, attributes: dict[str, str]) -> None:
-        try:  # nearly all of a file are these
-            name, x, y = attributes["name"], float(attributes["x"]), float(attributes["y"])
-            finite = math.isfinite(x + y)
-        except (KeyError, ValueError):
-            finite = False
-        if not finite:
-            name = self.wanted("part", attributes, "name")
-            x, y = self.numbers("part", attributes, ("x", "y"))
-        self.part_faces.append(len(self.box_files) - 1)
-        self.part_names.append(self.names.setdefault(name, len(self.names)))
-        self.part_points.append(x)
-        self.part_points.append(y)
+        elif tag == "part" and self.face is not None:
+            name = self.text(tag, attributes, "name")
+            self.face.parts.append(self.names.setdefault(name, len(self.names)))
+            self.face.points.extend(self.numbers(tag, attributes, "x", "y"))
 
     def end(self, tag: str) -> None:
         self.depth -= 1
         if tag == "image":
             self.file = None
         elif tag == "box":
-            self.in_box = False
+            self.face = None
 
     def close(self) -> None:
         """Part of the interface that the XML parser expects."""
 
-    def wanted(self, element: str, attributes: dict[str, str], name: str) -> str:
-        try:
-            return attributes[name]
-        except KeyError:
-            raise self.error(f"{element}: expected the attribute {name}") from None
+    def start_image(self, attributes: dict[str, str]) -> None:
+        if self.file is not None:
+            raise self.error("expected image elements side by side, got one inside another")
+        self.file = self.text("image", attributes, "file")
+        width, height = 0.0, 0.0
+        if "width" in attributes or "height" in attributes:
+            width, height = self.numbers("image", attributes, "width", "height")
+        if width < 0 or height < 0 or width % 1 or height % 1:
+            raise self.error(f"image: expected a size in whole pixels, got {width} x {height}")
+        if width or self.file not in self.sizes:
+            self.sizes[self.file] = (int(width), int(height))
 
-    def numbers(
-        self, element: str, attributes: dict[str, str], names: tuple[str, ...]
-    ) -> list[float]:
+    def start_box(self, attributes: dict[str, str]) -> None:
+        if self.file is None or self.face is not None:
+            raise self.error("expected a box inside an image and outside of other boxes")
+        box = self.numbers("box", attributes, "left", "top", "width", "height")
+        if box[2] < 1 or box[3] < 1:
+            raise self.error(f"box: expected a size of 1 or more, got {box[2]:g} x {box[3]:g}")
+        flags = [attributes.get(name, "0") != "0" for name in _FLAGS]
+        self.face = _Face(self.file, box, flags)
+        self.faces.append(self.face)
+
+    def text(self, element: str, attributes: dict[str, str], name: str) -> str:
+        if name not in attributes:
+            raise self.error(f"{element}: expected the attribute {name}")
+        return attributes[name]
+
+    def numbers(self, element: str, attributes: dict[str, str], *names: str) -> list[float]:
         try:
             values = [float(attributes[name]) for name in names]
         except (KeyError, ValueError):
@@ -190,47 +171,46 @@ class _Reader:
         return values
 
     def error(self, message: str) -> FormatError:
-        return FormatError(f"line {self.expat.CurrentLineNumber}: {message}")
+        return FormatError(f"line {self.parser.parser.CurrentLineNumber}: {message}")
 
     def result(self, scheme: LandmarkScheme | None) -> AnnotationSet:
         points = self.all_points(scheme)
         place_of = {name: place for place, name in enumerate(self.sizes)}
-        values = np.array(self.boxes, dtype=np.float64).reshape(len(points), 4 + len(_NO_FLAGS))
-        boxes = values[:, :4].copy()
+        boxes = np.array([face.box for face in self.faces], dtype=np.float64).reshape(-1, 4)
         boxes[:, 2:] = boxes[:, :2] + (boxes[:, 2:] - 1)  # in this order 1 + x - 1 is x
-        flags = {name: values[:, 5 + place] for place, name in enumerate(_FLAGS)}
+        flags = np.array([face.flags for face in self.faces], dtype=bool).reshape(-1, len(_FLAGS))
+        of_name = dict(zip(_FLAGS, flags.T, strict=True))
         return AnnotationSet.build(
             self.sizes,
-            np.array([place_of[name] for name in self.box_files], dtype=np.int64),
+            np.array([place_of[face.file] for face in self.faces], dtype=np.int64),
             points,
             boxes_xyxy=boxes,
-            ignore=values[:, 4] != 0,
+            ignore=of_name.pop("ignore"),
             image_sizes_wh=np.array(list(self.sizes.values())).reshape(-1, 2),
-            attributes={name: figures for name, figures in flags.items() if figures.any()},
+            attributes={name: set_.astype(float) for name, set_ in of_name.items() if set_.any()},
             scheme=scheme,
         )
 
     def all_points(self, scheme: LandmarkScheme | None) -> FloatArray:
         """(F, N, 2) coordinates, NaN where a part is left out."""
-        places, n_landmarks = places_of_names(list(self.names), scheme)
-        n_faces, n_parts = len(self.box_files), len(self.part_faces)
+        names, n_faces = list(self.names), len(self.faces)
+        columns, n_landmarks = places_of_names(names, scheme)
+        n_parts = sum(len(face.parts) for face in self.faces)
         if n_faces * n_landmarks > _NEVER_MEANT * (n_parts + _NEVER_MEANT):
             raise FormatError(
                 f"expected about the same parts in each box, got {n_landmarks} names of parts, "
                 f"but {n_parts} parts in {n_faces} boxes"
             )
         points = np.full((n_faces, n_landmarks, 2), np.nan)
-        faces = np.array(self.part_faces, dtype=np.intp)
-        columns = np.array(places, dtype=np.intp)[np.array(self.part_names, dtype=np.intp)]
-        points[faces, columns] = np.array(self.part_points).reshape(-1, 2)
-        if np.count_nonzero(np.isfinite(points[..., 0])) < n_parts:
-            keys = faces * n_landmarks + columns
-            first_of_each = np.unique(keys, return_index=True)[1]
-            part = int(np.setdiff1d(np.arange(n_parts), first_of_each)[0])
-            raise FormatError(
-                f"box {faces[part]} ({self.box_files[faces[part]]}): expected each part once, "
-                f"got {shown(list(self.names)[self.part_names[part]])} twice"
-            )
+        for place, face in enumerate(self.faces):
+            own = [columns[part] for part in face.parts]
+            if len(set(own)) < len(own):
+                twice = next(i for i, column in enumerate(own) if column in own[:i])
+                raise FormatError(
+                    f"box {place} ({face.file}): expected each part once, "
+                    f"got {shown(names[face.parts[twice]])} twice"
+                )
+            points[place, own] = np.reshape(face.points, (-1, 2))
         return points
 
 
@@ -325,9 +305,8 @@ def _whole_boxes(faces: AnnotationSet, decimals: int) -> FloatArray:
 
 def _rendered_flags(faces: AnnotationSet) -> list[str]:
     """What to write of each face into its box element."""
-    nothing = np.zeros(len(faces))
-    columns = {name: faces.attributes.get(name, nothing) == 1 for name in _FLAGS}
-    columns["ignore"] = faces.ignore
+    values_of = {**faces.attributes, "ignore": faces.ignore}
+    columns = {name: values_of[name] == 1 for name in _FLAGS if name in values_of}
     marks = np.full(len(faces), "", dtype=object)
     for name, values in columns.items():
         marks[values] += f" {name}='1'"
