@@ -12,7 +12,7 @@ from dan.core.images import write_png
 from dan.datasets.annotated import find_annotated
 from dan.datasets.formats import load_pts, save_pts
 from dan.datasets.synthetic import draw_synthetic_face
-from dan.evaluation.per_face import peer_points
+from dan.evaluation.per_face import peer_predictions
 from dan.evaluation.protocol import count_faces, predict_protocol
 from dan.evaluation.report import write_report
 from dan.geometry import box_of_points
@@ -160,4 +160,4 @@ def test_peers_are_named_folders(tmp_path):
 def test_a_peer_without_files_is_refused(release, model, tmp_path):
     part = predict_protocol(release, model)[0]
     with pytest.raises(DataError, match="named as the faces are"):
-        peer_points(tmp_path, part.predictions, FACE68)
+        peer_predictions(part.predictions, tmp_path)

@@ -14,7 +14,7 @@ from dan.core.errors import DanError, DataError
 from dan.core.images import encode_png, read_rgb
 from dan.core.types import ColourImage, IntArray
 from dan.datasets.suspects import Source, Suspect
-from dan.drawing.landmarks import contact_sheet, draw_face
+from dan.drawing.landmarks import around_face, contact_sheet, draw_face
 
 TILE = 200
 MARGIN = 0.35
@@ -46,7 +46,8 @@ def draw_annotated(source: Source, face: int) -> ColourImage:
         return picture
     scheme = faces.or_plain_scheme() if faces.known[face].all() else None
     drawn = draw_face(picture, known, scheme, min_side=0)
-    return _around(drawn, known)
+    least = LEAST_ROOM * max(picture.shape[:2])
+    return around_face(drawn, known, margin=MARGIN, least_px=least)
 
 
 def drawable_faces(source: Source) -> IntArray:
@@ -82,15 +83,6 @@ def draw_some(
         labels.append(Path(faces.face_names[face]).name)
         on_face()
     return contact_sheet(tiles, min(columns, len(tiles)), TILE, labels)
-
-
-def _around(picture: ColourImage, points: np.ndarray) -> ColourImage:
-    low, high = points.min(axis=0), points.max(axis=0)
-    room = max(MARGIN * float((high - low).max()), LEAST_ROOM * max(picture.shape[:2]))
-    limits = np.array(picture.shape[1::-1])
-    x0, y0 = np.clip(np.floor(low - room), 0, np.maximum(limits - 8, 0)).astype(int)
-    x1, y1 = np.clip(np.ceil(high + room), [x0 + 8, y0 + 8], limits).astype(int)
-    return picture[y0:y1, x0:x1]
 
 
 def render_suspects(

@@ -119,6 +119,24 @@ def draw_face(
     return canvas
 
 
+def around_face(
+    picture: ColourImage, points_xy: Points, *, margin: float = 0.25, least_px: float = 0
+) -> ColourImage:
+    """The part of a picture about some points: a view, of at least 8 pixels a side.
+
+    Args:
+        points_xy: (N, 2) points, pixels of the picture; N >= 1.
+        margin: room around them, a share of the longer side of their box.
+        least_px: or this many pixels, for points that lie close together.
+    """
+    low, high = points_xy.min(axis=0), points_xy.max(axis=0)
+    room = max(margin * float((high - low).max()), least_px)
+    limits = np.array(picture.shape[1::-1])
+    x0, y0 = np.clip(np.floor(low - room), 0, np.maximum(limits - 8, 0)).astype(int)
+    x1, y1 = np.clip(np.ceil(high + room), [x0 + 8, y0 + 8], limits).astype(int)
+    return picture[y0:y1, x0:x1]
+
+
 def contact_sheet(
     tiles: Sequence[GreyImage | ColourImage],
     columns: int,

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from dan.core.files import replacing
-from dan.core.images import read_rgb, write_png
-from dan.drawing.landmarks import contact_sheet, draw_face
+from dan.core.images import write_png
+from dan.drawing.landmarks import around_face, contact_sheet
 from dan.evaluation.metrics import ced
-from dan.evaluation.per_face import errors_of, mean_percent, peer_errors
-from dan.evaluation.prediction_files import around_face
+from dan.evaluation.per_face import errors_of, mean_percent, peer_predictions
+from dan.evaluation.prediction_files import draw_prediction
 from dan.evaluation.protocol import SubsetPredictions
 from dan.evaluation.published import PUBLISHED
 
@@ -38,7 +38,7 @@ def plot_curves(
         label = f"{part.subset}, {part.box_source}: {mean_percent(errors):.2f} %"
         axes.plot(100 * thresholds, 100 * ced(errors, thresholds), label=label)
     for name, folder in peers.items():
-        errors = peer_errors(parts[0].predictions, folder)
+        errors = errors_of(peer_predictions(parts[0].predictions, folder))
         label = f"{name}, {parts[0].subset}: {mean_percent(errors):.2f} %"
         axes.plot(100 * thresholds, 100 * ced(errors, thresholds), "--", label=label)
     subsets = {part.subset.split(" ")[0] for part in parts}
@@ -66,13 +66,10 @@ def draw_worst(folder: Path, part: SubsetPredictions) -> Path:
     order = np.argsort(-np.where(np.isfinite(errors), errors, np.inf), kind="stable")[:WORST]
     tiles, labels = [], []
     for place in order.tolist():
-        points = predictions.estimates[-1][place]
-        found = points if np.isfinite(points).all() else None
-        picture = read_rgb(predictions.images[place].image_path)
-        truth = predictions.truth[place]
-        drawn = draw_face(picture, found, predictions.scheme, truth_xy=truth)
-        tiles.append(around_face(drawn, truth))
-        labels.append(f"{100 * errors[place]:.1f} %" if found is not None else "missed")
+        drawn = draw_prediction(predictions, place)
+        tiles.append(around_face(drawn, predictions.truth[place]))
+        error = errors[place]
+        labels.append(f"{100 * error:.1f} %" if np.isfinite(error) else "missed")
     name = WORST_NAMES.replace("*", f"{part.subset.split(' ')[0]}-{part.box_source}")
     write_png(folder / name, contact_sheet(tiles, 5, 240, labels))
     return folder / name

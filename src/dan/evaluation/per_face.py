@@ -1,18 +1,17 @@
-"""What report and figures share: errors of a subset, and those of other methods on it."""
+"""What report and figures share: errors of a subset, and other methods' points on it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from dan.core.errors import DataError
 from dan.core.types import FloatArray
 from dan.datasets.formats import load_pts
 from dan.evaluation.metrics import Normaliser, normalised_errors, usable_normalisers
 from dan.evaluation.predictions import Predictions
-from dan.schemes import LandmarkScheme
 
 
 def errors_of(
@@ -30,10 +29,10 @@ def mean_percent(errors: FloatArray) -> float:
     return 100 * float(found.mean()) if len(found) else float("nan")
 
 
-def peer_points(
-    folder: Path, predictions: Predictions, scheme: LandmarkScheme
-) -> npt.NDArray[np.float32]:
-    """(F, N, 2) points of another method; NaN where it has no file, or no such point, for a face.
+def peer_predictions(predictions: Predictions, folder: Path) -> Predictions:
+    """The points of another method on the same faces, read from its ``.pts`` files.
+
+    They are NaN for a face of which it has no file, and where a file leaves a point out.
 
     Raises:
         DataError: if it has none at all, or a file has another number of points.
@@ -44,17 +43,10 @@ def peer_points(
         path = next((folder / name for name in names if (folder / name).is_file()), None)
         if path is None:
             continue
-        points = load_pts(path)
-        if len(points) != scheme.n_landmarks:
-            raise DataError(f"{path}: expected {scheme.n_landmarks} points, got {len(points)}")
+        points, n_landmarks = load_pts(path), predictions.scheme.n_landmarks
+        if len(points) != n_landmarks:
+            raise DataError(f"{path}: expected {n_landmarks} points, got {len(points)}")
         found[place] = points
     if np.isnan(found).all():
         raise DataError(f"{folder}: expected .pts files named as the faces are, found none")
-    return found
-
-
-def peer_errors(predictions: Predictions, folder: Path) -> FloatArray:
-    """(F,) errors of another method's points; see :func:`peer_points`."""
-    scheme = predictions.scheme
-    points = peer_points(folder, predictions, scheme)
-    return normalised_errors(points, predictions.truth, scheme, usable_normalisers(scheme)[0])
+    return replace(predictions, estimates=found[None], box_source="own")

@@ -6,17 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from dan.core.files import make_folder
 from dan.core.images import read_rgb, write_png
+from dan.core.types import ColourImage
 from dan.datasets.formats import save_pts
-from dan.drawing.landmarks import contact_sheet, draw_face
+from dan.drawing.landmarks import around_face, contact_sheet, draw_face
 from dan.evaluation.predictions import Predictions
-from dan.geometry import box_of_points, box_size_wh
-
-FACE_MARGIN = 0.25
-"""Room left around the face in the overview's tiles, as a share of its size."""
 
 SHEET_TILES, SHEET_COLUMNS, SHEET_TILE_SIZE = 24, 6, 240
 """Of the overview: faces at most, faces in a row, pixels of each."""
@@ -46,25 +42,22 @@ def write_predictions(
     return path
 
 
-def draw_predictions(predictions: Predictions, folder: Path) -> Iterator[npt.NDArray[np.uint8]]:
+def draw_prediction(predictions: Predictions, place: int) -> ColourImage:
+    """The whole picture of a face, prediction and truth drawn."""
+    points = predictions.estimates[-1][place]
+    return draw_face(
+        read_rgb(predictions.images[place].image_path),
+        points if np.isfinite(points).all() else None,
+        predictions.scheme,
+        truth_xy=predictions.truth[place],
+    )
+
+
+def draw_predictions(predictions: Predictions, folder: Path) -> Iterator[ColourImage]:
     """Write ``NAME.png`` of face after face, below ``folder``; yield each, cut out."""
-    rows = zip(predictions.images, predictions.estimates[-1], predictions.truth, strict=True)
-    for image, points, truth in rows:
-        found = points if np.isfinite(points).all() else None
-        picture = read_rgb(image.image_path)
-        drawn = draw_face(picture, found, predictions.scheme, truth_xy=truth)
+    for place, image in enumerate(predictions.images):
+        drawn = draw_prediction(predictions, place)
         path = folder / f"{image.name}.png"
         make_folder(path.parent)
         write_png(path, drawn)
-        yield around_face(drawn, truth)
-
-
-def around_face(
-    picture: npt.NDArray[np.uint8], points: npt.NDArray[np.float32]
-) -> npt.NDArray[np.uint8]:
-    """The part of a picture about (N, 2) points."""
-    box = box_of_points(points)
-    margin = FACE_MARGIN * float(box_size_wh(box).max())
-    x0, y0 = np.maximum(box[:2] - margin, 0).astype(int)
-    x1, y1 = np.ceil(box[2:] + margin).astype(int)
-    return picture[y0:y1, x0:x1]
+        yield around_face(drawn, predictions.truth[place])

@@ -13,10 +13,11 @@ from dan.core.types import FilePath
 from dan.datasets.annotated import counts_in_words
 from dan.evaluation.figures import CURVES, WORST_NAMES, draw_worst, plot_curves
 from dan.evaluation.metrics import Score, normaliser_lengths, usable_normalisers
-from dan.evaluation.per_face import errors_of, mean_percent, peer_errors
+from dan.evaluation.per_face import errors_of, mean_percent, peer_predictions
 from dan.evaluation.predictions import Predictions
 from dan.evaluation.protocol import SubsetPredictions, left_out_of
 from dan.evaluation.published import PUBLISHED
+from dan.evaluation.score import score_of
 from dan.evaluation.tables import Table, render_html, render_markdown
 
 REGIONS = {
@@ -86,31 +87,25 @@ def write_report(
 
 def scores_of(part: SubsetPredictions, threshold: float) -> list[Score]:
     """Scores of the last stage by every normaliser that the scheme allows."""
-    predictions = part.predictions
     return [
-        Score.of(
-            errors_of(predictions, normaliser),
-            subset=part.subset,
-            scheme=predictions.scheme.name,
-            box_source=part.box_source,
-            normaliser=normaliser,
-            threshold=threshold,
-        )
-        for normaliser in usable_normalisers(predictions.scheme)
+        score_of(part.predictions, part.subset, normaliser=name, threshold=threshold)
+        for name in usable_normalisers(part.predictions.scheme)
     ]
+
+
+def _cells(score: Score) -> tuple[str, ...]:
+    return (
+        str(score.n_images),
+        str(score.n_missed),
+        f"{score.nme_percent:.2f}",
+        f"{score.auc:.4f}",
+        f"{score.failure_percent:.2f}",
+    )
 
 
 def _score_table(scores: Sequence[Score]) -> Table:
     rows = tuple(
-        (
-            f"{score.subset}, {score.box_source}",
-            score.normaliser,
-            str(score.n_images),
-            str(score.n_missed),
-            f"{score.nme_percent:.2f}",
-            f"{score.auc:.4f}",
-            f"{score.failure_percent:.2f}",
-        )
+        (f"{score.subset}, {score.box_source}", score.normaliser, *_cells(score))
         for score in scores
     )
     at = f"@{scores[0].threshold:g}" if scores else ""
@@ -198,23 +193,8 @@ def _peer_table(
         if part.box_source != "gt":
             continue
         for name, folder in peers.items():
-            score = Score.of(
-                peer_errors(part.predictions, folder),
-                subset=part.subset,
-                scheme=part.predictions.scheme.name,
-                box_source="own",
-                normaliser=usable_normalisers(part.predictions.scheme)[0],
-                threshold=threshold,
-            )
-            rows.append(
-                (
-                    f"{name}, {part.subset}",
-                    str(score.n_images),
-                    str(score.n_missed),
-                    f"{score.nme_percent:.2f}",
-                    f"{score.auc:.4f}",
-                    f"{score.failure_percent:.2f}",
-                )
-            )
+            peer = peer_predictions(part.predictions, folder)
+            score = score_of(peer, part.subset, threshold=threshold)
+            rows.append((f"{name}, {part.subset}", *_cells(score)))
     columns = ("method, faces", "images", "missed", "NME %", "AUC", "FR %")
     return Table("Other methods on the same faces, their own boxes", columns, tuple(rows))

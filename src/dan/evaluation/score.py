@@ -1,33 +1,51 @@
-"""Scores of predictions: one line a stage, then the result by every normaliser."""
+"""Scores of predictions: one line for each stage, then the result by the other normalisers."""
 
 from pathlib import Path
 
-from dan.evaluation.metrics import Score, normalised_errors, usable_normalisers
+from dan.evaluation.metrics import Normaliser, Score, usable_normalisers
+from dan.evaluation.per_face import errors_of
 from dan.evaluation.predictions import Predictions
+
+
+def score_of(
+    predictions: Predictions,
+    subset: str,
+    *,
+    normaliser: Normaliser | None = None,
+    stage: int = -1,
+    threshold: float = 0.08,
+) -> Score:
+    """The score of one stage, by default the last, by the first usable normaliser or a given one.
+
+    Args:
+        threshold: of AUC and failure rate, a fraction of the normaliser.
+    """
+    kind = normaliser or usable_normalisers(predictions.scheme)[0]
+    return Score.of(
+        errors_of(predictions, kind, stage),
+        subset=subset,
+        scheme=predictions.scheme.name,
+        box_source=Path(predictions.box_source).stem,
+        normaliser=kind,
+        threshold=threshold,
+    )
 
 
 def score_predictions(
     predictions: Predictions, subset: str, threshold: float = 0.08
 ) -> list[Score]:
-    """Scores of each stage by the first normaliser, then of the last stage by all others.
-
-    Args:
-        threshold: of AUC and failure rate, a fraction of the normaliser.
-    """
-    usable = usable_normalisers(predictions.scheme)
-    stages = len(predictions.estimates)
-    rows = [(stage, usable[0]) for stage in range(stages)]
-    rows += [(stages - 1, name) for name in usable[1:]]
+    """Scores of each stage by the first normaliser, then of the last stage by all others."""
+    normalisers = usable_normalisers(predictions.scheme)
+    last = len(predictions.estimates) - 1
+    rows = [(stage, normalisers[0]) for stage in range(last)]
+    rows += [(last, name) for name in normalisers]
     return [
-        Score.of(
-            normalised_errors(
-                predictions.estimates[stage], predictions.truth, predictions.scheme, normaliser
-            ),
-            subset=f"{subset}, stage {stage + 1}",
-            scheme=predictions.scheme.name,
-            box_source=Path(predictions.box_source).stem,
-            normaliser=normaliser,
+        score_of(
+            predictions,
+            f"{subset}, stage {stage + 1}",
+            normaliser=name,
+            stage=stage,
             threshold=threshold,
         )
-        for stage, normaliser in rows
+        for stage, name in rows
     ]

@@ -4,16 +4,11 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from dan.core.errors import ConfigError, DataError, FormatError, ShapeError
-
-ContentT = TypeVar("ContentT")
-ResultT = TypeVar("ResultT")
-OptionsP = ParamSpec("OptionsP")
 
 MAX_SHOWN = 60
 """Letters of a file's content that a message repeats at most."""
