@@ -326,13 +326,13 @@ def test_what_is_passed_over_is_told(dan, world):
     for name in ("b.CR2", "sub/c.cr2", "clip.mp4", "notes.txt", ".hidden.cr2"):
         (world / "in" / name).write_bytes(b"")
     for given in ("in", "in/*", "**/*"):
-        assert "passed over: 2 .cr2, 1 .mp4\n" in dan("align", given, *FAST).err
-    assert "passed over" not in dan("align", "in/a.png", "in/*.png", *FAST).err
+        assert "ignored: 2 .cr2, 1 .mp4\n" in dan("align", given, *FAST).err
+    assert "ignored" not in dan("align", "in/a.png", "in/*.png", *FAST).err
     (world / "raw").mkdir()
     (world / "raw/a.cr2").write_bytes(b"")
     done = dan("align", "raw", *FAST)
     assert done.code == 2
-    assert done.err.startswith("passed over: 1 .cr2\ndan: raw: expected pictures in the folder")
+    assert done.err.startswith("ignored: 1 .cr2\ndan: raw: expected pictures in the folder")
 
 
 def test_a_folder_of_kinds_that_phones_and_cameras_make(dan, world):
@@ -344,7 +344,7 @@ def test_a_folder_of_kinds_that_phones_and_cameras_make(dan, world):
     done = dan("align", "mixed", *FAST)
     assert done.code == 0
     assert "7 pictures, 7 faces" in done.err
-    assert "passed over" not in done.err
+    assert "ignored" not in done.err
 
 
 @pytest.mark.parametrize("out", ["in", ".", "in/sub"])

@@ -44,7 +44,7 @@ def test_a_folder_gets_copies_of_the_images(dan, folder):
 def test_what_lies_in_a_folder_and_is_not_read_is_told(dan, folder, words):
     for name in ("a.cr2", "b.CR2", "c.pts", "readme.md"):
         (folder / "faces" / name).write_bytes(b"")
-    assert dan(*words).err.count("passed over: 2 .cr2\n") == 1
+    assert dan(*words).err.count("ignored: 2 .cr2\n") == 1
 
 
 def test_image_names_start_from_the_new_file(dan, folder):
@@ -108,7 +108,7 @@ def test_figures_as_json(dan, folder):
         (["split", "faces", "-o", "a.json", "b.json", "--share", "2"], "share: expected a number"),
         (["300w", "faces"], "faces: expected folders of 300-W"),
         (["300w", "none"], "none: expected the folder of 300-W, found none"),
-        (["stats", "faces", "--first-pixel", "2"], "Invalid value for '--first-pixel'"),
+        (["stats", "faces", "--first-pixel", "2"], "--first-pixel: expected at most 1, got 2"),
     ],
 )
 def test_errors_are_one_line_exit_code_2_and_leave_nothing(dan, folder, words, message):

@@ -154,6 +154,7 @@ def test_only_bad_images_are_an_error(root):
         (None, "found none"),
         (b"", "expected a face pack"),
         (b"PK\x03\x04junk", "expected a face pack"),
+        (b"\xff\xd8\xff\xe0", "made by 'dan prepare': this is another kind of file"),
     ],
 )
 def test_a_damaged_pack_is_named(tmp_path, contents, message):

@@ -5,6 +5,7 @@ from dan.core.errors import ConfigError, DataError
 from dan.datasets.annotated import find_annotated
 from dan.datasets.annotation_files import (
     KINDS,
+    Kind,
     Reading,
     kind_of,
     load_annotations,
@@ -12,6 +13,7 @@ from dan.datasets.annotation_files import (
     save_annotations,
 )
 from dan.datasets.formats import AnnotationSet, load_pts
+from dan.datasets.kind_names import KIND_NAMES
 from dan.datasets.synthetic import write_synthetic_faces
 
 
@@ -35,6 +37,21 @@ def drawn(tmp_path_factory):
 )
 def test_the_kind_of_what_is_to_be_written_follows_from_its_name(tmp_path, file, kind):
     assert kind_of(tmp_path / file, must_exist=False).name == kind
+
+
+def test_a_new_kind_may_have_a_suffix_that_is_taken(tmp_path, monkeypatch):
+    mine = Kind("mine", "my JSON", KINDS["coco"].load, None, suffix=".json",
+                recognises=lambda start: b"mine" in start)  # fmt: skip
+    monkeypatch.setitem(KINDS, "mine", mine)
+    (tmp_path / "a.json").write_text('{"mine": []}')
+    (tmp_path / "b.json").write_text('{"images": []}')
+    assert kind_of(tmp_path / "a.json") is mine
+    assert kind_of(tmp_path / "b.json").name == "coco"
+    assert kind_of(tmp_path / "new.json", must_exist=False).name == "coco"
+
+
+def test_the_help_names_every_kind():
+    assert tuple(KINDS) == KIND_NAMES
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("theano", "wflw")])

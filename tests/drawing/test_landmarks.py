@@ -8,6 +8,7 @@ from dan.drawing.landmarks import (
     PREDICTED_RGB,
     SHEET_RGB,
     TRUTH_RGB,
+    around_face,
     contact_sheet,
     draw_face,
 )
@@ -342,3 +343,11 @@ def test_points_of_a_tiny_face_stay_apart():
         for side in (30, 180)
     )
     assert tiny < 0.8 * larger
+
+
+def test_the_cut_about_a_face_has_room_and_stays_in_the_picture():
+    picture = np.zeros((120, 160, 3), dtype=np.uint8)
+    assert around_face(picture, SQUARE).shape == (96, 106, 3)  # 17.5 on each side
+    assert around_face(picture, SQUARE, margin=0, least_px=5).shape == (70, 80, 3)
+    assert around_face(picture, SQUARE, margin=9).shape == picture.shape
+    assert around_face(picture, SQUARE + 1000).shape == (8, 8, 3)

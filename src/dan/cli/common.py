@@ -15,7 +15,6 @@ from dan.core.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from dan.core.types import FilePath
     from dan.inference.onnx_model import OnnxModel
-    from dan.model import ModelFile
     from dan.model.torch_model import TorchModel
 
 console = Console(highlight=False, soft_wrap=True, markup=False)
@@ -120,32 +119,6 @@ def check_apart(out: Path, data: Path) -> None:
         )
 
 
-def check_imported(out: Path, inputs: Iterable[Path]) -> None:
-    """Refuse, before the work, a name that is no model's, and what cannot be written."""
-    from dan.core.files import check_outputs
-
-    if out.suffix not in (".safetensors", ".danbundle"):
-        raise ConfigError(f"{out}: expected a name that ends in .safetensors or .danbundle")
-    check_outputs([out], inputs)
-    need_torch("export" if out.suffix == ".danbundle" else "train")
-
-
-def write_imported(out: Path, file: ModelFile) -> None:
-    """Write an imported model as its suffix says, and tell what it is."""
-    if out.suffix == ".danbundle":
-        from dan.export import ExportOptions, export
-        from dan.inference.bundle import save_bundle
-
-        save_bundle(out, export(file, ExportOptions(name=out.stem)))
-    else:
-        from dan.model import save_model
-
-        save_model(out, file.model, file.scheme, file.training)
-    for name, value in file.training.items():
-        console.print(f"{name.replace('_', ' ')}: {value}")
-    console.print(f"model: {out}, {out.stat().st_size / 1e6:.1f} MB")
-
-
 def tell_left_out(reasons: Iterable[str]) -> None:
     """Say how many faces were left out for which reason; those without a reason were not."""
     from dan.datasets.annotated import counts_in_words
@@ -182,4 +155,4 @@ def tell_passed_over(inputs: Iterable[FilePath], leave_out: Path | None = None) 
 
     told = passed_over(inputs, leave_out)
     if told is not None:
-        error_console.print(f"passed over: {told}")
+        error_console.print(f"ignored: {told}")

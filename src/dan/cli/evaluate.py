@@ -31,7 +31,7 @@ def evaluate(
     as_json: opt.JsonOption = False,
     source: opt.SourceOptions,
 ) -> None:
-    """Score a model: error after each stage, AUC and failure rate, by every normaliser."""
+    """Score a model: error after each stage, AUC and failure rate, for each normaliser."""
     from dan.evaluation.metrics import render_table
     from dan.evaluation.protocol import left_out_of
     from dan.evaluation.report import check_report_folder, scores_of, write_report

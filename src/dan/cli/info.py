@@ -87,5 +87,11 @@ def _tell_bundle(model: str, *, as_json: bool) -> None:
     bundle = load_bundle(path)
     if as_json:
         print(json.dumps(bundle.metadata, indent=1))
+        return
+    card = render_card(bundle, path.stat().st_size)
+    if console.is_terminal:
+        from rich.markdown import Markdown
+
+        console.print(Markdown(card), soft_wrap=False)
     else:
-        print(render_card(bundle, path.stat().st_size), end="")
+        print(card, end="")

@@ -16,8 +16,7 @@ from dan.cli import (
     demo,
     evaluate,
     export,
-    import_tensorflow,
-    import_theano,
+    import_weights,
     info,
     merge,
     predict,
@@ -27,12 +26,12 @@ from dan.cli import (
     track,
     train,
 )
+from dan.cli.application import UsageError, add_commands, group, usage_message
 from dan.cli.common import error_console
 from dan.core.errors import DanError
 
-app = typer.Typer(
-    help="Deep Alignment Network: facial landmarks.",
-    no_args_is_help=True,
+app = group(
+    "Deep Alignment Network: facial landmarks.",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -58,25 +57,31 @@ def options(
     del version  # printed while the line was parsed
 
 
-app.command("demo")(demo.demo)
-app.command("align")(align.align)
-app.command("track")(track.track)
-app.command("export")(export.export)
-app.command("tour")(tour.tour)
-app.add_typer(data.app, name="data")
-app.command("merge")(merge.merge)
-app.command("prepare")(prepare.prepare)
-app.add_typer(scheme.app, name="scheme")
-app.command("train")(train.train)
-app.command("evaluate")(evaluate.evaluate)
-app.command("predict")(predict.predict)
-app.command("import-theano")(import_theano.import_theano)
-app.command("import-tensorflow")(import_tensorflow.import_tensorflow)
-app.command("info")(info.info)
+PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
+    "Find landmarks": {
+        "demo": demo.demo,
+        "align": align.align,
+        "track": track.track,
+        "info": info.info,
+    },
+    "Data": {"prepare": prepare.prepare, "data": data.app, "scheme": scheme.app},
+    "Train and score": {
+        "tour": tour.tour,
+        "train": train.train,
+        "evaluate": evaluate.evaluate,
+        "predict": predict.predict,
+        "export": export.export,
+    },
+    "Older programs": {
+        "merge": merge.merge,
+        "import-theano": import_weights.import_theano,
+        "import-tensorflow": import_weights.import_tensorflow,
+    },
+}
+"""The commands, by the title of their box in the help, in the order in which people need them."""
 
-
-UsageError: type[Exception] = typer.BadParameter.__mro__[1]
-"""Base of what the parser says about a command line; typer has its own click since 0.26."""
+for _panel, _commands in PANELS.items():
+    add_commands(app, _commands, _panel)
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -94,8 +99,7 @@ def run(command: Callable[[], object]) -> int:
     except DanError as error:
         return _report(str(error), error.exit_code)
     except UsageError as error:
-        said = error.format_message() if hasattr(error, "format_message") else str(error)
-        return _report(" ".join(said.split()), 2)
+        return _report(usage_message(error), 2)
     except (typer.Abort, KeyboardInterrupt):
         return 130
     except OSError as error:  # a full disk, a file in a folder's place

@@ -14,6 +14,7 @@ import typer
 from dan.bulk.result_format import ResultFormat
 from dan.cli.common import load_model, tell_left_out, tell_passed_over
 from dan.core.errors import ConfigError
+from dan.datasets.kind_names import KIND_NAMES
 from dan.inference.defaults import DEFAULT_DETECTOR, DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -374,10 +375,7 @@ class SourceOptions:
 
     kind: Annotated[
         str | None,
-        typer.Option(
-            help="Format of DATA, if its name does not say: pts, ptv, ljson, coco, dlib, "
-            "wflw, hrnet, youtube or theano."
-        ),
+        typer.Option(help=f"Format of DATA, if its name does not say: {', '.join(KIND_NAMES)}."),
     ] = None
     images: Annotated[
         Path | None,

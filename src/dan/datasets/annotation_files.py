@@ -74,6 +74,9 @@ class Kind:
         save: path, faces, number of the first pixel; None where it is never written.
         first_pixel: what such files count from unless told otherwise; None where the form says it.
         keeps: what it holds besides points and image names, by the words of :func:`losses`.
+        suffix: what the name of such a file ends in; None for folders. It tells the kind.
+        recognises: whether a file starts as this kind does, where several have that suffix: the
+            first kind that recognises a file is taken, otherwise the first with that suffix.
     """
 
     name: str
@@ -82,6 +85,8 @@ class Kind:
     save: Callable[[Path, AnnotationSet, int], None] | None
     first_pixel: int | None = None
     keeps: frozenset[str] = frozenset()
+    suffix: str | None = None
+    recognises: Callable[[bytes], bool] = lambda start: False
 
     @property
     def is_folder(self) -> bool:
@@ -131,6 +136,7 @@ KINDS = {
             keeps=_MANY
             | {"occluded points", "boxes", "image sizes", "ignored faces", "attributes"}
             | {"images without faces"},
+            suffix=".json",
         ),
         Kind(
             "dlib",
@@ -138,6 +144,7 @@ KINDS = {
             lambda path, said, _: load_dlib_xml(path, scheme=said.scheme),
             lambda path, faces, _: save_dlib_xml(path, faces),
             keeps=_MANY | {"boxes", "image sizes", "ignored faces", "images without faces"},
+            suffix=".xml",
         ),
         Kind(
             "wflw",
@@ -145,6 +152,7 @@ KINDS = {
             lambda path, said, _: load_wflw(path, scheme=said.scheme),
             lambda path, faces, _: _save_wflw(path, faces),
             keeps=frozenset({"several faces an image", "boxes"}),
+            suffix=".txt",
         ),
         Kind(
             "hrnet",
@@ -153,6 +161,7 @@ KINDS = {
             lambda path, faces, first: save_hrnet_csv(path, faces, first_pixel=first),
             0,
             _MANY | {"boxes"},
+            suffix=".csv",
         ),
         Kind(
             "youtube",
@@ -160,6 +169,8 @@ KINDS = {
             lambda path, said, _: load_youtube_csv(path, scheme=said.scheme),
             lambda path, faces, _: save_youtube_csv(path, faces),
             keeps=_MANY,
+            suffix=".csv",
+            recognises=lambda start: start.startswith(b"image,"),
         ),
         Kind(
             "theano",
@@ -167,12 +178,14 @@ KINDS = {
             lambda path, _, __: load_theano_npz(path),
             None,
             keeps=_MANY | {"boxes"},
+            suffix=".npz",
         ),
     )
 }
 """All kinds by name."""
 
-_BY_SUFFIX = {".json": "coco", ".xml": "dlib", ".txt": "wflw", ".csv": "hrnet", ".npz": "theano"}
+_FIRST_BYTES = 4096
+"""Of a file, that :attr:`Kind.recognises` is shown."""
 
 
 def kind_of(
@@ -201,15 +214,15 @@ def kind_of(
         return KINDS[name]
     if path.is_dir() or (not must_exist and not path.suffix):
         return KINDS[_suffix_in(path, path if images is None else Path(images)).lstrip(".")]
-    guess = _BY_SUFFIX.get(path.suffix.lower())
-    if guess is None:
+    kinds = [kind for kind in KINDS.values() if kind.suffix == path.suffix.lower()]
+    if not kinds:
+        suffixes = dict.fromkeys(kind.suffix for kind in KINDS.values() if kind.suffix)
         raise ConfigError(
-            f"{path}: expected a folder, or a file that ends in {', '.join(_BY_SUFFIX)}; "
+            f"{path}: expected a folder, or a file that ends in {', '.join(suffixes)}; "
             f"or name its format, --kind or --to: {', '.join(KINDS)}"
         )
-    if guess == "hrnet" and must_exist and read_bytes(path)[:6] == b"image,":
-        guess = "youtube"
-    return KINDS[guess]
+    start = read_bytes(path)[:_FIRST_BYTES] if must_exist and len(kinds) > 1 else b""
+    return next((kind for kind in kinds if kind.recognises(start)), kinds[0])
 
 
 def _suffix_in(folder: Path, images: Path) -> str:

@@ -216,7 +216,8 @@ def load_pack(path: FilePath) -> FacePack:
         DataError: naming the file, if it is missing, damaged or something else.
     """
     try:
-        zipfile.ZipFile(path).close()  # of another file NumPy would say that it wants unpickling
+        if Path(path).is_file() and not zipfile.is_zipfile(path):  # NumPy would want to unpickle it
+            raise DataError("this is another kind of file, or a damaged one")
         with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             header = json.loads(str(file["header"]))
             if header["format"] != FORMAT_VERSION:

@@ -86,7 +86,7 @@ def write_report(
 
 
 def scores_of(part: SubsetPredictions, threshold: float) -> list[Score]:
-    """Scores of the last stage by every normaliser that the scheme allows."""
+    """Scores of the last stage for each normaliser that the scheme allows."""
     return [
         score_of(part.predictions, part.subset, normaliser=name, threshold=threshold)
         for name in usable_normalisers(part.predictions.scheme)

@@ -1,4 +1,4 @@
-"""Scores of predictions: one line for each stage, then the result by the other normalisers."""
+"""Scores of predictions: one line for each stage, then the result for the other normalisers."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def score_of(
     stage: int = -1,
     threshold: float = 0.08,
 ) -> Score:
-    """The score of one stage, by default the last, by the first usable normaliser or a given one.
+    """The score of one stage, by default the last, for the first usable normaliser or a given one.
 
     Args:
         threshold: of AUC and failure rate, a fraction of the normaliser.
@@ -34,7 +34,7 @@ def score_of(
 def score_predictions(
     predictions: Predictions, subset: str, threshold: float = 0.08
 ) -> list[Score]:
-    """Scores of each stage by the first normaliser, then of the last stage by all others."""
+    """Scores of each stage for the first normaliser, then of the last stage for all others."""
     normalisers = usable_normalisers(predictions.scheme)
     last = len(predictions.estimates) - 1
     rows = [(stage, normalisers[0]) for stage in range(last)]

@@ -1,15 +1,17 @@
 """``dan data``: data sets looked at, checked, cut in two and carried from one form to another."""
 
-import typer
-
+from dan.cli.application import add_commands, group
 from dan.cli.data import check, convert, release_300w, show, split, stats
 
-app = typer.Typer(
-    help="Check, convert, split, count and show annotated data.", no_args_is_help=True
+app = group("Check, convert, split, count and show annotated data.")
+add_commands(
+    app,
+    {
+        "check": check.check,
+        "convert": convert.convert,
+        "split": split.split,
+        "stats": stats.stats,
+        "show": show.show,
+        "300w": release_300w.release_300w,
+    },
 )
-app.command("check")(check.check)
-app.command("convert")(convert.convert)
-app.command("split")(split.split)
-app.command("stats")(stats.stats)
-app.command("show")(show.show)
-app.command("300w")(release_300w.release_300w)

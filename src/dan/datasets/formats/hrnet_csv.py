@@ -9,7 +9,7 @@
   Tables that were made from ``.pts`` files without a correction count from 1: say
   ``first_pixel=1``.
 - The box is a square around ``center_w, center_h`` with sides of 200 times ``scale``. Columns
-  beyond these (``image_id``, ``box_size``) are passed over.
+  beyond these (``image_id``, ``box_size``) are ignored.
 - Kept: several faces an image (one line each), unknown points (empty, which pandas reads as NaN),
   three decimals (of the scale six).
 - Lost: the box's shape (it becomes a square of its larger side; a face without a box gets that of

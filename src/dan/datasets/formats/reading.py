@@ -92,7 +92,7 @@ def _numbers(words: list[str], place: int) -> list[float]:
 
 
 def csv_rows(data: bytes | str) -> tuple[list[str], list[list[str]], list[int]]:
-    """Heading, rows of words and their lines in a CSV file; empty lines are passed over.
+    """Heading, rows of words and their lines in a CSV file; empty lines are skipped.
 
     Raises:
         FormatError: naming the line, if the heading is missing, quotes do not close, or a row has
