@@ -6,6 +6,7 @@
     python tasks.py lint [ARGS]     style, types, layers, spelling (ARGS go to ruff check: --fix)
     python tasks.py docs [ARGS]     the documentation into site/ (ARGS go to mkdocs)
     python tasks.py release         wheel and sdist into dist/, checked and tried elsewhere
+    python tasks.py platforms       whether pip finds wheels for every supported platform
 
 Each makes .venv beside this file if there is none and installs into it what it needs, again only
 after pyproject.toml or constraints.txt changed. The package itself is installed editable, so that
@@ -20,8 +21,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 if sys.version_info < (3, 11):  # noqa: UP036  this file may be started by any Python
     sys.exit("tasks.py: expected Python 3.11 or newer, got " + sys.version.split()[0])
@@ -44,7 +47,54 @@ EXTRAS: dict[str, frozenset[str]] = {
     "lint": USE | {"dev"},
     "docs": frozenset({"docs"}),
     "release": frozenset({"release"}),
+    "platforms": frozenset(),
 }
+
+
+class Platform(NamedTuple):
+    """What pip has to know of a platform that it does not run on."""
+
+    os_name: str  # these four by the names of the markers in requirements
+    sys_platform: str
+    platform_system: str
+    platform_machine: str
+    tags: tuple[str, ...]  # of the wheels that it takes
+
+
+def linux(machine: str, *tags: str) -> Platform:
+    """Linux on a machine."""
+    return Platform("posix", "linux", "Linux", machine, tuple(f"{tag}_{machine}" for tag in tags))
+
+
+# glibc 2.28: Debian 10, RHEL 8, Ubuntu 20.04 and later; pip takes manylinux2014 for all before.
+MANYLINUX = (*(f"manylinux_2_{minor}" for minor in range(28, 16, -1)), "manylinux2014")
+
+CPYTHONS = ("3.11", "3.12", "3.13", "3.14")
+PLATFORMS = {
+    "Linux x86-64": linux("x86_64", *MANYLINUX),
+    "Linux aarch64": linux("aarch64", *MANYLINUX),
+    "macOS arm64": Platform("posix", "darwin", "Darwin", "arm64", ("macosx_14_0_arm64",)),
+    "Windows x86-64": Platform("nt", "win32", "Windows", "AMD64", ("win_amd64",)),
+}
+UNSUPPORTED = {  # as README.md says, with the newest CPython
+    "Alpine x86-64": linux("x86_64", "musllinux_1_2", "musllinux_1_1"),
+    "Windows ARM64": Platform("nt", "win32", "Windows", "ARM64", ("win_arm64",)),
+    "macOS x86-64": Platform("posix", "darwin", "Darwin", "x86_64", ("macosx_26_0_x86_64",)),
+}
+SHOWN = ("numpy", "onnxruntime", "opencv-python-headless")  # the packages that lack wheels first
+
+# pip takes the tags of another platform as options, but evaluates markers where it runs.
+PIP_ELSEWHERE = """
+import json, sys
+from pip._internal.cli.main import main
+from pip._vendor.packaging import markers
+elsewhere = json.loads(sys.argv.pop(1))
+markers.default_environment = lambda: dict(elsewhere)
+for name, value in elsewhere.items():
+    if not markers.Marker(f"{name} == '{value}'").evaluate():
+        sys.exit(f"ERROR: expected a pip whose markers can be set, got another {name}")
+sys.exit(main())
+"""
 
 
 def main(args: list[str]) -> int:
@@ -60,8 +110,8 @@ def main(args: list[str]) -> int:
         return run([PYTHON, "-m", "pytest", *rest])
     if command == "docs":
         return run([PYTHON, "-m", "mkdocs", "build", "--strict", *rest])
-    if command == "release":
-        return release()
+    if command in ("release", "platforms"):
+        return release() if command == "release" else platforms()
     schema = [BIN / "check-jsonschema", "--quiet", "--builtin-schema"]
     codes = [
         run([BIN / "ruff", "check", ".", *rest]),
@@ -114,6 +164,77 @@ def try_wheel(wheel: Path, folder: Path) -> int:
         [dan, "demo", "--no-show"],
     ]
     return next((code for step in steps if (code := run(step, cwd=folder))), 0)
+
+
+def platforms() -> int:
+    """Resolve the package and all it depends on for each platform, from wheels alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        build: list[str | Path] = [PYTHON, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+        if run([*build, "--disable-pip-version-check", "--wheel-dir", folder, ROOT]):
+            return 1
+        (wheel,) = map(str, Path(folder).glob("*.whl"))
+        supported = list(product(PLATFORMS, CPYTHONS))
+        others = list(product(UNSUPPORTED, CPYTHONS[-1:]))
+        with ThreadPoolExecutor(4) as threads:
+            found = threads.map(lambda where: resolve(wheel, *where), supported + others)
+            faults = sum([report(where, *next(found)) for where in supported])
+            print("not supported, as README.md says (no fault if it resolves by now):")
+            for where in others:
+                report(where, *next(found))
+    return 1 if faults else 0
+
+
+def report(where: tuple[str, str], versions: dict[str, str], fault: str) -> bool:
+    """Print what came of one platform and CPython; whether there is a fault."""
+    shown = [f"{name} {versions[name]}" for name in SHOWN if name in versions]
+    result = fault or f"{len(versions)} wheels, {', '.join(shown)}"
+    print(f"{where[0]:<15} CPython {where[1]:<5} {'no' if fault else 'ok'}  {result}", flush=True)
+    return bool(fault)
+
+
+def resolve(wanted: str, name: str, version: str, *options: str) -> tuple[dict[str, str], str]:
+    """Let pip choose wheels for another platform; nothing is installed.
+
+    Args:
+        wanted: a requirement or the path of a wheel.
+        name: of PLATFORMS or UNSUPPORTED.
+        version: of CPython, "3.12".
+        options: more of pip's.
+
+    Returns:
+        The version of each package, and pip's reason if there are none.
+    """
+    platform = (PLATFORMS | UNSUPPORTED)[name]
+    tags = [f"--platform={tag}" for tag in platform.tags]
+    cpython = ["--implementation=cp", f"--python-version={version}"]
+    cpython += [f"--abi=cp{version.replace('.', '')}"]
+    command = [PYTHON, "-c", PIP_ELSEWHERE, json.dumps(markers_of(platform, version)), "install"]
+    command += ["--dry-run", "--ignore-installed", "--target=unused", "--only-binary=:all:"]
+    command += ["--quiet", "--report=-", *tags, *cpython, *options, wanted]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT)
+    if done.returncode:
+        lines = done.stderr.splitlines()
+        reasons = [line for line in lines if line.startswith("ERROR: ")]
+        return {}, (reasons or lines[-1:] or ["pip said nothing"])[0].removeprefix("ERROR: ")
+    chosen = [each["metadata"] for each in json.loads(done.stdout)["install"]]
+    return {each["name"]: each["version"] for each in chosen}, ""
+
+
+def markers_of(platform: Platform, version: str) -> dict[str, str]:
+    """What the markers of requirements evaluate to on a platform with a version of CPython."""
+    return {
+        "implementation_name": "cpython",
+        "implementation_version": f"{version}.0",
+        "os_name": platform.os_name,
+        "platform_machine": platform.platform_machine,
+        "platform_python_implementation": "CPython",
+        "platform_release": "",
+        "platform_system": platform.platform_system,
+        "platform_version": "",
+        "python_full_version": f"{version}.0",
+        "python_version": version,
+        "sys_platform": platform.sys_platform,
+    }
 
 
 def install(extras: frozenset[str]) -> None:

