@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import cast
 
@@ -58,25 +59,16 @@ def train_phase(
     size, augmentation = model.config.image_size, phase.recipe.augmentation
     augmenter = Augmenter(data.train, size, data.scheme, augmentation)
     loss_of, score = build_loss(settings.loss, data.scheme), scorer(phase, data, accelerator)
-    journal = Journal(phase, state, data.scheme, folder, accelerator, log)
-    with journal, _stop_on_ctrl_c(accelerator, folder) as stop:
+    journal = Journal(phase, state, data.scheme, folder, accelerator=accelerator, log=log)
+    with journal, stop_on_ctrl_c(accelerator, folder.resume) as stop:
         for step in range(state.step, phase.n_steps):
-            rate = phase.rate_at(step)
-            for group in state.optimiser.param_groups:
-                group["lr"] = rate
             batch = augmenter.batch(phase.faces_of(step), phase.seed(step, Draw.SAMPLES))
             torch.manual_seed(phase.seed(step, Draw.DROPOUT))
             estimates = network(batch.crops, phase.n_stages)  # (B, N, 2) of each stage
             losses = [loss_of(estimates[stage - 1], batch.points) for stage in phase.stages]
             loss = torch.stack(losses).sum(dim=0).mean()
-            state.optimiser.zero_grad()
-            accelerator.backward(loss)
-            if settings.clip_norm:
-                accelerator.clip_grad_norm_(model.parameters(), settings.clip_norm)
-            state.optimiser.step()
-            if state.average is not None:
-                state.average.update_parameters(model)
-            state.step = step + 1
+            rate = phase.rate_at(step)
+            state.descend(loss, rate, settings.clip_norm, accelerator)
             journal.add(rate, loss)
 
             is_due = phase.is_validated_after(state.step)
@@ -97,7 +89,7 @@ def train_phase(
 
 def _set_up(
     phase: Phase, model: DAN, data: TrainingData, folder: PhaseFolder, accelerator: Accelerator
-) -> tuple[nn.Module, PhaseState]:
+) -> tuple[nn.Module, PhaseState[DAN]]:
     """The network as the phase's device and precision want it, and the state, fresh or restored."""
     settings = phase.recipe.training
     model.to(accelerator.device).in_memory_format(MEMORY_FORMATS[settings.data_format])
@@ -148,7 +140,7 @@ class _Network(nn.Module):
         return estimates
 
 
-class _Stop:
+class Stop:
     """Whether Ctrl-C was pressed, here or in another process."""
 
     def __init__(self, accelerator: Accelerator) -> None:
@@ -165,13 +157,13 @@ class _Stop:
 
 
 @contextmanager
-def _stop_on_ctrl_c(accelerator: Accelerator, folder: PhaseFolder) -> Iterator[_Stop]:
+def stop_on_ctrl_c(accelerator: Accelerator, resume: Path) -> Iterator[Stop]:
     """The first Ctrl-C asks the block to end, and is an error then; the second stops at once.
 
     Raises:
         InterruptedTrainingError: at the end of the block, if it was asked to end.
     """
-    stop = _Stop(accelerator)
+    stop = Stop(accelerator)
 
     def handle(number: int, frame: FrameType | None) -> None:
         if stop.pressed:
@@ -186,4 +178,4 @@ def _stop_on_ctrl_c(accelerator: Accelerator, folder: PhaseFolder) -> Iterator[_
         if is_main_thread:  # nobody presses Ctrl-C in others
             signal.signal(signal.SIGINT, previous)
     if stop.is_wanted_anywhere():
-        raise InterruptedTrainingError(f"stopped; the same command goes on from {folder.resume}")
+        raise InterruptedTrainingError(f"stopped; the same command goes on from {resume}")

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dan.training.recipe import Recipe, covered_by_fingerprint
+from dan.training.recipe import RateSchedule, Recipe, covered_by_fingerprint
 
 
 class PhaseKind(Enum):
@@ -82,14 +82,8 @@ class Phase:
     def rate_at(self, step: int) -> float:
         """Learning rate of a step (0-based): linear warm-up, then constant or cosine."""
         settings = self.recipe.training
-        warm_up = min(settings.warm_up_steps, self.n_steps // 10)
-        if step < warm_up:
-            return self.rate * (step + 1) / (warm_up + 1)
-        if settings.rate_schedule == "constant":
-            return self.rate
-        progress = (step - warm_up) / max(self.n_steps - warm_up, 1)
-        cosine = 0.5 * (1 + math.cos(math.pi * progress))
-        return self.rate * (FINAL_RATE + (1 - FINAL_RATE) * cosine)
+        schedule = settings.rate_schedule
+        return rate_of_step(step, self.n_steps, self.rate, settings.warm_up_steps, schedule)
 
     def faces_of(self, step: int) -> Tensor:
         """(batch,) faces of a step: shuffled epochs laid end to end, so no face is left out."""
@@ -145,6 +139,20 @@ def stage_phase(stage: int, recipe: Recipe, n_faces: int) -> Phase:
     settings, kind, name = recipe.training, PhaseKind.STAGE, f"stage{stage}"
     n_steps = settings.epochs[stage - 1] * steps_per_epoch(n_faces, settings.batch_size)
     return Phase(kind, name, (stage,), n_steps, n_faces, settings.rate, stage, recipe)
+
+
+def rate_of_step(
+    step: int, n_steps: int, rate: float, warm_up_steps: int, schedule: RateSchedule
+) -> float:
+    """Learning rate of a step (0-based) whose highest is ``rate``; see :meth:`Phase.rate_at`."""
+    warm_up = min(warm_up_steps, n_steps // 10)
+    if step < warm_up:
+        return rate * (step + 1) / (warm_up + 1)
+    if schedule == "constant":
+        return rate
+    progress = (step - warm_up) / max(n_steps - warm_up, 1)
+    cosine = 0.5 * (1 + math.cos(math.pi * progress))
+    return rate * (FINAL_RATE + (1 - FINAL_RATE) * cosine)
 
 
 def steps_per_epoch(n_faces: int, batch_size: int) -> int:

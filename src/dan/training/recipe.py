@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, Self, TypeVar, get_type_hints, overload
 
 import msgspec
 from msgspec import Meta
@@ -41,11 +41,39 @@ Count = Annotated[int, Meta(ge=0)]
 CountFromOne = Annotated[int, Meta(ge=1)]
 
 
-class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of a recipe; its fields are checked when a recipe is read, and by ``train``."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        values: dict[str, Any] = msgspec.to_builtins(self)
+        return values
 
-class DataSettings(_Table, frozen=True):
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """From plain values; what is not said takes its default.
+
+        Raises:
+            ConfigError: naming the setting that is unknown, of the wrong type or out of range.
+        """
+        return build_struct(cls, values)
+
+    def refuse_infinity(self) -> None:
+        """Check the tables in this one; the other limits are those of the fields' types.
+
+        Raises:
+            ConfigError: naming the setting that is infinite.
+        """
+        for table in self.__struct_fields__:
+            for name, value in asdict(getattr(self, table)).items():
+                if value == math.inf:
+                    raise ConfigError(f"{table}.{name}: expected a number, got {value}")
+
+
+AnyRecipe = TypeVar("AnyRecipe", bound=Table)
+
+
+class DataSettings(Table, frozen=True):
     """What is trained on, and where the face stands in the crop.
 
     Attributes:
@@ -58,7 +86,7 @@ class DataSettings(_Table, frozen=True):
     validation_every: Annotated[int, Meta(ge=2)] = 10
 
 
-class Augmentation(_Table, frozen=True):
+class Augmentation(Table, frozen=True):
     """Random changes of each training sample; zero switches a change off.
 
     Attributes:
@@ -108,7 +136,7 @@ class Augmentation(_Table, frozen=True):
         return cls(**dict.fromkeys(cls.__struct_fields__, 0.0))
 
 
-class TrainingSettings(_Table, frozen=True):
+class TrainingSettings(Table, frozen=True):
     """The optimisation.
 
     Attributes:
@@ -169,7 +197,7 @@ class TrainingSettings(_Table, frozen=True):
     seed: Count = 1
 
 
-class Recipe(_Table, frozen=True):
+class Recipe(Table, frozen=True):
     """All settings of a training; ``model.n_landmarks`` follows the data."""
 
     model: DANConfig = DANConfig()
@@ -178,10 +206,7 @@ class Recipe(_Table, frozen=True):
     training: TrainingSettings = TrainingSettings()
 
     def __post_init__(self) -> None:
-        for table in self.__struct_fields__:
-            for name, value in asdict(getattr(self, table)).items():
-                if value == math.inf:
-                    raise ConfigError(f"{table}.{name}: expected a number, got {value}")
+        self.refuse_infinity()
         if len(self.training.epochs) != self.model.n_stages:
             raise ConfigError(
                 f"training.epochs: expected {self.model.n_stages} entries, one a stage, "
@@ -196,20 +221,6 @@ class Recipe(_Table, frozen=True):
                 "expected model.refinement and training.refinement_epochs together, got "
                 f"{self.model.refinement} and {self.training.refinement_epochs}"
             )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        values: dict[str, Any] = msgspec.to_builtins(self)
-        return values
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
-        """A recipe from nested tables; what is not said takes its default.
-
-        Raises:
-            ConfigError: naming the setting that is unknown, of the wrong type or out of range.
-        """
-        return build_struct(cls, values)
 
     def without_refinement(self) -> Recipe:
         """What the phases before the refinement go by."""
@@ -237,8 +248,25 @@ def covered_by_fingerprint(table: msgspec.Struct) -> dict[str, Any]:
     }
 
 
-def load_recipe(path: FilePath, overrides: Iterable[str] = ()) -> Recipe:
+@overload
+def load_recipe(path: FilePath, overrides: Iterable[str] = ()) -> Recipe: ...
+
+
+@overload
+def load_recipe(
+    path: FilePath, overrides: Iterable[str] = (), *, kind: type[AnyRecipe]
+) -> AnyRecipe: ...
+
+
+def load_recipe(
+    path: FilePath, overrides: Iterable[str] = (), *, kind: type[Table] = Recipe
+) -> Table:
     """Read a recipe file and apply ``key=value`` overrides; errors name the file.
+
+    Args:
+        path: TOML.
+        overrides: such as ``training.batch_size=32``.
+        kind: the recipe's class.
 
     Raises:
         ConfigError: if the file is no TOML, or a setting is wrong.
@@ -249,7 +277,7 @@ def load_recipe(path: FilePath, overrides: Iterable[str] = ()) -> Recipe:
         values = tomllib.loads(text)
         for override in overrides:
             _override(values, override)
-        return Recipe.from_dict(values)
+        return build_struct(kind, values)
     except (tomllib.TOMLDecodeError, ConfigError) as error:
         raise ConfigError(f"{path}: {error}") from error
 

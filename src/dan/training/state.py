@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
-from torch import Tensor
+from accelerate import Accelerator
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
@@ -17,15 +18,17 @@ from dan.training.run_folder import check_fingerprint
 
 MODEL, AVERAGE, OPTIMISER = "model.", "average.", "optimiser."
 
+Network = TypeVar("Network", bound=nn.Module)
+
 
 @dataclass
-class PhaseState:
+class PhaseState(Generic[Network]):
     """All that changes while a phase runs. Random draws are functions of the step: none is kept.
 
     Attributes:
-        model: the network, all its stages.
+        model: the network, all of it.
         average: its moving average, or None.
-        optimiser: of the trained stages.
+        optimiser: of the weights that are trained.
         scaler: fp16's loss scaler, or None.
         fingerprint: of recipe and data; a state of another one is refused.
         start: of the earlier phases' weights, likewise.
@@ -34,7 +37,7 @@ class PhaseState:
         best_error: lowest validation error so far, percent.
     """
 
-    model: DAN
+    model: Network
     average: AveragedModel | None
     optimiser: Optimizer
     scaler: Any
@@ -45,9 +48,24 @@ class PhaseState:
     best_error: float = float("inf")
 
     @property
-    def averaged_model(self) -> DAN:
+    def averaged_model(self) -> Network:
         """The model to validate and keep."""
-        return self.model if self.average is None else cast(DAN, self.average.module)
+        return self.model if self.average is None else cast(Network, self.average.module)
+
+    def descend(
+        self, loss: Tensor, rate: float, clip_norm: float, accelerator: Accelerator
+    ) -> None:
+        """One step down the loss, and the average after it; gradients are clipped unless at 0."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.optimiser.zero_grad()
+        accelerator.backward(loss)
+        if clip_norm:
+            accelerator.clip_grad_norm_(self.model.parameters(), clip_norm)
+        self.optimiser.step()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+        self.step += 1
 
     def save(self, path: Path) -> None:
         """Write the state, whole or not at all."""
