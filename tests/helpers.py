@@ -10,7 +10,7 @@ from unittest.mock import patch
 import numpy as np
 
 import dan
-from dan.inference.detectors import BoxFit, Detections
+from dan.inference.detections import BoxFit, Detections
 
 PORTRAIT = Path(dan.__file__).parent / "cli" / "portrait.jpg"
 FACE_XYXY = (179.0, 90.0, 269.0, 175.0)
@@ -42,12 +42,13 @@ def run_command(*words, stdin=b""):
 class Fixed:
     """A detector of a user's own: says what it was told, whatever the picture shows."""
 
-    def __init__(self, *boxes, scores=None, box_fit=None):
+    def __init__(self, *boxes, scores=None, box_fit=None, rolls_deg=()):
         self.box_fit = box_fit or BoxFit()
         self.boxes = np.array(boxes, dtype=float).reshape(-1, 4)
         self.scores = np.ones(len(boxes)) if scores is None else scores
+        self.rolls_deg = np.array(rolls_deg, dtype=float)
 
     def detect(self, picture):
         assert picture.dtype == np.uint8
         assert picture.shape[2] == 3
-        return Detections(self.boxes, self.scores)
+        return Detections(self.boxes, self.scores, self.rolls_deg)

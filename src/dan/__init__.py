@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dan.inference.aligner import FaceAligner as FaceAligner
-    from dan.inference.detectors import BoxFit as BoxFit
-    from dan.inference.detectors import Detections as Detections
-    from dan.inference.detectors import Detector as Detector
+    from dan.inference.detections import BoxFit as BoxFit
+    from dan.inference.detections import Detections as Detections
+    from dan.inference.detections import Detector as Detector
     from dan.inference.faces import Face as Face
     from dan.inference.faces import Faces as Faces
     from dan.inference.landmark_model import LandmarkModel as LandmarkModel
@@ -33,9 +33,9 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "FaceAligner": "dan.inference.aligner",
-    "BoxFit": "dan.inference.detectors",
-    "Detections": "dan.inference.detectors",
-    "Detector": "dan.inference.detectors",
+    "BoxFit": "dan.inference.detections",
+    "Detections": "dan.inference.detections",
+    "Detector": "dan.inference.detections",
     "Face": "dan.inference.faces",
     "Faces": "dan.inference.faces",
     "FaceTracker": "dan.video.tracker",

@@ -25,6 +25,14 @@ def test_box_crop_is_upright_and_centred_on_the_box():
     np.testing.assert_allclose(centre, [[55.5, 55.5]], atol=1e-4)
 
 
+def test_a_box_may_be_turned_about_its_centre():
+    box, turn = [100, 200, 300, 400], Similarity.about((200, 300), angle_deg=140)
+    upright = crop_from_box(box, MEAN_SHAPE).inverse().apply(MEAN_SHAPE.astype(np.float64))
+    turned = crop_from_box(box, MEAN_SHAPE, 140)
+    np.testing.assert_allclose(turned.apply(turn.apply(upright)), MEAN_SHAPE, atol=1e-3)
+    assert turned.angle_deg == pytest.approx(-140)
+
+
 def test_points_crop_undoes_size_place_and_rotation():
     face = IMAGE_FROM_CROP.apply(MEAN_SHAPE.astype(np.float64))
     crop_from_image = crop_from_points(face, MEAN_SHAPE)

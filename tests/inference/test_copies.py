@@ -13,7 +13,8 @@ from helpers import PORTRAIT
 from dan.core.errors import ConfigError, DeviceError
 from dan.inference.aligner import FaceAligner
 from dan.inference.bundle import bundle_path, load_bundle
-from dan.inference.detectors import DETECTORS, BoxFit, build_detector
+from dan.inference.detections import BoxFit
+from dan.inference.detectors import DETECTORS, build_detector
 from dan.inference.onnx_model import OnnxModel
 from dan.video.tracker import FaceTracker
 

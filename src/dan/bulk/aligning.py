@@ -18,7 +18,7 @@ from dan.core.images import read_rgb
 from dan.core.types import Box, FloatArray
 from dan.datasets.formats import load_boxes
 from dan.inference.aligner import FaceAligner, Search
-from dan.inference.detectors import BoxFit
+from dan.inference.detections import BoxFit
 from dan.inference.faces import Faces
 
 T = TypeVar("T")

@@ -7,8 +7,9 @@ import io
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -28,7 +29,7 @@ SCALED = ("QuantizeLinear", "DequantizeLinear")
 
 
 def trace(module: nn.Module, example: Tensor, outputs: Sequence[str]) -> onnx.ModelProto:
-    """The graph of a module in evaluation mode, batch norms folded into their convolutions.
+    """The graph of a module that takes a batch; see :func:`export_program`.
 
     Args:
         module: takes one tensor, which the graph calls ``crops``.
@@ -36,15 +37,32 @@ def trace(module: nn.Module, example: Tensor, outputs: Sequence[str]) -> onnx.Mo
             be unlike any other length in the module.
         outputs: names of what the module returns.
     """
+    batch = torch.export.Dim("batch", min=1, max=4096)
+    return export_program(module, {"crops": example}, outputs, {"crops": {0: batch}})
+
+
+def export_program(
+    module: nn.Module,
+    inputs: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    free_lengths: Mapping[str, Mapping[int, Any]],
+) -> onnx.ModelProto:
+    """The graph of a module in evaluation mode, batch norms folded into their convolutions.
+
+    Args:
+        inputs: examples, by the names of the module's arguments and of the graph's inputs.
+        outputs: names of what the module returns.
+        free_lengths: ``torch.export.Dim`` of each axis whose length is free, by input.
+    """
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), _silent_logs():
         warnings.simplefilter("ignore")  # the exporter warns of its own parts
         program = torch.onnx.export(
             module,
-            (example,),
+            tuple(inputs.values()),
             dynamo=True,
-            input_names=["crops"],
+            input_names=list(inputs),
             output_names=list(outputs),
-            dynamic_shapes={"crops": {0: torch.export.Dim("batch", min=1, max=4096)}},
+            dynamic_shapes=dict(free_lengths),
             opset_version=OPSET,
             verbose=False,
         )

@@ -7,19 +7,26 @@ before a mean shape is known, so they are placed by their landmarks' box alone, 
 import numpy.typing as npt
 
 from dan.core.types import ColourImage, GreyImage, Points
+from dan.geometry.boxes import box_centre
 from dan.geometry.mean_shape import box_from_shape
 from dan.geometry.similarity import Similarity, estimate_similarity
 from dan.geometry.warp import warp_image
 
 
-def crop_from_box(box_xyxy: npt.ArrayLike, mean_shape_crop: Points) -> Similarity:
+def crop_from_box(
+    box_xyxy: npt.ArrayLike, mean_shape_crop: Points, roll_deg: float = 0.0
+) -> Similarity:
     """``crop_from_image`` for a face box: the mean shape fitted into the box goes to its place.
 
     Args:
-        box_xyxy: (4,) box of the landmarks, pixels of the image.
+        box_xyxy: (4,) box of the landmarks of the upright face, pixels of the image.
         mean_shape_crop: (N, 2) mean shape, pixels of the crop.
+        roll_deg: how far the box is turned about its centre, as :class:`Similarity` turns.
     """
-    return box_from_shape(mean_shape_crop, box_xyxy).inverse()
+    upright = box_from_shape(mean_shape_crop, box_xyxy)
+    if not roll_deg:
+        return upright.inverse()
+    return (Similarity.about(box_centre(box_xyxy), angle_deg=roll_deg) @ upright).inverse()
 
 
 def crop_from_points(points: Points, mean_shape_crop: Points) -> Similarity:

@@ -16,11 +16,12 @@ from dan.core.checks import as_box, as_floats, check_shape
 from dan.core.errors import ConfigError, DanError, ShapeError
 from dan.core.images import Channels, Picture, as_rgb
 from dan.core.types import ColourImage, FilePath, FloatArray
-from dan.geometry import box_of_points
+from dan.geometry import box_of_points, box_overlap
 from dan.inference.bundle import Bundle
 from dan.inference.crops import CropBatch
 from dan.inference.defaults import DEFAULT_DETECTOR, DEFAULT_MODEL
-from dan.inference.detectors import BoxFit, Detections, Detector, build_detector, check_detector
+from dan.inference.detections import BoxFit, Detections, Detector
+from dan.inference.detectors import build_detector, check_detector
 from dan.inference.faces import Faces
 from dan.inference.landmark_model import LandmarkModel, check_confidence, check_model
 from dan.inference.onnx_model import MAX_BATCH, OnnxModel
@@ -34,6 +35,27 @@ BATCH_PICTURES = 8
 MAX_COORDINATE = 2.0**24
 """Of boxes, pixels: up to here float32 has every whole number."""
 
+SURE_SCORE = 0.7
+"""A detector's score from which a face counts, whatever the landmarks' confidence is."""
+
+SURE = 0.55
+"""Confidence from which a detected face counts, however unsure the detector was; below, its
+landmarks are looked for from other starts, too."""
+
+RETRY = 0.35
+"""A detector's score from which other starts are worth their time beside a face that is sure."""
+
+OTHER_STARTS: tuple[dict[str, float], ...] = (
+    {"angle_deg": 90.0},
+    {"angle_deg": 180.0},
+    {"angle_deg": -90.0},
+    {"scale": 0.75},
+)
+"""How their crops are seen anew: turned by quarters, and in a larger frame."""
+
+SAME_FACE = 0.2
+"""Overlap of the landmarks' boxes of two findings from which on the surer one alone counts."""
+
 OnError = Literal["raise", "skip"]
 
 T = TypeVar("T")
@@ -46,10 +68,13 @@ class Search:
     Attributes:
         start: boxes that the landmarks should fill, pixels of the picture, and their scores.
         batch: the crops that the network will see.
+        is_detected: whether a detector found the faces, so that the landmarks' confidence is asked
+            for a second opinion.
     """
 
     start: Detections
     batch: CropBatch
+    is_detected: bool = False
 
 
 class FaceAligner:
@@ -135,7 +160,7 @@ class FaceAligner:
         self,
         picture: Picture,
         *,
-        boxes: npt.ArrayLike | None = None,
+        boxes: npt.ArrayLike | Detections | None = None,
         points: npt.ArrayLike | None = None,
         box_fit: BoxFit | None = None,
         channels: Channels = "rgb",
@@ -146,7 +171,8 @@ class FaceAligner:
             picture: path, PIL image, or array: (H, W) grey or (H, W, 3) in the order that
                 ``channels`` names, uint8 or uint16. Files are turned upright by their EXIF entry,
                 PIL images count as their pixels are.
-            boxes: (F, 4) faces to look at, pixels ``xyxy``, instead of detecting them.
+            boxes: (F, 4) faces to look at, pixels ``xyxy``, instead of detecting them; or
+                detections, such as :meth:`detect` gives and as a detector of one's own may.
             points: (F, N, 2) landmarks to start from (of the last frame, say), likewise.
             box_fit: from ``boxes`` to those of the landmarks; None: they are tight around these.
             channels: ``rgb`` or ``bgr``, of three-channel arrays.
@@ -165,7 +191,7 @@ class FaceAligner:
         self,
         pictures: Iterable[Picture],
         *,
-        boxes: Iterable[npt.ArrayLike] | None = None,
+        boxes: Iterable[npt.ArrayLike | Detections] | None = None,
         on_error: Literal["raise"] = "raise",
         channels: Channels = "rgb",
     ) -> Iterator[Faces]: ...
@@ -175,7 +201,7 @@ class FaceAligner:
         self,
         pictures: Iterable[Picture],
         *,
-        boxes: Iterable[npt.ArrayLike] | None = None,
+        boxes: Iterable[npt.ArrayLike | Detections] | None = None,
         on_error: Literal["skip"],
         channels: Channels = "rgb",
     ) -> Iterator[Faces | None]: ...
@@ -184,7 +210,7 @@ class FaceAligner:
         self,
         pictures: Iterable[Picture],
         *,
-        boxes: Iterable[npt.ArrayLike] | None = None,
+        boxes: Iterable[npt.ArrayLike | Detections] | None = None,
         on_error: OnError = "raise",
         channels: Channels = "rgb",
     ) -> Iterator[Faces | None]:
@@ -192,7 +218,7 @@ class FaceAligner:
 
         Args:
             pictures: see :meth:`__call__`; taken as they are needed.
-            boxes: (F, 4) faces to look at of each picture, instead of detecting them.
+            boxes: faces to look at of each picture, instead of detecting them.
             on_error: ``raise`` ends with the error of a picture that cannot be read, after the
                 faces of those before it; ``skip`` gives None in its place.
             channels: see :meth:`__call__`.
@@ -221,23 +247,39 @@ class FaceAligner:
             else:
                 yield None
 
-    def detect(self, picture: Picture, *, channels: Channels = "rgb") -> Detections:
+    def detect(
+        self,
+        picture: Picture,
+        *,
+        within: npt.ArrayLike | None = None,
+        channels: Channels = "rgb",
+    ) -> Detections:
         """Every face that the detector finds, highest score first, without looking for landmarks.
 
         Boxes that are not finite or span no area are left out, and ``max_faces`` is not applied.
 
         Args:
             picture: see :meth:`__call__`.
+            within: (4,) box of the part of the picture to look at, pixels; None: all of it.
             channels: see :meth:`__call__`.
 
         Returns:
-            Scores, and boxes as the landmarks should fill them: the detector's, by its ``box_fit``.
+            Boxes as the landmarks should fill them, by the detector's ``box_fit``, with scores and
+            turns.
 
         Raises:
             ConfigError: if the detector gives something else than :class:`Detections`.
             ShapeError: if a box is no part of any picture; or see :meth:`__call__`.
         """
-        return self._detected(as_rgb(picture, channels))
+        rgb = as_rgb(picture, channels)
+        if within is None:
+            return self._detected(rgb)
+        part, wh = as_box("within", within), np.array(rgb.shape[1::-1])
+        first = np.clip(np.floor(part[:2]), 0, wh - 1).astype(int)
+        last = np.clip(np.ceil(part[2:]) + 1, first + 1, wh).astype(int)
+        seen = rgb[first[1] : last[1], first[0] : last[0]]
+        found = self._detected(np.ascontiguousarray(seen))
+        return Detections(found.boxes_xyxy + np.tile(first, 2), found.scores, found.rolls_deg)
 
     # ------------------------------------------------- the two halves of a call, for bulk work
 
@@ -245,7 +287,7 @@ class FaceAligner:
         self,
         picture: Picture,
         *,
-        boxes: npt.ArrayLike | None = None,
+        boxes: npt.ArrayLike | Detections | None = None,
         points: npt.ArrayLike | None = None,
         box_fit: BoxFit | None = None,
         channels: Channels = "rgb",
@@ -257,35 +299,65 @@ class FaceAligner:
         if boxes is not None and points is not None:
             raise ConfigError("expected boxes or points to start from, got both")
         rgb = as_rgb(picture, channels)
+        is_detected = points is None and (boxes is None or isinstance(boxes, Detections))
         if points is not None:
             shapes = self._checked_points(points)
             start = _given([box_of_points(shape) for shape in shapes])
             batch = CropBatch.cut(rgb, self.model, points_xy=shapes)
         else:
-            start = (
-                self._detected(rgb)[: self.max_faces] if boxes is None else _given(boxes, box_fit)
+            if boxes is None:
+                start = self._detected(rgb)[: self.max_faces]
+            elif isinstance(boxes, Detections):
+                start = _checked(boxes, box_fit)
+            else:
+                start = _given(boxes, box_fit)
+            batch = CropBatch.cut(
+                rgb, self.model, boxes_xyxy=start.boxes_xyxy, rolls_deg=start.rolls_deg
             )
-            batch = CropBatch.cut(rgb, self.model, boxes_xyxy=start.boxes_xyxy)
         for _ in range(self.passes - 1):
             found = batch.to_picture(self.model(batch.crops).points)
             batch = CropBatch.cut(rgb, self.model, points_xy=found)
-        return Search(start, batch)
+        return Search(start, batch, is_detected)
 
     def faces_of(self, searches: Sequence[Search]) -> list[Faces]:
         """Faces of several pictures, at least one; all go through the network together."""
         batch = CropBatch.joined([search.batch for search in searches])
         found = self.model(batch.crops)
-        points, first = batch.to_picture(found.points), 0
-        faces = []
+        points, confidence = batch.to_picture(found.points), found.confidence
+        doubtful = _doubtful(searches, confidence)
+        if len(doubtful):
+            points[doubtful], confidence[doubtful] = self._from_other_starts(
+                batch, doubtful.tolist(), points[doubtful], confidence[doubtful]
+            )
+        first, faces = 0, []
         for search in searches:
             own = slice(first, first + len(search.batch))
             first += len(search.batch)
             start, scheme = search.start, self.model.scheme
-            result = Faces(
-                points[own], start.boxes_xyxy, start.scores, found.confidence[own], scheme
-            )
+            result = Faces(points[own], start.boxes_xyxy, start.scores, confidence[own], scheme)
+            if search.is_detected:
+                result = _believed(result)
             faces.append(result.with_confidence(self.min_confidence))
         return faces
+
+    def _from_other_starts(
+        self,
+        batch: CropBatch,
+        places: Sequence[int],
+        points: npt.NDArray[np.float32],
+        confidence: npt.NDArray[np.float32],
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """The surest landmarks and confidence of some crops, seen in other ways or as given."""
+        seen = CropBatch.joined([batch.seen_anew(places, **how) for how in OTHER_STARTS])
+        found = self.model(seen.crops)
+        shape = (len(OTHER_STARTS), len(places))
+        all_points = np.concatenate(
+            [points[None], seen.to_picture(found.points).reshape(*shape, *points.shape[1:])]
+        )
+        all_confidence = np.concatenate([confidence[None], found.confidence.reshape(shape)])
+        best = all_confidence.argmax(axis=0)
+        faces = np.arange(len(places))
+        return all_points[best, faces], all_confidence[best, faces]
 
     def pooled(
         self, searches: Iterable[tuple[T, Search | DanError]]
@@ -323,9 +395,8 @@ class FaceAligner:
                 f"{type(self.detector).__name__}.detect: expected Detections "
                 f"(Detections.of([], []) for no face), got {type(found).__name__}"
             )
-        best = Detections.of(found.boxes_xyxy, found.scores)
-        boxes = self.detector.box_fit.apply(best.boxes_xyxy)
-        return Detections(_checked_boxes(boxes), best.scores)
+        best = Detections.of(found.boxes_xyxy, found.scores, found.rolls_deg)
+        return _checked(best, self.detector.box_fit)
 
     def _checked_points(self, given: npt.ArrayLike) -> FloatArray:
         """(F, N, 2) float64 points, as the model has them."""
@@ -333,6 +404,41 @@ class FaceAligner:
         points = points.reshape(0, n_landmarks, 2) if not points.size else points
         check_shape("points", points, ("F", n_landmarks, 2))
         return points
+
+
+def _doubtful(
+    searches: Sequence[Search], confidence: npt.NDArray[np.float32]
+) -> npt.NDArray[np.intp]:
+    """Places, in the batch of all searches, of detected faces to look for from other starts."""
+    doubtful, first = np.zeros(len(confidence), dtype=bool), 0
+    for search in searches:
+        own = slice(first, first + len(search.batch))
+        first += len(search.batch)
+        unsure = confidence[own] < SURE
+        least = RETRY if (confidence[own] >= SURE).any() else 0.0
+        doubtful[own] = search.is_detected & unsure & (search.start.scores >= least)
+    return np.flatnonzero(doubtful)
+
+
+def _believed(faces: Faces) -> Faces:
+    """The faces of which the detector or the landmarks are sure, each once."""
+    sure = (faces.scores >= SURE_SCORE) | ~(faces.confidence < SURE)
+    if len(faces) < 2:
+        return faces[sure]
+    order = np.argsort(-faces.confidence * sure, kind="stable")
+    kept: list[int] = []
+    for place in order[sure[order]].tolist():
+        box = faces.boxes_xyxy[place]
+        if all(box_overlap(box, faces.boxes_xyxy[other]) < SAME_FACE for other in kept):
+            kept.append(place)
+    return faces[sorted(kept)]
+
+
+def _checked(found: Detections, box_fit: BoxFit | None) -> Detections:
+    """Detections with the boxes of the landmarks."""
+    fitted = found if box_fit is None else found.fitted(box_fit)
+    _checked_boxes(fitted.boxes_xyxy)
+    return fitted
 
 
 def _given(boxes: npt.ArrayLike, box_fit: BoxFit | None = None) -> Detections:

@@ -33,6 +33,7 @@ class CropBatch:
         model: LandmarkModel,
         *,
         boxes_xyxy: npt.ArrayLike = (),
+        rolls_deg: npt.ArrayLike | None = None,
         points_xy: npt.ArrayLike = (),
     ) -> CropBatch:
         """Cut the faces in boxes, the mean shape fitted into each, or those at points, upright.
@@ -41,6 +42,7 @@ class CropBatch:
             picture: (H, W, 3) RGB or (H, W) grey, uint8. Only what the crops see becomes grey.
             model: what the crops are for: it says their size and where the face belongs.
             boxes_xyxy: (F, 4) boxes that the landmarks should fill, pixels of the picture.
+            rolls_deg: (F,) how far each is turned, see :class:`~dan.Detections`; None: none is.
             points_xy: (F, N, 2) landmarks to start from, likewise, in place of boxes.
 
         Raises:
@@ -48,7 +50,12 @@ class CropBatch:
             DegenerateShapeError: if the points of a face coincide.
         """
         mean_shape, size = model.mean_shape, model.crop_size
-        moves = [crop_from_box(box, mean_shape) for box in np.asarray(boxes_xyxy)]
+        boxes = np.asarray(boxes_xyxy)
+        rolls = np.zeros(len(boxes)) if rolls_deg is None else np.asarray(rolls_deg)
+        moves = [
+            crop_from_box(box, mean_shape, float(roll))
+            for box, roll in zip(boxes, rolls, strict=True)
+        ]
         moves += [crop_from_points(points, mean_shape) for points in np.asarray(points_xy)]
         crops = [extract_crop(picture, move, size, to_grey=picture.ndim == 3) for move in moves]
         return cls(np.array(crops, dtype=np.uint8).reshape(-1, size, size), tuple(moves))
@@ -62,6 +69,20 @@ class CropBatch:
     def __len__(self) -> int:
         """How many faces."""
         return len(self.crop_from_image)
+
+    def part(self, places: slice) -> CropBatch:
+        """Some of the crops."""
+        return CropBatch(self.crops[places], self.crop_from_image[places])
+
+    def seen_anew(
+        self, places: Sequence[int], *, scale: float = 1.0, angle_deg: float = 0.0
+    ) -> CropBatch:
+        """Some of the crops, scaled and turned about their centres; edges are repeated."""
+        size = self.crops.shape[-1]
+        move = Similarity.about([(size - 1) / 2] * 2, scale=scale, angle_deg=angle_deg)
+        crops = [extract_crop(self.crops[place], move, size) for place in places]
+        moves = tuple(move @ self.crop_from_image[place] for place in places)
+        return CropBatch(np.array(crops, dtype=np.uint8).reshape(-1, size, size), moves)
 
     def to_picture(self, points: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Bring (..., F, N, 2) points of the crops to pixels of the picture of each."""

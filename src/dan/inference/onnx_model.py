@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +11,7 @@ from dan.core.checks import as_array, check_shape
 from dan.core.errors import BundleError, ConfigError, DeviceError, ShapeError
 from dan.core.types import FilePath, Points
 from dan.inference.bundle import Bundle, bundle_path, load_bundle
+from dan.inference.copying import Copied
 from dan.inference.landmark_model import CropLandmarks
 from dan.schemes import LandmarkScheme
 
@@ -31,7 +31,7 @@ MAX_BATCH = 64
 """More crops go through in several runs, so that memory does not grow with their number."""
 
 
-class OnnxModel:
+class OnnxModel(Copied):
     """A :class:`dan.LandmarkModel` made of a bundle.
 
     Safe to share between threads: nothing in it changes after it was made. It can be copied and
@@ -47,6 +47,8 @@ class OnnxModel:
         BundleError: naming the file, if it is damaged or foreign.
         DeviceError: if the provider is not there.
     """
+
+    _own = ("_session",)
 
     def __init__(
         self, model: Bundle | FilePath, *, threads: int | None = None, provider: str = "cpu"
@@ -65,20 +67,11 @@ class OnnxModel:
         self.threads: int | None = None if threads is None else int(threads)
         self.provider: str = provider
         self._graph, self._called = bundle.graph, name
-        self._session = self._started()
+        self._prepare()
         _check_graph(self._session, bundle, name)
 
-    def _started(self) -> onnxruntime.InferenceSession:
-        return _start(self._graph, self._called, self.threads, self.provider)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Of a copy: without the session, which belongs to this process."""
-        return {name: value for name, value in vars(self).items() if name != "_session"}
-
-    def __setstate__(self, state: Mapping[str, Any]) -> None:
-        """Fill a copy, and start its session."""
-        vars(self).update(state)
-        self._session = self._started()
+    def _prepare(self) -> None:
+        self._session = start_session(self._graph, self._called, self.threads, self.provider)
 
     def __call__(self, crops: npt.NDArray[np.uint8]) -> CropLandmarks:
         """Landmarks of (B, S, S) grey crops, B >= 0, and the estimates of every stage.
@@ -116,9 +109,21 @@ class OnnxModel:
         return [[run[place] for run in runs] for place in range(len(outputs))]
 
 
-def _start(
+def start_session(
     graph: bytes, name: str, threads: int | None, provider: str
 ) -> onnxruntime.InferenceSession:
+    """A session of a graph on a provider.
+
+    Args:
+        name: of the model, for messages.
+        threads: see :class:`OnnxModel`.
+        provider: see :class:`OnnxModel`.
+
+    Raises:
+        BundleError: if ONNX Runtime cannot run the graph.
+        ConfigError: if there is no such provider.
+        DeviceError: if it is not there.
+    """
     import onnxruntime
 
     if provider not in PROVIDERS:

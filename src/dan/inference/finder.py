@@ -1,0 +1,118 @@
+"""Our own face finder: faces of any size and at any angle, by one small network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from dan.core.errors import BundleError
+from dan.core.files import read_bytes
+from dan.core.types import ColourImage, FilePath, FloatArray
+from dan.inference.bundle import models_folder
+from dan.inference.copying import Copied
+from dan.inference.detections import BoxFit, Detections
+from dan.inference.onnx_model import start_session
+from dan.inference.shrinking import check_options, enlarged, shrunk
+
+CARD = "dan-face-finder"
+"""Key of the card in the metadata of a finder's ONNX file."""
+
+MULTIPLE = 32
+"""Of both sides of what the network sees, pixels; less is filled with black."""
+
+COARSE = 320
+"""Longer side of pictures that are looked at once, pixels; larger ones also in half their size."""
+
+LARGEST = 160
+"""Side of the largest faces that are looked for before a picture is halved, pixels."""
+
+MAX_OVERLAP = 0.35
+"""Intersection over union of two findings, from two sizes of the picture, of different faces."""
+
+
+class FaceFinder(Copied):
+    """Finds faces of any size and at any angle: the default.
+
+    Args:
+        size: the picture's longer side is first shrunk to this many pixels; faces must then be
+            about 10 pixels or larger. More finds smaller faces, at a square cost.
+        min_score: weaker detections are dropped, 0..1. The landmarks' confidence judges once more
+            of those that are not sure, see :class:`~dan.FaceAligner`.
+        path: of another finder's ONNX file; None: the one that comes with the package.
+
+    Raises:
+        ConfigError: if an option is out of range.
+        BundleError: if the file is no finder's.
+    """
+
+    box_fit = BoxFit()
+
+    _own = ("_session",)
+
+    def __init__(
+        self, size: int = 320, min_score: float = 0.15, *, path: FilePath | None = None
+    ) -> None:
+        check_options(size, min_score)
+        self.size, self.min_score = size, min_score
+        self.path = Path(models_folder() / "finder.onnx" if path is None else path)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        name = str(self.path)
+        self._session = start_session(read_bytes(self.path), name, threads=1, provider="cpu")
+        if CARD not in self._session.get_modelmeta().custom_metadata_map:
+            raise BundleError(f"{name}: expected a face finder of dan's, got another network")
+
+    @property
+    def card(self) -> Mapping[str, Any]:
+        """How it was made, as plain values."""
+        found = json.loads(self._session.get_modelmeta().custom_metadata_map[CARD])
+        return dict(found)
+
+    def detect(self, picture: ColourImage) -> Detections:
+        """Faces of an (H, W, 3) RGB uint8 picture.
+
+        Boxes are squares, whose side is the mean of both sides of the landmarks' box.
+        """
+        small, scale_xy = shrunk(picture, self.size)
+        frames = self._found(small)
+        return Detections.of(enlarged(frames[:, :4], scale_xy), frames[:, 5], frames[:, 4])
+
+    def _found(self, picture: ColourImage) -> FloatArray:
+        """(F, 6) boxes, rolls and scores, one a face; large faces are those of half the picture."""
+        frames, longer = self._looked(picture), max(picture.shape[:2])
+        if longer <= COARSE:
+            return frames
+        half, scale_xy = shrunk(picture, longer // 2)
+        large = self._found(half)
+        large[:, :4] = enlarged(large[:, :4], scale_xy)
+        small = frames[frames[:, 2] - frames[:, 0] < LARGEST]
+        return _one_a_face(np.concatenate([large, small]))
+
+    def _looked(self, picture: ColourImage) -> FloatArray:
+        """(F, 6) likewise, of one look at an (H, W, 3) picture."""
+        height, width = (-(-side // MULTIPLE) * MULTIPLE for side in picture.shape[:2])
+        padded = np.zeros((height, width, 3), dtype=np.uint8)
+        padded[: picture.shape[0], : picture.shape[1]] = picture
+        least = np.array([self.min_score], dtype=np.float32)
+        (frames,) = self._session.run(["frames"], {"picture": padded, "min_score": least})
+        return np.asarray(frames, dtype=np.float64)
+
+
+def _one_a_face(frames: FloatArray) -> FloatArray:
+    """The best of those that overlap."""
+    sizes_wh = frames[:, 2:4] - frames[:, :2]
+    boxes_xywh = np.concatenate([frames[:, :2], sizes_wh], axis=1)
+    scores = frames[:, 5]
+    kept = cv2.dnn.NMSBoxes(boxes_xywh.tolist(), scores.tolist(), 0.0, MAX_OVERLAP)
+    return frames[np.asarray(kept, dtype=np.intp)]
+
+
+def is_finder(path: FilePath) -> bool:
+    """Whether an ONNX file is that of a finder."""
+    return CARD.encode() in read_bytes(path)
