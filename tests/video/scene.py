@@ -12,9 +12,9 @@ from types import SimpleNamespace
 import numpy as np
 
 from dan.datasets.synthetic import draw_synthetic_face, template_shape
-from dan.geometry import box_centre, box_of_points
+from dan.geometry import box_centre, box_of_points, box_overlap
 from dan.geometry.mean_shape import shape_in_frame
-from dan.inference.detectors import BoxFit, Detections
+from dan.inference.detections import BoxFit, Detections
 from dan.inference.faces import Faces
 from dan.schemes import FACE68
 
@@ -71,21 +71,26 @@ class SceneAligner:
         self.detector = SimpleNamespace(detect=self.detect, box_fit=BoxFit())
         self.starts = []  # of every call from points
 
-    def detect(self, frame):
+    def detect(self, frame, *, within=None):
         number = number_of(frame)
         seen = [p for name, p in self.truth(number).items() if (number, name) not in self.unseen]
+        if within is not None:
+            seen = [p for p in seen if box_overlap(box_of_points(p), within) > 0]
         return Detections.of([box_of_points(points) for points in seen], [0.9] * len(seen))
 
     def __call__(self, frame, *, boxes=None, points=None):
         if points is not None:
             self.starts.append(np.array(points))
             boxes = np.array([box_of_points(shape) for shape in points]).reshape(-1, 4)
+        scores = None
+        if isinstance(boxes, Detections):
+            boxes, scores = boxes.boxes_xyxy, boxes.scores
         found = [self.find(number_of(frame), box) for box in np.asarray(boxes)]
         if not found:
             return Faces.empty(FACE68)
         sure = [sure if self.knows_confidence else math.nan for _, sure in found]
-        ones = np.ones(len(found))
-        return Faces(np.stack([p for p, _ in found]), boxes, ones, np.array(sure), FACE68)
+        scores = np.ones(len(found)) if scores is None else scores
+        return Faces(np.stack([p for p, _ in found]), boxes, scores, np.array(sure), FACE68)
 
     def find(self, number, box):
         """Points and confidence; where no face is near, the mean shape stays where it is."""

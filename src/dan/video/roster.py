@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from dan.core.types import Box, Points
+from dan.core.types import Points
 from dan.geometry import box_of_points, box_overlap
+from dan.inference.faces import Face
 from dan.schemes import LandmarkScheme
 from dan.video.smoothing import Smoothing
 from dan.video.tracked_faces import TrackedFaces
@@ -60,20 +61,18 @@ class TrackRoster:
         box = box_of_points(points)
         return any(box_overlap(box, track.box) > CONVERGED for track in self.present)
 
-    def begin(
-        self,
-        points: Points,
-        confidence: float,
-        *,
-        search_box: Box,
-        score: float,
-        time_s: float,
-        smoothing: Smoothing | None,
-    ) -> None:
+    def begin(self, face: Face, *, time_s: float, smoothing: Smoothing | None) -> None:
         """Follow a face from now on; it has its old id where one was lost."""
-        track_id = self._id_for(points, time_s)
         self.present.append(
-            Track(track_id, points, confidence, score, time_s, smoothing, search_box)
+            Track(
+                self._id_for(face.points_xy, time_s),
+                face.points_xy,
+                face.confidence,
+                face.score,
+                time_s,
+                smoothing,
+                face.search_box_xyxy,
+            )
         )
 
     def part_converged(self) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from dan.core.errors import ConfigError
 from dan.core.images import Channels, Picture, as_rgb
-from dan.core.types import Box, ColourImage, FloatArray, Points
-from dan.inference.aligner import FaceAligner
+from dan.core.types import ColourImage, Points
+from dan.geometry import box_centre, box_size_wh
+from dan.inference.aligner import SURE_SCORE, FaceAligner
+from dan.inference.detections import Detections
 from dan.inference.faces import Face
 from dan.inference.landmark_model import check_confidence
 from dan.video.plausibility import why_not_a_face
@@ -42,12 +45,20 @@ SEARCH_S = 0.5
 """After a loss, every frame is searched for so long."""
 
 
+WEAK = 0.35
+"""Score of a detection below which it says nothing: one frame of many may well show no more."""
+
+NEAR = 3.0
+"""Side of the part of a frame in which a face is looked for first, in sizes of the face."""
+
+
 class FaceTracker:
     """Follows the faces of one video; the frames come one by one, in order.
 
     The detector runs on the first frame, after a loss, and every ``detect_every`` frames for new
     faces. Between, the search starts from each face's last points (Kowalski et al. 2017), moved on
-    by its velocity.
+    by its velocity. A face that was just lost, or that a detection did not confirm, is first looked
+    for about its last place.
 
     Args:
         aligner: finds the landmarks; its ``min_confidence`` must be 0, its ``max_faces`` is not
@@ -64,7 +75,7 @@ class FaceTracker:
     Attributes:
         n_frames: frames so far.
         frame_wh: size of the last frame, pixels.
-        n_detections: calls of the detector so far.
+        n_detections: whole frames that the detector has looked at so far.
 
     Raises:
         ConfigError: if an option is out of range.
@@ -138,6 +149,7 @@ class FaceTracker:
         self._fit_frame((rgb.shape[1], rgb.shape[0]))
         self._roster.forget(time_s)
         self._follow(rgb)
+        self._look_near(rgb)
         if self._is_search_due():
             self._search(rgb)
         self._roster.part_converged()
@@ -179,30 +191,50 @@ class FaceTracker:
 
     def _is_search_due(self) -> bool:
         roster, waited = self._roster, self.n_frames - self._detected_at
-        just_lost = any(self._time_s - track.time_s <= SEARCH_S for track in roster.lost)
+        just_lost = any(map(self._is_just_lost, roster.lost))
         doubted = any(track.misses for track in roster.present)
         return not roster.present or just_lost or doubted or waited >= self.detect_every
 
+    def _is_just_lost(self, track: Track) -> bool:
+        return self._time_s - track.time_s <= SEARCH_S
+
+    def _look_near(self, frame: ColourImage) -> None:
+        """Detect about the places of faces that were just lost, or are in doubt."""
+        just_lost = [track for track in self._roster.lost if self._is_just_lost(track)]
+        doubted = [track for track in self._roster.present if track.misses]
+        for track in [*just_lost, *doubted]:
+            place = track.places(self._time_s)[-1]
+            half = NEAR / 2 * float(box_size_wh(place).max())
+            centre = box_centre(place)
+            near = np.concatenate([centre - half, centre + half])
+            self._take(frame, self.aligner.detect(frame, within=near))
+
     def _search(self, frame: ColourImage) -> None:
-        """Detect; confirm or correct the tracks, and begin new ones."""
+        """Detect in the whole frame, and doubt the faces that are not found."""
         self._detected_at = self.n_frames
         self.n_detections += 1
-        detections = self.aligner.detect(frame)
-        boxes, scores = detections.boxes_xyxy, detections.scores
+        for track in self._take(frame, self.aligner.detect(frame)):
+            self._doubt(track)
+
+    def _take(self, frame: ColourImage, found: Detections) -> list[Track]:
+        """Confirm or correct the tracks, and begin new ones.
+
+        Returns:
+            The tracks that were there before and are not among what was found.
+        """
+        found = found[found.scores >= WEAK]
         tracks = list(self._roster.present)
-        pairs = match_boxes([track.box for track in tracks], boxes, SAME_FACE)
+        pairs = match_boxes([track.box for track in tracks], found.boxes_xyxy, SAME_FACE)
         for place, other, overlap in pairs:
             track = tracks[place]
-            track.score = float(scores[other])
+            track.score = float(found.scores[other])
             if overlap < SLID_OFF:
-                self._correct(frame, track, boxes[other])
+                self._correct(frame, track, found[[other]])
             track.confirm()
-        found = {place for place, _, _ in pairs}
-        for place in set(range(len(tracks))) - found:
-            self._doubt(tracks[place])
         taken = {other for _, other, _ in pairs}
-        new = [place for place in range(len(boxes)) if place not in taken]
-        self._begin(frame, boxes[new], scores[new].tolist())
+        self._begin(frame, found[[place for place in range(len(found)) if place not in taken]])
+        seen = {place for place, _, _ in pairs}
+        return [track for place, track in enumerate(tracks) if place not in seen]
 
     def _doubt(self, track: Track) -> None:
         """A detection missed this face: hands or a turn may hide a real one for a while.
@@ -213,37 +245,30 @@ class FaceTracker:
         if track.misses >= MAX_MISSES:
             self._roster.lose(track)
 
-    def _correct(self, frame: ColourImage, track: Track, box: Box) -> None:
+    def _correct(self, frame: ColourImage, track: Track, found: Detections) -> None:
         """Start a track again from its detection, and keep the better of the two."""
-        for _, face in self._align(frame, box[None]):
+        for face in self._align(frame, found):
             if not face.confidence < track.confidence:
                 track.correct(face.points_xy, face.confidence, face.search_box_xyxy)
 
-    def _begin(self, frame: ColourImage, boxes: FloatArray, scores: Sequence[float]) -> None:
+    def _begin(self, frame: ColourImage, found: Detections) -> None:
         """Follow new faces, and faces that have come back."""
         if self.max_faces is not None:
-            boxes = boxes[: self.max_faces - len(self._roster.present)]
-        for place, face in self._align(frame, boxes):
+            found = found[: self.max_faces - len(self._roster.present)]
+        for face in self._align(frame, found):
             if not self._roster.has_face_at(face.points_xy):
-                self._roster.begin(
-                    face.points_xy,
-                    face.confidence,
-                    search_box=face.search_box_xyxy,
-                    score=scores[place],
-                    time_s=self._time_s,
-                    smoothing=self.smoothing,
-                )
+                self._roster.begin(face, time_s=self._time_s, smoothing=self.smoothing)
 
-    def _align(self, frame: ColourImage, boxes: FloatArray) -> Iterator[tuple[int, Face]]:
-        """Faces in (F, 4) boxes, each with the place of its box.
+    def _align(self, frame: ColourImage, found: Detections) -> Iterator[Face]:
+        """Faces that were detected.
 
         A second pass starts from the face upright, as it will in the frames to come.
         """
-        if not len(boxes):
+        if not len(found):
             return
-        first = self.aligner(frame, boxes=boxes).points_xy
-        places = [place for place, points in enumerate(first) if self._is_face(points, math.nan)]
-        found = self.aligner(frame, points=first[places])
-        for place, face in zip(places, found, strict=True):
-            if self._is_face(face.points_xy, face.confidence):
-                yield place, face
+        first = self.aligner(frame, boxes=found)
+        first = first[[self._is_face(face.points_xy, math.nan) for face in first]]
+        for face, start in zip(self.aligner(frame, points=first.points_xy), first, strict=True):
+            is_sure = start.score >= SURE_SCORE or not face.confidence < SURE
+            if is_sure and self._is_face(face.points_xy, face.confidence):
+                yield replace(face, score=start.score, search_box_xyxy=start.search_box_xyxy)
