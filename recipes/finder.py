@@ -59,6 +59,10 @@ def main() -> None:
     flags = parser.parse_args()
     overrides = [] if flags.seed is None else [f"training.seed={flags.seed}"]
     recipe = load_recipe(flags.recipe, overrides, kind=FinderRecipe)
+    if not (flags.data / "faceless").is_dir():
+        raise DataError(
+            f"{flags.data}: expected faceless/ with pictures without a face, found none"
+        )
     check_output_folder(flags.out)
     faces, finder = flags.out / "faces.json", flags.out / "finder.onnx"
     with RichLog() as log:
@@ -126,7 +130,8 @@ def with_unlabelled(path: Path, frame: FloatArray, aligner: FaceAligner) -> Fram
     """The picture with its labelled face, and what else a detector finds in it."""
     picture = read_rgb(path)
     frames, ignored = [frame], []
-    for face in aligner(picture):
+    # As boxes, so that those with a low confidence are kept, too.
+    for face in aligner(picture, boxes=aligner.detect(picture).boxes_xyxy):
         other = frame_of_points(face.points_xy, aligner.model.mean_shape)
         if any(np.hypot(*(other[:2] - known[:2])) < SAME * known[2] for known in frames):
             continue

@@ -9,9 +9,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from dan.core.errors import CheckpointError
-from dan.export.finder import MAX_OVERLAP, export_finder
+from dan.export.finder import export_finder
 from dan.geometry import box_overlap
-from dan.inference.finder import CARD, FaceFinder
+from dan.inference.finder import CARD, MAX_OVERLAP, FaceFinder
 from dan.model.weights import FORMAT_VERSION, save_tensors
 from dan.training.finder.pipeline import build_network
 from dan.training.finder.recipe import FinderRecipe

@@ -402,6 +402,12 @@ def test_what_neither_the_detector_nor_the_landmarks_believe_is_no_face(fast, po
     assert len(FaceAligner(fast, Fixed(FACE_XYXY, scores=[0.1]))(portrait)) == 1
 
 
+def test_max_faces_counts_only_what_is_a_face(fast, portrait):
+    detector = Fixed((10, 10, 60, 60), FACE_XYXY, scores=[0.6, 0.5])
+    (face,) = FaceAligner(fast, detector, max_faces=1)(portrait)
+    assert face.confidence > 0.9
+
+
 def test_two_detections_of_one_face_are_one_face(fast, portrait):
     x0, y0, x1, y1 = FACE_XYXY
     moved = (x0 + 8, y0 + 6, x1 + 8, y1 + 6)

@@ -11,7 +11,7 @@ import pytest
 
 from dan.core.errors import ConfigError, ShapeError
 from dan.geometry import Similarity, box_overlap
-from dan.inference.detections import FIVE_IN_BOX, BoxFit, Detections
+from dan.inference.detections import FIVE_IN_BOX, BoxFit, Detections, one_a_face
 from dan.inference.detectors import (
     DETECTORS,
     Haar,
@@ -87,6 +87,13 @@ def test_a_fit_moves_a_turned_box_as_its_face_is_turned():
     # Towards the chin: down, and to the left where the face is turned clockwise.
     assert np.allclose(fitted.boxes_xyxy, [[15, 25, 25, 35], [5, 15, 15, 25]])
     assert fitted.rolls_deg.tolist() == [0, 90]
+
+
+def test_of_boxes_that_overlap_the_best_is_kept():
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [20, 0, 30, 10], [0, 5, 10, 15]], float)
+    assert one_a_face(boxes, np.array([0.2, 0.9, 0.0, 0.1]), 0.3).tolist() == [1, 3, 2]
+    assert one_a_face(boxes, np.array([0.2, 0.9, 0.0, 0.1]), 0.2).tolist() == [1, 2]
+    assert one_a_face(np.empty((0, 4)), np.empty(0), 0.3).tolist() == []
 
 
 def test_five_points_are_a_box_and_a_turn():

@@ -15,12 +15,9 @@ import dan
 from dan.core.files import write_bytes
 from dan.core.types import FilePath
 from dan.export.graph import export_program
-from dan.inference.finder import CARD, MULTIPLE
+from dan.inference.finder import CARD, MAX_OVERLAP, MULTIPLE
 from dan.model.finder import QUARTERS, VALUES, FaceFinderNetwork, answers_of, decode
 from dan.training.finder.pipeline import load_finder
-
-MAX_OVERLAP = 0.35
-"""Of the upright squares about two faces, intersection over union; the weaker one is dropped."""
 
 MAX_FACES = 1000
 

@@ -16,11 +16,11 @@ from dan.core.checks import as_box, as_floats, check_shape
 from dan.core.errors import ConfigError, DanError, ShapeError
 from dan.core.images import Channels, Picture, as_rgb
 from dan.core.types import ColourImage, FilePath, FloatArray
-from dan.geometry import box_of_points, box_overlap
+from dan.geometry import box_of_points
 from dan.inference.bundle import Bundle
 from dan.inference.crops import CropBatch
 from dan.inference.defaults import DEFAULT_DETECTOR, DEFAULT_MODEL
-from dan.inference.detections import BoxFit, Detections, Detector
+from dan.inference.detections import BoxFit, Detections, Detector, one_a_face
 from dan.inference.detectors import build_detector, check_detector
 from dan.inference.faces import Faces
 from dan.inference.landmark_model import LandmarkModel, check_confidence, check_model
@@ -70,11 +70,13 @@ class Search:
         batch: the crops that the network will see.
         is_detected: whether a detector found the faces, so that the landmarks' confidence is asked
             for a second opinion.
+        max_faces: so many of them at most are returned; None: all.
     """
 
     start: Detections
     batch: CropBatch
     is_detected: bool = False
+    max_faces: int | None = None
 
 
 class FaceAligner:
@@ -306,7 +308,7 @@ class FaceAligner:
             batch = CropBatch.cut(rgb, self.model, points_xy=shapes)
         else:
             if boxes is None:
-                start = self._detected(rgb)[: self.max_faces]
+                start = self._detected(rgb)
             elif isinstance(boxes, Detections):
                 start = _checked(boxes, box_fit)
             else:
@@ -317,13 +319,14 @@ class FaceAligner:
         for _ in range(self.passes - 1):
             found = batch.to_picture(self.model(batch.crops).points)
             batch = CropBatch.cut(rgb, self.model, points_xy=found)
-        return Search(start, batch, is_detected)
+        max_faces = self.max_faces if points is None and boxes is None else None
+        return Search(start, batch, is_detected, max_faces)
 
     def faces_of(self, searches: Sequence[Search]) -> list[Faces]:
         """Faces of several pictures, at least one; all go through the network together."""
         batch = CropBatch.joined([search.batch for search in searches])
         found = self.model(batch.crops)
-        points, confidence = batch.to_picture(found.points), found.confidence
+        points, confidence = batch.to_picture(found.points), np.array(found.confidence)
         doubtful = _doubtful(searches, confidence)
         if len(doubtful):
             points[doubtful], confidence[doubtful] = self._from_other_starts(
@@ -336,7 +339,7 @@ class FaceAligner:
             start, scheme = search.start, self.model.scheme
             result = Faces(points[own], start.boxes_xyxy, start.scores, confidence[own], scheme)
             if search.is_detected:
-                result = _believed(result)
+                result = _believed(result)[: search.max_faces]
             faces.append(result.with_confidence(self.min_confidence))
         return faces
 
@@ -422,16 +425,9 @@ def _doubtful(
 
 def _believed(faces: Faces) -> Faces:
     """The faces of which the detector or the landmarks are sure, each once."""
-    sure = (faces.scores >= SURE_SCORE) | ~(faces.confidence < SURE)
-    if len(faces) < 2:
-        return faces[sure]
-    order = np.argsort(-faces.confidence * sure, kind="stable")
-    kept: list[int] = []
-    for place in order[sure[order]].tolist():
-        box = faces.boxes_xyxy[place]
-        if all(box_overlap(box, faces.boxes_xyxy[other]) < SAME_FACE for other in kept):
-            kept.append(place)
-    return faces[sorted(kept)]
+    sure = faces[(faces.scores >= SURE_SCORE) | ~(faces.confidence < SURE)]
+    how_sure = np.where(np.isnan(sure.confidence), sure.scores, sure.confidence)
+    return sure[np.sort(one_a_face(sure.boxes_xyxy, how_sure, SAME_FACE))]
 
 
 def _checked(found: Detections, box_fit: BoxFit | None) -> Detections:

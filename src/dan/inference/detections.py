@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -135,6 +136,24 @@ class Detections:
         ]
         moved = np.array(turned).reshape(-1, 2) - (boxes[:, :2] + boxes[:, 2:]) / 2
         return Detections(boxes + np.tile(moved, 2), self.scores, self.rolls_deg)
+
+
+def one_a_face(
+    boxes_xyxy: FloatArray | npt.NDArray[np.float32],
+    scores: FloatArray | npt.NDArray[np.float32],
+    max_overlap: float,
+) -> npt.NDArray[np.intp]:
+    """Places of the best of those boxes that overlap, best first (non-maximum suppression).
+
+    Args:
+        boxes_xyxy: (F, 4) pixels.
+        scores: (F,) at least 0.
+        max_overlap: intersection over union up to which two boxes are of different faces.
+    """
+    boxes_xywh = np.concatenate([boxes_xyxy[:, :2], boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]], axis=1)
+    above_0 = np.asarray(scores) + 1.0  # OpenCV drops what is not above its limit, 0 at least
+    kept = cv2.dnn.NMSBoxes(boxes_xywh.tolist(), above_0.tolist(), 0.0, max_overlap)
+    return np.asarray(kept, dtype=np.intp)
 
 
 class Detector(Protocol):

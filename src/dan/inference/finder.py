@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from dan.core.errors import BundleError
@@ -15,7 +14,7 @@ from dan.core.files import read_bytes
 from dan.core.types import ColourImage, FilePath, FloatArray
 from dan.inference.bundle import models_folder
 from dan.inference.copying import Copied
-from dan.inference.detections import BoxFit, Detections
+from dan.inference.detections import BoxFit, Detections, one_a_face
 from dan.inference.onnx_model import start_session
 from dan.inference.shrinking import check_options, enlarged, shrunk
 
@@ -32,7 +31,7 @@ LARGEST = 160
 """Side of the largest faces that are looked for before a picture is halved, pixels."""
 
 MAX_OVERLAP = 0.35
-"""Intersection over union of two findings, from two sizes of the picture, of different faces."""
+"""Of the upright squares about two faces, intersection over union; the weaker one is dropped."""
 
 
 class FaceFinder(Copied):
@@ -40,7 +39,7 @@ class FaceFinder(Copied):
 
     Args:
         size: the picture's longer side is first shrunk to this many pixels; faces must then be
-            about 10 pixels or larger. More finds smaller faces, at a square cost.
+            about 12 pixels or larger. More finds smaller faces, at a square cost.
         min_score: weaker detections are dropped, 0..1. The landmarks' confidence judges once more
             of those that are not sure, see :class:`~dan.FaceAligner`.
         path: of another finder's ONNX file; None: the one that comes with the package.
@@ -92,7 +91,8 @@ class FaceFinder(Copied):
         large = self._found(half)
         large[:, :4] = enlarged(large[:, :4], scale_xy)
         small = frames[frames[:, 2] - frames[:, 0] < LARGEST]
-        return _one_a_face(np.concatenate([large, small]))
+        both = np.concatenate([large, small])
+        return both[one_a_face(both[:, :4], both[:, 5], MAX_OVERLAP)]
 
     def _looked(self, picture: ColourImage) -> FloatArray:
         """(F, 6) likewise, of one look at an (H, W, 3) picture."""
@@ -102,15 +102,6 @@ class FaceFinder(Copied):
         least = np.array([self.min_score], dtype=np.float32)
         (frames,) = self._session.run(["frames"], {"picture": padded, "min_score": least})
         return np.asarray(frames, dtype=np.float64)
-
-
-def _one_a_face(frames: FloatArray) -> FloatArray:
-    """The best of those that overlap."""
-    sizes_wh = frames[:, 2:4] - frames[:, :2]
-    boxes_xywh = np.concatenate([frames[:, :2], sizes_wh], axis=1)
-    scores = frames[:, 5]
-    kept = cv2.dnn.NMSBoxes(boxes_xywh.tolist(), scores.tolist(), 0.0, MAX_OVERLAP)
-    return frames[np.asarray(kept, dtype=np.intp)]
 
 
 def is_finder(path: FilePath) -> bool:

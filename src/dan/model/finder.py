@@ -148,13 +148,17 @@ def answers_of(maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     for map_, stride in zip(maps, STRIDES[: len(maps)], strict=True):
         batch, _, height, width = map_.shape
         answers.append(map_.permute(0, 2, 3, 1).reshape(batch, -1, VALUES).float())
-        # The centre of cell i lies amid its pixels i·s .. i·s + s - 1.
-        x = torch.arange(width, device=map_.device) * stride + (stride - 1) / 2
-        y = torch.arange(height, device=map_.device) * stride + (stride - 1) / 2
-        down, across = torch.meshgrid(y, x, indexing="ij")
-        own = torch.stack([across, down, torch.full_like(across, stride)], dim=-1)
-        cells.append(own.reshape(-1, 3))
+        cells.append(cells_of(height, width, stride, map_.device))
     return torch.cat(answers, dim=1), torch.cat(cells)
+
+
+def cells_of(height: int, width: int, stride: int, device: torch.device) -> Tensor:
+    """(H · W, 3) cells of a map in reading order: x and y of the centre, stride, pixels."""
+    # The centre of cell i lies amid its pixels i·s .. i·s + s - 1.
+    x = torch.arange(width, device=device) * stride + (stride - 1) / 2
+    y = torch.arange(height, device=device) * stride + (stride - 1) / 2
+    down, across = torch.meshgrid(y, x, indexing="ij")
+    return torch.stack([across, down, torch.full_like(across, stride)], dim=-1).reshape(-1, 3)
 
 
 def decode(answers: Tensor, cells: Tensor, quarters: Tensor) -> Frames:

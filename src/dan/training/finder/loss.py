@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dan.model.finder import QUARTERS, STRIDES, Frames
+from dan.model.finder import QUARTERS, STRIDES, Frames, cells_of
 from dan.training.finder.scenes import FACE, IGNORED
 
 SIDES = ((0.0, 48.0), (36.0, 112.0), (84.0, math.inf))
@@ -112,12 +112,8 @@ def finder_loss(frames: Frames, faces: Tensor, scene_size: int) -> Losses:
 
 def _cells(scene_size: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Centres (C, 2), strides (C,) and ranges of sides (C, 2) of all cells, in frames' order."""
-    centres, strides, ranges = [], [], []
-    for stride, sides in zip(STRIDES, SIDES, strict=True):
-        line = torch.arange(scene_size // stride, device=device) * stride + (stride - 1) / 2
-        y, x = torch.meshgrid(line, line, indexing="ij")
-        own = torch.stack([x, y], dim=-1).reshape(-1, 2)
-        centres.append(own)
-        strides.append(torch.full((len(own),), float(stride), device=device))
-        ranges.append(torch.tensor([sides], device=device).expand(len(own), 2))
-    return torch.cat(centres), torch.cat(strides), torch.cat(ranges)
+    maps = [cells_of(scene_size // s, scene_size // s, s, device) for s in STRIDES]
+    cells = torch.cat(maps)
+    counts = torch.tensor([len(own) for own in maps], device=device)
+    ranges = torch.tensor(SIDES, device=device).repeat_interleave(counts, dim=0)
+    return cells[:, :2], cells[:, 2], ranges
