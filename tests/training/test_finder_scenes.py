@@ -75,6 +75,14 @@ def centre_of(picture, channel) -> np.ndarray:
     return np.array([(x * weights).sum(), (y * weights).sum()]) / weights.sum()
 
 
+def test_single_faces_are_more_often_large():
+    composer = composer_of(marked(), smallest=8, largest=1.0)
+    faces = [composer.compose(1, number).faces for number in range(400)]
+    sides = np.concatenate([own[:, 2] for own in faces if len(own)])
+    # A triangle over the logarithm: a quarter lies below its middle, here 32 pixels.
+    assert 0.15 < np.mean(sides < math.sqrt(8 * 128)) < 0.35
+
+
 def test_faces_lie_where_the_picture_shows_them():
     composer = composer_of(marked(), smallest=50, largest=0.5, upright=0.3)
     mirrored = set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from dan.core.files import write_bytes
 from dan.core.types import FilePath
 from dan.export.graph import export_program
 from dan.inference.finder import CARD, MAX_OVERLAP, MULTIPLE
-from dan.model.finder import QUARTERS, VALUES, FaceFinderNetwork, answers_of, decode
+from dan.model.finder import QUARTERS, STRIDES, VALUES, FaceFinderNetwork, decode
 from dan.training.finder.pipeline import load_finder
 
 MAX_FACES = 1000
@@ -36,16 +37,36 @@ class _Pixels(nn.Module):
 
     def forward(self, picture: Tensor, min_score: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(H, W, 3) uint8, (1,) -> (1, K, 4), (1, 1, K), (K, 6)."""
-        answers, cells = answers_of(self.network.maps(picture.permute(2, 0, 1)[None].float()))
-        answers = answers.reshape(-1, VALUES)
-        scores = answers[:, :1].sigmoid().reshape(-1)
-        places = torch.nonzero(scores > min_score)[:, 0]
-        found = decode(answers[places], cells[places // QUARTERS], places % QUARTERS)
-        half = found.sizes[:, None] / 2
+        maps = self.network.maps(picture.permute(2, 0, 1)[None].float())
+        answers = torch.cat([map_.reshape(QUARTERS, VALUES, -1) for map_ in maps], dim=-1)
+        # All that follows is of the few answers that are worth a look.
+        quarters, places = torch.nonzero(answers[:, 0] > min_score.logit(), as_tuple=True)
+        cells = _cells_at(places, *picture.shape[:2])
+        found = decode(answers[quarters, :, places], cells, quarters)
+        scores, half = found.logits.sigmoid(), found.sizes[:, None] / 2
         squares = torch.cat([found.centres_xy - half, found.centres_xy + half], dim=1)
-        others = torch.stack([torch.rad2deg(found.rolls), scores[places]], dim=1)
-        frames = torch.cat([squares, others], dim=1)
-        return squares[None], scores[places][None, None], frames
+        frames = torch.cat([squares, torch.stack([found.rolls.rad2deg(), scores], dim=1)], dim=1)
+        return squares[None], scores[None, None], frames
+
+
+def _cells_at(places: Tensor, height: int, width: int) -> Tensor:
+    """(K, 3) those of the cells of all maps, in reading order, that are at (K,) places.
+
+    Args:
+        places: among the cells as :func:`dan.model.finder.answers_of` gives them.
+        height: of the picture, pixels; a multiple of every stride.
+        width: likewise.
+    """
+    stride = torch.full_like(places, STRIDES[0])
+    place, first = places, 0
+    for before, after in pairwise(STRIDES):
+        first += (height // before) * (width // before)
+        place = torch.where(places >= first, places - first, place)
+        stride = torch.where(places >= first, after, stride)
+    across = width // stride
+    corner = torch.stack([place % across, place // across], dim=1) * stride[:, None]
+    centres = corner + (stride[:, None] - 1) / 2
+    return torch.cat([centres, stride[:, None]], dim=1)
 
 
 def export_finder(model: FilePath, out: FilePath) -> None:

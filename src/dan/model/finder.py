@@ -97,7 +97,7 @@ class FaceFinderNetwork(nn.Module):
         self.levels, self.laterals, self.heads = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         before = quarter
         for number, (width, count) in enumerate(zip(deep, blocks, strict=True)):
-            side = 5 if number else 3
+            side = 5 if number else 3  # at stride 8, five would cost more than it finds
             self.levels.append(
                 nn.Sequential(
                     _Separable(before, width, side, 2),
@@ -106,14 +106,14 @@ class FaceFinderNetwork(nn.Module):
             )
             self.laterals.append(nn.Conv2d(width, neck, 1))
             answers = nn.Conv2d(neck, QUARTERS * VALUES, 1)
-            self.heads.append(nn.Sequential(_Residual(neck, 5), _Residual(neck, 3), answers))
+            self.heads.append(nn.Sequential(_Residual(neck, side), _Residual(neck, 3), answers))
             nn.init.zeros_(answers.weight[VALUES - 1 :: VALUES])
             nn.init.constant_(cast(Tensor, answers.bias)[::VALUES], -4.0)  # faces are rare
             before = width
 
     def maps(self, pictures: Tensor) -> list[Tensor]:
         """(B, 3, H, W) grey levels 0..255, H and W multiples of 32 -> (B, 4 · 5, H/s, W/s) maps."""
-        features = self.stem(pictures * (1 / 127.5) - 1)
+        features = self.stem(pictures)  # the first normalisation knows no scale
         deep = []
         for level in self.levels:
             features = level(features)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -13,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from dan.training.finder.scenes import NOTHING, Composer, Scene
 
-WORKERS = 2 if sys.platform == "linux" else 0
+WORKERS = min(max(os.cpu_count() or 1, 2), 16) if sys.platform == "linux" else 0
 """Processes that compose scenes, forked because they share the pictures; 0: the training itself."""
 
 Batch = tuple[Tensor, Tensor]

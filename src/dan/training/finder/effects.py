@@ -90,7 +90,7 @@ def _noisy(rng: np.random.Generator, picture: MatLike, most: float) -> MatLike:
 def _blurred(rng: np.random.Generator, picture: MatLike) -> MatLike:
     """Out of focus, or moved."""
     if rng.random() < 0.5:
-        sigma = rng.uniform(0.4, 2.0)
+        sigma = math.exp(rng.uniform(math.log(0.4), math.log(4.0)))
         return cv2.GaussianBlur(picture, (0, 0), sigma)
     length = int(rng.integers(3, 10))
     line = np.zeros((length, length), dtype=np.float32)

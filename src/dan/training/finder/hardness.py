@@ -20,7 +20,7 @@ from dan.training.finder.material import Source
 HARDEST = 16.0
 """Times that the hardest background is shown as often as one in which nothing is seen."""
 
-LONGEST = 320
+LONGEST = 416
 """Longer side of backgrounds when they are looked through for mistakes, pixels."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,19 +107,24 @@ def load_material(
     def load(pictures: Sequence[FramedPicture]) -> list[Source]:
         seen: Counter[Path] = Counter()
         sources = []
-        for picture in sorted(pictures, key=lambda picture: picture.path.as_posix()):
+        ordered = sorted(pictures, key=lambda picture: picture.path.as_posix())
+        read = pool.map(_levels, [picture.path for picture in ordered])
+        for picture, levels in zip(ordered, read, strict=True):
             folder = picture.path.parent
-            levels = _levels(read_rgb(picture.path))
             sources.append(Source(levels, picture.frames, picture.ignored, seen[folder]))
             seen[folder] += 1
             on_picture()
         return sources
 
-    return Material(load(framed), load(empty))
+    pool = ThreadPoolExecutor()
+    try:
+        return Material(load(framed), load(empty))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def _levels(picture: ColourImage) -> tuple[ColourImage, ...]:
-    levels = [picture]
+def _levels(path: Path) -> tuple[ColourImage, ...]:
+    levels = [read_rgb(path)]
     while min(levels[-1].shape[:2]) >= 2 * LEAST_SIDE:
         height, width = (side // 2 * 2 for side in levels[-1].shape[:2])
         half_wh = width // 2, height // 2

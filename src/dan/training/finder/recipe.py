@@ -37,7 +37,8 @@ class SceneSettings(Table, frozen=True):
     Attributes:
         size: side of a scene, pixels; a multiple of 32.
         smallest: side of the smallest faces, pixels.
-        largest: side of the largest faces, as a share of the scene's side.
+        largest: side of the largest faces, as a share of the scene's side; single faces are more
+            often large than small.
         grid: how often a scene is a grid of 1 x 1, 2 x 2, … patches, relative to the others.
         filled: share of the patches of a larger grid that show a face.
         empty: share of the scenes without a face.
@@ -63,13 +64,13 @@ class SceneSettings(Table, frozen=True):
     largest: Positive = 1.1
     grid: Annotated[tuple[Size, ...], Meta(min_length=1)] = (0.6, 0.2, 0.1, 0.06, 0.03, 0.01)
     filled: Probability = 0.85
-    empty: Probability = 0.12
+    empty: Probability = 0.16
     plain: Probability = 0.15
     upright: Probability = 0.4
     cut: Probability = 0.3
     bare: Probability = 0.15
     cover: Probability = 0.2
-    blur: Probability = 0.2
+    blur: Probability = 0.25
     dark: Probability = 0.08
     grey: Probability = 0.2
     noise: Probability = 0.2

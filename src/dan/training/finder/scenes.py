@@ -116,7 +116,9 @@ class Composer:
         height, width = patch.shape[:2]
         if alone:
             largest = settings.largest * settings.size
-            side = math.exp(rng.uniform(math.log(settings.smallest), math.log(largest)))
+            # Large faces are taken more often: the small ones are in the grids.
+            least, most = math.log(settings.smallest), math.log(largest)
+            side = math.exp(rng.triangular(least, most, most)) if least < most else largest
         else:
             least = max(settings.smallest, 0.25 * width)
             side = math.exp(rng.uniform(math.log(least), math.log(max(0.95 * width, least))))
@@ -134,7 +136,7 @@ class Composer:
         view = _View.about(np.array([x, y]), to, scale, roll - own_roll, is_mirrored)
         is_bare = rng.random() < settings.bare
         shown, covered = view.picture(source, (width, height), is_bare=is_bare)
-        patch[covered] = shown[covered]
+        np.copyto(patch, shown, where=covered[..., None])
         rows = []
         for frames, kind in ((source.frames, FACE), (source.ignored, IGNORED)):
             for frame in frames:
