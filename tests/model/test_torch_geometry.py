@@ -36,6 +36,16 @@ def test_float32_agrees_with_numpy_to_1e_5_of_the_crop():
         )
 
 
+def test_an_affine_map_is_found_whatever_points_are_missing():
+    generator = torch.Generator().manual_seed(0)
+    src = torch.randn(9, 2, generator=generator)
+    maps = torch.randn(4, 2, 3, generator=generator)
+    dst = geometry.move_points(src.expand(4, 9, 2), maps)
+    dst[0, :5] = torch.nan
+    dst[1, 6:] = torch.nan
+    torch.testing.assert_close(geometry.estimate_affine(src, dst), maps, atol=1e-4, rtol=1e-4)
+
+
 def test_invert_and_compose_agree_with_numpy():
     first = Similarity.about([3.0, 4.0], scale=1.5, angle_deg=20, move_to_xy=[7.0, 1.0])
     second = Similarity.about([-2.0, 9.0], scale=0.4, angle_deg=-70, move_to_xy=[0.0, 3.0])

@@ -2,7 +2,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from dan.training.augmentation import FREQUENCIES, SmoothFields
+from dan.training.smooth_fields import FREQUENCIES, SmoothFields
 
 
 def fields(n_fields: int, deviation: float, *, pictures: int = 200, size: int = 48) -> SmoothFields:

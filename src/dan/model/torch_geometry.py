@@ -66,6 +66,29 @@ def estimate_similarity(src: Tensor, dst: Tensor) -> Tensor:
 
 
 @in_full_precision
+def estimate_affine(src: Tensor, dst: Tensor) -> Tensor:
+    """Least-squares affine maps, ``dst_from_src``.
+
+    Args:
+        src: (N, 2) points.
+        dst: (B, N, 2) points. Those that are NaN do not count; of the others, three at least must
+            not lie on a line in ``src``.
+
+    Returns:
+        (B, 2, 3) matrices.
+    """
+    known = ~dst.isnan()  # (B, N, 2)
+    counts = known.sum(dim=1, keepdim=True)
+    src, dst = torch.where(known, src, 0), torch.where(known, dst, 0)
+    src_centre, dst_centre = (points.sum(dim=1, keepdim=True) / counts for points in (src, dst))
+    around = torch.where(known, src - src_centre, 0)
+    spread = functional.pad(around.transpose(1, 2) @ around, [0, 1])  # (B, 2, 3), no shift
+    linear = dst.transpose(1, 2) @ around @ invert(spread)[:, :, :2]
+    shift = dst_centre.transpose(1, 2) - linear @ src_centre.transpose(1, 2)
+    return torch.cat([linear, shift], dim=2)
+
+
+@in_full_precision
 def move_points(points: Tensor, transform: Tensor) -> Tensor:
     """(B, N, 2) points moved by (B, 2, 3) transforms."""
     columns = transform.transpose(1, 2)  # (B, 3, 2)

@@ -8,28 +8,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from dan.model.distributed import world
 from dan.model.torch_geometry import compose, invert, move_points, sample, warp
 from dan.schemes import LandmarkScheme
+from dan.training.camera import gaussian_blur, motion_blur, record
+from dan.training.covers import Covers
+from dan.training.dice import Dice
 from dan.training.face_tensors import FaceTensors
 from dan.training.recipe import Augmentation
-
-MAX_DEVIATIONS = 2.5
-"""Normal draws are cut off here, so that no face leaves its crop."""
-
-BLUR_RADIUS = 4
-
-FREQUENCIES = 4
-"""A field is a sum of cosines of 0 to 3 half waves down and across the picture."""
-
-INVERSION_STEPS = 10
-"""Of the fixed-point iteration; each shrinks what is left by the field's slope, 0.3 or so."""
+from dan.training.smooth_fields import SmoothFields
 
 
 @dataclass(frozen=True)
@@ -65,6 +56,9 @@ class Augmenter:
         self.mirror = None if scheme.mirror is None else torch.from_numpy(scheme.mirror)
         if self.mirror is not None:
             self.mirror = self.mirror.to(self.device)
+        mean_face = faces.crop_points().nanmean(dim=0)
+        self.face_size = float((mean_face.amax(dim=0) - mean_face.amin(dim=0)).max())
+        self.covers = Covers(mean_face, scheme, settings)
 
     def batch(self, indices: Tensor, seed: int, *, whole: bool = False) -> Batch:
         """The samples of this process.
@@ -76,7 +70,7 @@ class Augmenter:
         """
         rank, size = (0, 1) if whole else world()
         mine = slice(rank * len(indices) // size, (rank + 1) * len(indices) // size)
-        dice = _Dice(len(indices), mine, seed, self.device)
+        dice = Dice(len(indices), mine, seed, self.device)
         chosen = indices[mine].to(self.device)
         crop_from_image, flipped = self._transforms(self.faces.crop_from_image[chosen], dice)
         points = move_points(self.faces.points[chosen], crop_from_image)
@@ -90,9 +84,9 @@ class Augmenter:
             points = bend.places(points)
         else:
             crops = warp(images, image_from_crop, self.crop_size)
-        return Batch(self._photometric(crops, dice), points)
+        return Batch(self._photometric(crops, points, dice), points)
 
-    def _transforms(self, crop_from_image: Tensor, dice: _Dice) -> tuple[Tensor, Tensor]:
+    def _transforms(self, crop_from_image: Tensor, dice: Dice) -> tuple[Tensor, Tensor]:
         """(B, 2, 3) randomly changed transforms, and which of them (B,) flip."""
         settings, centre = self.settings, (self.crop_size - 1) / 2
         angle = dice.normal(settings.rotation_deg).deg2rad()
@@ -100,6 +94,9 @@ class Augmenter:
         shift_x = dice.normal(settings.shift) * self.crop_size
         shift_y = dice.normal(settings.shift) * self.crop_size
         flipped = dice.chance(settings.flip if self.mirror is not None else 0.0)
+        if settings.turn:
+            anywhere = dice.uniform() * (2 * math.pi)
+            angle = torch.where(dice.chance(settings.turn), anywhere, angle)
         sign = 1 - 2 * flipped.float()  # mirrors x about the centre
         cos, sin = scale * angle.cos(), scale * angle.sin()
         wider, shear = dice.normal(settings.stretch).exp(), dice.normal(settings.shear)
@@ -111,9 +108,9 @@ class Augmenter:
         changed_from_crop = torch.stack([a, b, tx, c, d, ty], dim=1).view(-1, 2, 3)
         return compose(changed_from_crop, crop_from_image), flipped
 
-    def _photometric(self, crops: Tensor, dice: _Dice) -> Tensor:
+    def _photometric(self, crops: Tensor, points: Tensor, dice: Dice) -> Tensor:
         settings = self.settings
-        levels = crops / 255
+        levels = self.covers.painted(crops / 255, points, dice)
         if settings.gamma:
             exponent = dice.normal(settings.gamma).exp()
             levels = levels.clamp_min(1e-4) ** exponent.view(-1, 1, 1, 1)
@@ -127,19 +124,25 @@ class Augmenter:
         if settings.blur:
             sigma, chosen = dice.uniform() * settings.blur_sigma, dice.some(settings.blur)
             levels[chosen] = gaussian_blur(levels[chosen], sigma[chosen])
+        if settings.motion:
+            longest, chosen = settings.motion_length * self.crop_size, dice.some(settings.motion)
+            length, angle = dice.uniform()[chosen] * longest, dice.uniform()[chosen] * math.pi
+            levels[chosen] = motion_blur(levels[chosen], length, angle, longest)
         if settings.noise:
             strength, chosen = dice.uniform() * settings.noise_levels, dice.some(settings.noise)
             noise = dice.normal_images(chosen, self.crop_size)
             levels[chosen] += noise * strength[chosen].view(-1, 1, 1, 1) / 255
         if settings.occlusion:
             levels = self._occluded(levels, dice)
+        if settings.small or settings.dark or settings.jpeg:
+            levels = record(levels, self.face_size, settings, dice)
         return levels.clamp(0, 1) * 255
 
-    def _fields(self, n_fields: int, deviation: float, dice: _Dice) -> SmoothFields:
+    def _fields(self, n_fields: int, deviation: float, dice: Dice) -> SmoothFields:
         draws = dice.normals(SmoothFields.n_draws(n_fields))
         return SmoothFields.of_draws(draws, deviation, self.crop_size)
 
-    def _occluded(self, levels: Tensor, dice: _Dice) -> Tensor:
+    def _occluded(self, levels: Tensor, dice: Dice) -> Tensor:
         size, settings = self.crop_size, self.settings
         line = torch.arange(size, device=self.device)
         inside = []
@@ -153,123 +156,3 @@ class Augmenter:
         covered = inside[0][:, None, :, None] & inside[1][:, None, None, :]
         covered &= dice.chance(settings.occlusion).view(-1, 1, 1, 1)
         return torch.where(covered, grey, levels)
-
-
-def gaussian_blur(images: Tensor, sigma: Tensor) -> Tensor:
-    """Blur (B, 1, S, S) images by (B,) standard deviations, pixels; zero leaves one as it is."""
-    if not len(images):
-        return images
-    count, size = len(images), images.shape[-1]
-    offsets = torch.arange(-BLUR_RADIUS, BLUR_RADIUS + 1, device=images.device)
-    kernels = (-0.5 * (offsets / sigma.clamp_min(1e-3)[:, None]).square()).exp()
-    kernels = kernels / kernels.sum(dim=1, keepdim=True)  # (B, 2r + 1)
-    stacked = functional.pad(images.view(1, count, size, size), [BLUR_RADIUS] * 4, mode="replicate")
-    stacked = functional.conv2d(stacked, kernels[:, None, None, :], groups=count)
-    stacked = functional.conv2d(stacked, kernels[:, None, :, None], groups=count)
-    return stacked.view(count, 1, size, size)
-
-
-class _Dice:
-    """Random numbers for the global batch, of which one slice is given out."""
-
-    def __init__(self, count: int, mine: slice, seed: int, device: torch.device) -> None:
-        self.count, self.mine, self.seed, self.device = count, mine, seed, device
-        self.generator = torch.Generator().manual_seed(seed)  # on the CPU: alike on every device
-
-    def uniform(self) -> Tensor:
-        """(B,) in 0..1."""
-        draws = torch.rand(self.count, generator=self.generator)
-        return draws[self.mine].to(self.device)
-
-    def normal(self, deviation: float) -> Tensor:
-        """(B,) with mean zero, cut off at 2.5 deviations."""
-        draws = torch.randn(self.count, generator=self.generator)
-        draws = draws.clamp(-MAX_DEVIATIONS, MAX_DEVIATIONS) * deviation
-        return draws[self.mine].to(self.device)
-
-    def normals(self, count: int) -> Tensor:
-        """(B, count) standard normal, cut off at 2.5 deviations."""
-        draws = torch.randn(self.count, count, generator=self.generator)
-        return draws.clamp(-MAX_DEVIATIONS, MAX_DEVIATIONS)[self.mine].to(self.device)
-
-    def chance(self, probability: float) -> Tensor:
-        """(B,) true with the given probability."""
-        return self.uniform() < probability
-
-    def some(self, probability: float) -> Tensor:
-        """(K,) places, on the CPU, of the samples that the given probability chooses."""
-        draws = torch.rand(self.count, generator=self.generator)[self.mine]
-        return (draws < probability).nonzero()[:, 0]
-
-    def normal_images(self, places: Tensor, size: int) -> Tensor:
-        """(K, 1, S, S) standard normal for the samples at the given places, drawn on the device."""
-        generator = torch.Generator(self.device)
-        images = torch.empty(len(places), 1, size, size, device=self.device)
-        for image, place in zip(images, places.tolist(), strict=True):
-            image.normal_(generator=generator.manual_seed(self.seed + self.mine.start + place))
-        return images
-
-
-@dataclass(frozen=True)
-class SmoothFields:
-    """Smooth random fields over a batch of square pictures.
-
-    They bend faces, and throw light and shadow on them.
-
-    Attributes:
-        weights: (B, K, F, F), of F frequencies down and F across, for K fields a picture.
-        size: side of the picture, pixels.
-    """
-
-    weights: Tensor
-    size: int
-
-    @staticmethod
-    def n_draws(n_fields: int) -> int:
-        """Random numbers that a picture's fields are made of."""
-        return n_fields * FREQUENCIES**2
-
-    @classmethod
-    def of_draws(cls, draws: Tensor, deviation: float, size: int) -> Self:
-        """Random fields; their weights fall with the frequency, so that what is near moves alike.
-
-        Args:
-            draws: (B, K·F²) standard normal.
-            deviation: root mean square of the fields, over pictures and places; their mean over
-                each picture is zero.
-            size: side of the pictures, pixels.
-        """
-        line = torch.arange(FREQUENCIES, dtype=draws.dtype, device=draws.device)
-        down, across = torch.meshgrid(line, line, indexing="ij")
-        frequency = (down.square() + across.square()).sqrt()
-        amplitude = torch.where(frequency > 0, 1 / frequency.clamp_min(1), 0.0)
-        mean_squares = 0.5 ** ((down > 0).to(draws) + (across > 0).to(draws))  # of the cosines
-        total = (amplitude.square() * mean_squares).sum().sqrt()
-        weights = draws.view(len(draws), -1, FREQUENCIES, FREQUENCIES)
-        return cls(weights * (amplitude * deviation / total), size)
-
-    def maps(self) -> Tensor:
-        """(B, K, S, S), the fields at all pixels."""
-        waves = self._waves(self._line())  # (S, F)
-        return waves @ self.weights @ waves.T
-
-    def sources(self) -> Tensor:
-        """(B, S·S, 2), where each pixel of a picture bent by two fields, x and y, comes from."""
-        y, x = torch.meshgrid(self._line(), self._line(), indexing="ij")
-        return torch.stack([x, y], dim=-1).view(-1, 2) + self.maps().flatten(2).transpose(1, 2)
-
-    def places(self, points: Tensor) -> Tensor:
-        """(B, N, 2) points of the straight picture -> where the bent one shows them."""
-        places = points
-        for _ in range(INVERSION_STEPS):  # until place + field(place) = point
-            across, down = self._waves(places).unbind(2)  # (B, N, F) each
-            places = points - torch.einsum("bkij,bni,bnj->bnk", self.weights, down, across)
-        return places
-
-    def _line(self) -> Tensor:
-        return torch.arange(self.size, dtype=self.weights.dtype, device=self.weights.device)
-
-    def _waves(self, positions: Tensor) -> Tensor:
-        """(..., F), the cosines at positions along a side, pixels."""
-        numbers = torch.arange(FREQUENCIES, device=positions.device)
-        return ((positions[..., None] + 0.5) * numbers * (math.pi / self.size)).cos()

@@ -27,12 +27,13 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 DataFormat = Literal["channels_last", "channels_first"]
 
 # A run goes on only with settings of the same fingerprint. It covers each setting, but for those
-# that are marked at their field. One that is added later gets {"fingerprint": "unless default"}:
-# then runs from before it still go on.
+# that are marked at their field.
 NOT_COVERED = Meta(extra={"fingerprint": "never"})
 """Does not change what the steps of a phase do to the weights."""
 COVERED_BY_PHASE = Meta(extra={"fingerprint": "by phase"})
 """Is in the fingerprint as the phase's own number of steps, or its own rate."""
+COVERED_UNLESS_DEFAULT = Meta(extra={"fingerprint": "unless default"})
+"""Was added later: as long as it has its default, runs from before it go on."""
 
 Size = Annotated[float, Meta(ge=0)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
@@ -89,6 +90,9 @@ class DataSettings(Table, frozen=True):
 class Augmentation(Table, frozen=True):
     """Random changes of each training sample; zero switches a change off.
 
+    They follow one another as in life: the face moves, something covers it, light falls on it, the
+    camera shakes, and what it saw is kept as a small, dark or coarse picture.
+
     Attributes:
         rotation_deg: standard deviation, degrees.
         scale: standard deviation of the logarithm of the scale.
@@ -110,6 +114,21 @@ class Augmentation(Table, frozen=True):
         noise_levels: see ``noise``.
         occlusion: probability of one grey rectangle over the picture.
         occlusion_size: largest side of it, as a share of the crop's side.
+        turn: probability of a turn by any angle, in place of that of ``rotation_deg``.
+        mask: probability of a mask over mouth and chin (covers need a scheme that knows the eyes).
+        glasses: probability of glasses, dark or clear.
+        hair: probability of strands of hair over forehead, eyes or cheeks.
+        hand: probability of a hand on the face.
+        motion: probability of a blur along a straight line of up to ``motion_length``.
+        motion_length: as a share of the crop's side.
+        small: probability of a picture in which the face's side has ``small_face`` to 64 pixels,
+            enlarged to what the crop needs.
+        small_face: see ``small``.
+        dark: probability that light is missing, up to ``dark_stops`` powers of two; there is the
+            more noise, and the camera may have amplified it.
+        dark_stops: see ``dark``.
+        jpeg: probability of a JPEG file's coarse blocks, of a quality from ``jpeg_quality`` to 95.
+        jpeg_quality: see ``jpeg``.
     """
 
     rotation_deg: Size = 15.0
@@ -129,6 +148,19 @@ class Augmentation(Table, frozen=True):
     noise_levels: Size = 10.0
     occlusion: Probability = 0.2
     occlusion_size: Size = 0.4
+    turn: Annotated[Probability, COVERED_UNLESS_DEFAULT] = 0.0
+    mask: Annotated[Probability, COVERED_UNLESS_DEFAULT] = 0.0
+    glasses: Annotated[Probability, COVERED_UNLESS_DEFAULT] = 0.0
+    hair: Annotated[Probability, COVERED_UNLESS_DEFAULT] = 0.0
+    hand: Annotated[Probability, COVERED_UNLESS_DEFAULT] = 0.0
+    motion: Annotated[Probability, COVERED_UNLESS_DEFAULT] = 0.0
+    motion_length: Annotated[float, Meta(ge=0, le=1), COVERED_UNLESS_DEFAULT] = 0.1
+    small: Annotated[Probability, COVERED_UNLESS_DEFAULT] = 0.0
+    small_face: Annotated[float, Meta(ge=0, le=64), COVERED_UNLESS_DEFAULT] = 16.0
+    dark: Annotated[Probability, COVERED_UNLESS_DEFAULT] = 0.0
+    dark_stops: Annotated[Size, COVERED_UNLESS_DEFAULT] = 4.0
+    jpeg: Annotated[Probability, COVERED_UNLESS_DEFAULT] = 0.0
+    jpeg_quality: Annotated[float, Meta(ge=0, le=95), COVERED_UNLESS_DEFAULT] = 20.0
 
     @classmethod
     def none(cls) -> Augmentation:
