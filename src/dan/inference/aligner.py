@@ -35,14 +35,16 @@ BATCH_PICTURES = 8
 MAX_COORDINATE = 2.0**24
 """Of boxes, pixels: up to here float32 has every whole number."""
 
-SURE_SCORE = 0.7
-"""A detector's score from which a face counts, whatever the landmarks' confidence is."""
-
 SURE = 0.55
-"""Confidence from which a detected face counts, however unsure the detector was; below, its
-landmarks are looked for from other starts, too."""
+"""Confidence of a detected face below which its landmarks are looked for from other starts, too."""
 
-RETRY = 0.35
+LIKELY = 0.9
+"""Sum of the detector's score and the confidence from which a detected face counts."""
+
+LIKELY_ELSEWHERE = 1.05
+"""The same for landmarks from another start: one of several may fit by chance."""
+
+RETRY = 0.4
 """A detector's score from which other starts are worth their time beside a face that is sure."""
 
 OTHER_STARTS: tuple[dict[str, float], ...] = (
@@ -327,11 +329,14 @@ class FaceAligner:
         batch = CropBatch.joined([search.batch for search in searches])
         found = self.model(batch.crops)
         points, confidence = batch.to_picture(found.points), np.array(found.confidence)
+        scores = np.concatenate([search.start.scores for search in searches])
+        is_face = is_likely(scores, confidence)
         doubtful = _doubtful(searches, confidence)
         if len(doubtful):
             points[doubtful], confidence[doubtful] = self._from_other_starts(
                 batch, doubtful.tolist(), points[doubtful], confidence[doubtful]
             )
+            is_face |= is_likely(scores, confidence, LIKELY_ELSEWHERE)
         first, faces = 0, []
         for search in searches:
             own = slice(first, first + len(search.batch))
@@ -339,7 +344,7 @@ class FaceAligner:
             start, scheme = search.start, self.model.scheme
             result = Faces(points[own], start.boxes_xyxy, start.scores, confidence[own], scheme)
             if search.is_detected:
-                result = _believed(result)[: search.max_faces]
+                result = _once_a_face(result[is_face[own]])[: search.max_faces]
             faces.append(result.with_confidence(self.min_confidence))
         return faces
 
@@ -409,6 +414,16 @@ class FaceAligner:
         return points
 
 
+def is_likely(
+    scores: npt.NDArray[np.float32], confidence: npt.NDArray[np.float32], least: float = LIKELY
+) -> npt.NDArray[np.bool_]:
+    """(F,) whether detector and landmarks together say that it is a face.
+
+    Where the landmarks' confidence is not known (NaN), the detector is taken at its word.
+    """
+    return ~(scores + confidence < least)
+
+
 def _doubtful(
     searches: Sequence[Search], confidence: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.intp]:
@@ -423,11 +438,10 @@ def _doubtful(
     return np.flatnonzero(doubtful)
 
 
-def _believed(faces: Faces) -> Faces:
-    """The faces of which the detector or the landmarks are sure, each once."""
-    sure = faces[(faces.scores >= SURE_SCORE) | ~(faces.confidence < SURE)]
-    how_sure = np.where(np.isnan(sure.confidence), sure.scores, sure.confidence)
-    return sure[np.sort(one_a_face(sure.boxes_xyxy, how_sure, SAME_FACE))]
+def _once_a_face(faces: Faces) -> Faces:
+    """Of findings that overlap, the surest."""
+    how_sure = np.where(np.isnan(faces.confidence), faces.scores, faces.confidence)
+    return faces[np.sort(one_a_face(faces.boxes_xyxy, how_sure, SAME_FACE))]
 
 
 def _checked(found: Detections, box_fit: BoxFit | None) -> Detections:

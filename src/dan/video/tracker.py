@@ -12,7 +12,7 @@ from dan.core.errors import ConfigError
 from dan.core.images import Channels, Picture, as_rgb
 from dan.core.types import ColourImage, Points
 from dan.geometry import box_centre, box_size_wh
-from dan.inference.aligner import SURE_SCORE, FaceAligner
+from dan.inference.aligner import FaceAligner, is_likely
 from dan.inference.detections import Detections
 from dan.inference.faces import Face
 from dan.inference.landmark_model import check_confidence
@@ -269,6 +269,6 @@ class FaceTracker:
         first = self.aligner(frame, boxes=found)
         first = first[[self._is_face(face.points_xy, math.nan) for face in first]]
         for face, start in zip(self.aligner(frame, points=first.points_xy), first, strict=True):
-            is_sure = start.score >= SURE_SCORE or not face.confidence < SURE
+            is_sure = is_likely(np.float32(start.score), np.float32(face.confidence))
             if is_sure and self._is_face(face.points_xy, face.confidence):
                 yield replace(face, score=start.score, search_box_xyxy=start.search_box_xyxy)
