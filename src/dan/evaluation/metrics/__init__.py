@@ -5,6 +5,7 @@ from dan.evaluation.metrics.curves import area_under_ced, ced, failure_rate
 from dan.evaluation.metrics.nme import (
     NORMALISERS,
     Normaliser,
+    common_normaliser,
     normalised_errors,
     normaliser_lengths,
     usable_normalisers,
@@ -18,6 +19,7 @@ __all__ = [
     "Score",
     "area_under_ced",
     "ced",
+    "common_normaliser",
     "failure_rate",
     "normalised_errors",
     "normaliser_lengths",

@@ -4,6 +4,8 @@ Normalisers (protocol of 300-W and of the papers):
     ``inter_ocular``: distance of the outer eye corners.
     ``inter_pupil``: distance of the eye centres, each the mean of the eye's points.
     ``diagonal``: diagonal of the landmarks' bounding box.
+
+A ground-truth point that is NaN has no position: it does not count.
 """
 
 from typing import Literal, get_args
@@ -29,6 +31,12 @@ def usable_normalisers(scheme: LandmarkScheme) -> list[Normaliser]:
     return usable
 
 
+def common_normaliser(truth: FloatArray, scheme: LandmarkScheme) -> Normaliser:
+    """The first usable one whose points all of (F, N, 2) ground-truth faces have."""
+    usable = usable_normalisers(scheme)
+    return next((n for n in usable if not np.isnan(_spans(truth, scheme, n)).any()), usable[-1])
+
+
 def normaliser_lengths(
     truth: FloatArray, scheme: LandmarkScheme, normaliser: Normaliser
 ) -> FloatArray:
@@ -36,25 +44,41 @@ def normaliser_lengths(
 
     Raises:
         ConfigError: if the scheme does not know its eyes and the normaliser needs them.
-        DegenerateShapeError: if a face has length zero, or a point is not finite.
+        DegenerateShapeError: if a face has length zero or lacks a point that the length needs, or
+            a point is infinite.
     """
     truth = np.asarray(truth, dtype=np.float64)
     check_shape("truth", truth, ("F", scheme.n_landmarks, 2))
-    finite = np.isfinite(truth).all(axis=(1, 2))
-    if not finite.all():
+    spans = _spans(truth, scheme, normaliser)
+    right = ~np.isnan(spans).any(axis=1) & ~np.isinf(truth).any(axis=(1, 2))
+    if not right.all():
         raise DegenerateShapeError(
-            f"truth: expected finite points, got others in face {int(np.argmin(finite))}"
+            f"truth: expected finite points, and all that {normaliser} needs, got others in face "
+            f"{int(np.argmin(right))}"
         )
+    lengths: FloatArray = np.hypot(spans[:, 0], spans[:, 1])
+    if not (lengths > 0).all():
+        face = int(np.argmin(lengths))
+        raise DegenerateShapeError(
+            f"truth: expected a positive {normaliser} length, got {lengths[face]} in face {face}"
+        )
+    return lengths
+
+
+def _spans(truth: FloatArray, scheme: LandmarkScheme, normaliser: Normaliser) -> FloatArray:
+    """(F, 2) what the normaliser is the length of; NaN where a point is missing for it."""
     if normaliser == "diagonal":
-        spans = truth.max(axis=1) - truth.min(axis=1)  # (F, 2)
-    elif normaliser not in NORMALISERS:
+        box: FloatArray = np.fmax.reduce(truth, axis=1) - np.fmin.reduce(truth, axis=1)
+        return box
+    if normaliser not in NORMALISERS:
         raise ConfigError(f"normaliser: expected one of {', '.join(NORMALISERS)}, got {normaliser}")
-    elif scheme.eyes is None:
+    if scheme.eyes is None:
         raise ConfigError(
             f"normaliser {normaliser}: expected a scheme that knows its eyes, "
             f"got {scheme.name}; use the diagonal"
         )
-    elif normaliser == "inter_ocular":
+    spans: FloatArray
+    if normaliser == "inter_ocular":
         if scheme.eyes.outer_corners is None:
             raise ConfigError(
                 f"normaliser {normaliser}: expected a scheme with outer eye corners, "
@@ -65,13 +89,7 @@ def normaliser_lengths(
     else:
         eyes = scheme.eyes
         spans = truth[:, eyes.right].mean(axis=1) - truth[:, eyes.left].mean(axis=1)
-    lengths: FloatArray = np.hypot(spans[:, 0], spans[:, 1])
-    if not (lengths > 0).all():
-        face = int(np.argmin(lengths))
-        raise DegenerateShapeError(
-            f"truth: expected a positive {normaliser} length, got {lengths[face]} in face {face}"
-        )
-    return lengths
+    return spans
 
 
 def normalised_errors(
@@ -81,7 +99,7 @@ def normalised_errors(
 
     Args:
         predicted: (F, N, 2) points, any frame in pixels; a face that was missed is all NaN.
-        truth: (F, N, 2) points, the same frame.
+        truth: (F, N, 2) points, the same frame; NaN where one has no position.
         normaliser: see the module.
 
     Returns:
@@ -90,6 +108,8 @@ def normalised_errors(
     predicted = np.asarray(predicted, dtype=np.float64)
     lengths = normaliser_lengths(truth, scheme, normaliser)
     check_shape("predicted", predicted, np.shape(truth))
-    distances = np.linalg.norm(predicted - truth, axis=2).mean(axis=1)
+    offsets = np.where(np.isnan(truth), 0, predicted - truth)
+    n_known = np.isfinite(truth).all(axis=2).sum(axis=1)
+    distances = np.linalg.norm(offsets, axis=2).sum(axis=1) / n_known
     errors: FloatArray = np.where(np.isnan(distances), np.inf, distances / lengths)
     return errors
