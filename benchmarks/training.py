@@ -76,7 +76,7 @@ def build_step(width: int, precision: str) -> Callable[[Batch], None]:
     network.train()
 
     def step(batch: Batch) -> None:
-        loss = loss_of(network(batch.crops).points, batch.points).mean()
+        loss = loss_of(network(batch.crops).points, batch.points, batch.weights).mean()
         optimiser.zero_grad()
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(model.parameters(), 1.0)
@@ -123,7 +123,7 @@ def compare_precisions(batch: int, steps: int) -> None:
     generator = np.random.default_rng(0)
     crops = torch.from_numpy(generator.uniform(0, 255, (batch, 1, 112, 112)).astype(np.float32))
     points = torch.from_numpy(generator.uniform(16, 96, (batch, 68, 2)).astype(np.float32))
-    sample = Batch(crops, points)
+    sample = Batch(crops, points, torch.ones(batch, 68))
     for name, build in (("training loop", build_step), ("bare loop", build_bare_step)):
         times: dict[str, list[float]] = {"fp32": [], "bf16": []}
         steps_of = {precision: build(64, precision) for precision in times}

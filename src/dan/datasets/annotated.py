@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import overload
 
 import numpy as np
+import numpy.typing as npt
 
 from dan.core.errors import DataError, FormatError
 from dan.core.types import FilePath, FloatArray
@@ -21,6 +22,9 @@ from dan.datasets.locating import locate_images
 TEST_FOLDER_NAMES = {"testset", "ibug", "300w"}
 """Folders of the 300-W release that no training may see, in small letters."""
 
+LEAST_TRAINED = 1 / 3
+"""Share of its points that a face must have to be trained on; those that it lacks do not count."""
+
 
 @dataclass(frozen=True)
 class AnnotatedImage:
@@ -32,6 +36,8 @@ class AnnotatedImage:
         points: (N, 2) landmarks, pixels of the image; None: ``points_path`` was not read yet, or
             is damaged.
         first_pixel: what ``points_path`` counts from.
+        visibility: (N,) uint8, as in :class:`~dan.datasets.formats.AnnotationSet`; None: each
+            point that has a position is seen.
     """
 
     name: str
@@ -39,6 +45,7 @@ class AnnotatedImage:
     points_path: Path
     points: FloatArray | None = None
     first_pixel: int = 1
+    visibility: npt.NDArray[np.uint8] | None = None
 
     def load_points(self) -> FloatArray:
         """(N, 2) landmarks, pixels of the image; NaN where a point is not annotated.
@@ -68,7 +75,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class AnnotatedFaces(Sequence[AnnotatedImage]):
-    """The faces of a source that have all their points, and what was left out."""
+    """The usable faces of a source, and what was left out."""
 
     images: tuple[AnnotatedImage, ...]
     left_out: tuple[LeftOut, ...] = ()
@@ -105,12 +112,17 @@ def counts_in_words(reasons: Iterable[str]) -> str:
     )
 
 
-def find_annotated(source: FilePath, said: Reading = AS_USUAL) -> AnnotatedFaces:
-    """Every face of a source with all its points annotated, by name.
+def find_annotated(
+    source: FilePath, said: Reading = AS_USUAL, *, least_known: float = 1.0
+) -> AnnotatedFaces:
+    """Every face of a source with enough of its points annotated, by name.
 
     Of a folder of ``.pts`` files, at any depth, those are taken that belong to an image; where one
     is damaged, the face is among the others, and reading its points raises. Faces that are marked
-    to be ignored, or that lack a point, are left out and listed.
+    to be ignored, or that lack too many points, are left out and listed.
+
+    Args:
+        least_known: share of its points that a face must have; by default it lacks none.
 
     Raises:
         DataError: if the source is missing or holds none, not even a damaged one.
@@ -121,33 +133,40 @@ def find_annotated(source: FilePath, said: Reading = AS_USUAL) -> AnnotatedFaces
         raise DataError(f"{source}: expected a folder of images, found none")
     chosen = kind_of(source, said.kind, images=said.images)
     if chosen.name == "pts" and said.category is None:
-        found = _in_folder(source, said.images, 1 if said.first_pixel is None else said.first_pixel)
+        first_pixel = 1 if said.first_pixel is None else said.first_pixel
+        found = _in_folder(source, said.images, first_pixel, least_known)
     else:
         faces, root = load_located(source, said)
         check_landmarks(faces, source)
-        found = faces_of(faces, source, root)
+        found = faces_of(faces, source, root, least_known)
     if not found:
         if found.left_out:
             raise DataError(
-                f"{source}: expected faces with all their points annotated, "
+                f"{source}: expected faces with {_share_in_words(least_known)} points annotated, "
                 f"found only {found.left_out_in_words()}"
             )
         raise DataError(f"{source}: expected {chosen.title}, found no annotated face")
     return replace(found, images=tuple(sorted(found, key=lambda image: image.name)))
 
 
-def _in_folder(root: Path, images: FilePath | None, first_pixel: int) -> AnnotatedFaces:
+def _share_in_words(share: float) -> str:
+    return "all their" if share == 1 else f"{share:.0%} of their"
+
+
+def _in_folder(
+    root: Path, images: FilePath | None, first_pixel: int, least_known: float
+) -> AnnotatedFaces:
     home = root if images is None else Path(images)
     found, left_out = [], []
     for path, points_path in annotated_pairs(root, ".pts", images):
         name = path.relative_to(home).with_suffix("").as_posix()
         image = _read_if_good(AnnotatedImage(name, path, points_path, first_pixel=first_pixel))
-        unknown = np.isnan(0.0 if image.points is None else image.points)
-        if unknown.any():
-            reason = WITHOUT_POINTS if unknown.all() else POINTS_MISSING
-            left_out.append(LeftOut(path.relative_to(home).as_posix(), reason))
-        else:
+        known = np.array(True) if image.points is None else ~np.isnan(image.points[:, 0])
+        if known.any() and known.sum() >= least_known * known.size:
             found.append(image)
+        else:
+            reason = POINTS_MISSING if known.any() else WITHOUT_POINTS
+            left_out.append(LeftOut(path.relative_to(home).as_posix(), reason))
     return AnnotatedFaces(tuple(found), tuple(left_out))
 
 
@@ -183,11 +202,14 @@ def _read_if_good(image: AnnotatedImage) -> AnnotatedImage:
         return image
 
 
-def faces_of(annotations: AnnotationSet, source: Path, root: FilePath) -> AnnotatedFaces:
+def faces_of(
+    annotations: AnnotationSet, source: Path, root: FilePath, least_known: float = 1.0
+) -> AnnotatedFaces:
     """The usable faces of a set; the second one of an image is called ``NAME#2``.
 
     Args:
         root: folder that the image names start from.
+        least_known: share of its points that a face must have.
 
     Raises:
         DataError: if the name of an image leads out of ``root``.
@@ -195,7 +217,7 @@ def faces_of(annotations: AnnotationSet, source: Path, root: FilePath) -> Annota
     paths = annotations.image_paths(root)
     stems = [Path(name).with_suffix("").as_posix() for name in annotations.image_names]
     images_of = Counter(stems)
-    reasons = annotations.why_unusable()
+    reasons = annotations.why_unusable(least_known)
     seen: dict[int, int] = {}
     found, left_out = [], []
     for face, place in enumerate(annotations.image_index.tolist()):
@@ -205,7 +227,15 @@ def faces_of(annotations: AnnotationSet, source: Path, root: FilePath) -> Annota
         seen[place] = seen.get(place, 0) + 1
         name = stems[place] if images_of[stems[place]] == 1 else annotations.image_names[place]
         name += f"#{seen[place]}" if seen[place] > 1 else ""
-        found.append(AnnotatedImage(name, paths[place], source, annotations.points[face]))
+        found.append(
+            AnnotatedImage(
+                name,
+                paths[place],
+                source,
+                annotations.points[face],
+                visibility=annotations.visibility[face],
+            )
+        )
     return AnnotatedFaces(tuple(found), tuple(left_out))
 
 

@@ -291,7 +291,8 @@ def _load_faces(options: Options, path: Path) -> tuple[FaceTensors, SampleFolder
     folder = SampleFolder.open(path)
     images = torch.from_numpy(folder.load_images(options.num_parallel_calls))
     points = torch.from_numpy(folder.load_points(options.num_lmark))
-    return FaceTensors(images, points, torch.eye(2, 3).repeat(len(images), 1, 1)), folder
+    transforms, weights = torch.eye(2, 3).repeat(len(images), 1, 1), torch.ones(points.shape[:2])
+    return FaceTensors(images, points, transforms, weights), folder
 
 
 def _training_data(
@@ -331,6 +332,7 @@ def _synthetic_faces(n_landmarks: int, count: int) -> FaceTensors:
         images=torch.zeros(count, 112, 112, dtype=torch.uint8),
         points=circle.repeat(count, 1, 1),
         crop_from_image=torch.eye(2, 3).repeat(count, 1, 1),
+        weights=torch.ones(count, n_landmarks),
     )
 
 

@@ -65,7 +65,9 @@ def train_phase(
             batch = augmenter.batch(phase.faces_of(step), phase.seed(step, Draw.SAMPLES))
             torch.manual_seed(phase.seed(step, Draw.DROPOUT))
             estimates = network(batch.crops, phase.n_stages)  # (B, N, 2) of each stage
-            losses = [loss_of(estimates[stage - 1], batch.points) for stage in phase.stages]
+            losses = [
+                loss_of(estimates[stage - 1], batch.points, batch.weights) for stage in phase.stages
+            ]
             loss = torch.stack(losses).sum(dim=0).mean()
             rate = phase.rate_at(step)
             state.descend(loss, rate, settings.clip_norm, accelerator)

@@ -1,4 +1,8 @@
-"""Losses of predicted points; each gives one value a face."""
+"""Losses of predicted points; each gives one value a face.
+
+A point that is NaN in the truth has no position: it adds nothing, neither to the loss nor to its
+gradient.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +16,16 @@ from dan.core.errors import ConfigError
 from dan.schemes import LandmarkScheme
 from dan.training.recipe import LossKind
 
-Loss = Callable[[Tensor, Tensor], Tensor]
-"""(B, N, 2) predicted, (B, N, 2) truth, both crop pixels -> (B,) losses."""
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(B, N, 2) predicted, (B, N, 2) truth, both crop pixels; (B, N) weights of the points, 0 where one
+has no position, with a face's weight as their mean -> (B,) losses."""
 
 WING_WIDTH = 10.0
 WING_CURVATURE = 2.0
 """w and ε of Feng et al., CVPR 2018, equation 5, which they chose on 68-point faces."""
+
+EYES_OVER_DIAGONAL = 0.308
+"""Distance of the eye centres over the diagonal of the landmarks' box: 300-W's mean."""
 
 
 def loss_kind_of(kind: LossKind, scheme: LandmarkScheme) -> LossKind:
@@ -37,11 +45,15 @@ def build_loss(kind: LossKind, scheme: LandmarkScheme) -> Loss:
         case "wing":
             return wing_loss
         case "diagonal":
-            return lambda predicted, truth: mean_distance(predicted, truth) / box_diagonals(truth)
+            return _over_diagonal
         case "eye_centres" | "auto":  # which auto stands for where there are eyes
             return _over_eye_centres(scheme)
         case other:
             assert_never(other)
+
+
+def _over_diagonal(predicted: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+    return mean_distance(predicted, truth, weights) / box_diagonals(truth)
 
 
 def _over_eye_centres(scheme: LandmarkScheme) -> Loss:
@@ -52,36 +64,50 @@ def _over_eye_centres(scheme: LandmarkScheme) -> Loss:
         )
     eyes = scheme.eyes
 
-    def by_eye_centres(predicted: Tensor, truth: Tensor) -> Tensor:
-        return mean_distance(predicted, truth) / eye_centre_distances(truth, eyes.left, eyes.right)
+    def by_eye_centres(predicted: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+        lengths = eye_centre_distances(truth, eyes.left, eyes.right)
+        return mean_distance(predicted, truth, weights) / lengths
 
     return by_eye_centres
 
 
-def mean_distance(predicted: Tensor, truth: Tensor) -> Tensor:
-    """(B,) mean point-to-point distance, pixels."""
-    square = (predicted - truth).square().sum(dim=-1)
-    return (square + 1e-12).sqrt().mean(dim=1)  # 1e-12: the root has no slope at zero
+def _offsets(predicted: Tensor, truth: Tensor) -> Tensor:
+    """(B, N, 2) from truth to prediction; 0 where a point has no position."""
+    return torch.where(truth.isnan(), 0, predicted - truth)
+
+
+def mean_distance(predicted: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+    """(B,) mean point-to-point distance, pixels; weights as of :data:`Loss`."""
+    square = _offsets(predicted, truth).square().sum(dim=-1)
+    distance = (square + 1e-12).sqrt()  # 1e-12: the root has no slope at zero
+    return (distance * weights).mean(dim=1)
 
 
 def eye_centre_distances(truth: Tensor, left: tuple[int, ...], right: tuple[int, ...]) -> Tensor:
-    """(B,) distance of the eyes' mean points, pixels."""
+    """(B,) distance of the eyes' mean points, pixels.
+
+    Where an eye lacks a point, as on faces from the side, it is what the diagonal of the box says
+    of a face from the front.
+    """
     span = truth[:, list(right)].mean(dim=1) - truth[:, list(left)].mean(dim=1)
     distances: Tensor = torch.linalg.vector_norm(span, dim=-1)
-    return distances
+    return torch.where(distances.isnan(), EYES_OVER_DIAGONAL * box_diagonals(truth), distances)
 
 
 def box_diagonals(truth: Tensor) -> Tensor:
-    """(B,) diagonal of the landmarks' box, pixels."""
-    diagonals: Tensor = torch.linalg.vector_norm(truth.amax(dim=1) - truth.amin(dim=1), dim=-1)
+    """(B,) diagonal of the box of the landmarks that have a position, pixels."""
+    unknown, far = truth.isnan(), float("inf")
+    last, first = (truth.masked_fill(unknown, end) for end in (-far, far))
+    diagonals: Tensor = torch.linalg.vector_norm(last.amax(dim=1) - first.amin(dim=1), dim=-1)
     return diagonals
 
 
-def wing_loss(predicted: Tensor, truth: Tensor) -> Tensor:
+def wing_loss(predicted: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
     """Wing loss: logarithmic near zero, so that small errors keep their weight; linear far off."""
-    distance = (predicted - truth).abs()
+    distance = _offsets(predicted, truth).abs()
     offset = WING_WIDTH - WING_WIDTH * torch.log(
         torch.tensor(1 + WING_WIDTH / WING_CURVATURE, device=distance.device)
     )
     near = WING_WIDTH * torch.log1p(distance / WING_CURVATURE)
-    return torch.where(distance < WING_WIDTH, near, distance - offset).mean(dim=(1, 2))
+    losses = torch.where(distance < WING_WIDTH, near, distance - offset)
+    return (losses * weights[..., None]).mean(dim=(1, 2))

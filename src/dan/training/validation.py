@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from accelerate import Accelerator
 
-from dan.evaluation.metrics import Normaliser, normalised_errors, usable_normalisers
+from dan.evaluation.metrics import Normaliser, common_normaliser, normalised_errors
 from dan.model import DAN
 from dan.model.torch_geometry import invert, warp
 from dan.schemes import LandmarkScheme
@@ -26,8 +26,8 @@ class ValidationFigures:
 
     Attributes:
         n_faces: how many.
-        normaliser: what the errors are divided by; see :func:`usable_normalisers`.
-        error_percent: mean error of each stage.
+        normaliser: what the errors are divided by; see :func:`common_normaliser`.
+        error_percent: mean error of each stage, over faces as they are weighted.
         loss: the training's loss of the last stage.
     """
 
@@ -53,13 +53,16 @@ def validate(
     """
     found = predict_faces(model, faces, accelerator, n_stages=n_stages, batch_size=batch_size)
     truth = faces.crop_points().cpu()
-    normaliser = usable_normalisers(scheme)[0]
+    weights = faces.weights.cpu()
+    normaliser = common_normaliser(truth.numpy(), scheme)
     errors = [normalised_errors(points, truth.numpy(), scheme, normaliser) for points in found]
     return ValidationFigures(
         n_faces=len(faces),
         normaliser=normaliser,
-        error_percent=tuple(100 * float(values.mean()) for values in errors),
-        loss=float(loss_of(torch.from_numpy(found[-1]), truth).mean()),
+        error_percent=tuple(
+            100 * float(np.average(values, weights=weights.mean(dim=1))) for values in errors
+        ),
+        loss=float(loss_of(torch.from_numpy(found[-1]), truth, weights).mean()),
     )
 
 

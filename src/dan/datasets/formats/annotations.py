@@ -166,10 +166,14 @@ class AnnotationSet:
         known: npt.NDArray[np.bool_] = self.visibility != UNKNOWN
         return known
 
-    def why_unusable(self) -> tuple[str, ...]:
-        """Why training and scoring pass over each face, F reasons; empty for a usable one."""
+    def why_unusable(self, least_known: float = 1.0) -> tuple[str, ...]:
+        """Why each face is passed over, F reasons; empty for a usable one.
+
+        Args:
+            least_known: share of its points that a usable face has at least.
+        """
         known = self.known
-        why = [self.ignore, ~known.any(axis=1), ~known.all(axis=1)]
+        why = [self.ignore, ~known.any(axis=1), known.sum(axis=1) < least_known * self.n_landmarks]
         reasons = np.select(why, [IGNORED, WITHOUT_POINTS, POINTS_MISSING], "")
         return tuple(reasons.tolist())
 
