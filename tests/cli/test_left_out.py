@@ -71,26 +71,25 @@ def test_show_draws_what_has_points(dan, folder):
     assert done.err.endswith("left out: 1 face without points\n")
 
 
-def test_prepare_counts_what_it_leaves_out_and_takes_the_number_of_points_from_the_data(
-    dan, folder
-):
+def test_prepare_keeps_faces_that_lack_some_points_and_counts_what_it_leaves_out(dan, folder):
     done = dan("prepare", "faces/faces.json", "-o", "faces.npz", "--all-folders")
     assert done.code == 0
-    assert done.out.startswith("12 faces of 20 annotated, 7 points each (points7), ")
-    assert IN_FILE in done.err
+    assert done.out.startswith("18 faces of 20 annotated, 7 points each (points7), ")
+    assert "left out: 1 face without points, 1 face marked to be ignored\n" in done.err
     done = dan("prepare", "faces", "-o", "pts.npz", "--all-folders")
-    assert "13 faces of 20 annotated, 7 points each (points7)" in done.out
-    assert IN_FOLDER in done.err
-    assert load_pack("pts.npz").points.shape == (13, 7, 2)
+    assert "19 faces of 20 annotated, 7 points each (points7)" in done.out
+    assert "left out: 1 face without points\n" in done.err
+    points = load_pack("pts.npz").points
+    assert points.shape == (19, 7, 2)
+    assert np.isnan(points).sum(axis=(0, 2)).tolist() == [0, 0, 12, 0, 0, 0, 0]
     part = dan("prepare", "faces", "-o", "part.npz")
-    assert IN_TRAINSET in part.err
-    assert "12 faces of 16 annotated" in part.out
+    assert "15 faces of 16 annotated" in part.out
 
 
 def test_prepare_and_merge_of_nothing_but_such_faces(dan, folder):
     faces = load_annotations("faces")
     points = faces.points.copy()
-    points[[name.startswith("trainset") for name in faces.face_names], 0] = np.nan
+    points[[name.startswith("trainset") for name in faces.face_names], :5] = np.nan
     save_annotations("faces", AnnotationSet.build(faces.image_names, faces.image_index, points))
     for words in (["prepare", "faces", "-o", "x.npz"], ["merge", "faces", "-o", "x"]):
         done = dan(*words)
