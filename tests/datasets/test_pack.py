@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dan.core.errors import DataError
-from dan.datasets.annotated import LEAST_TRAINED, find_annotated
+from dan.datasets.annotated import find_annotated
 from dan.datasets.annotation_files import load_annotations, save_annotations
 from dan.datasets.formats import HIDDEN, UNKNOWN, VISIBLE, AnnotationSet, load_pts, save_pts
 from dan.datasets.pack import (
@@ -49,8 +49,8 @@ def small_pack(*names, scheme=FACE68, **changes):
 
 
 def test_a_third_of_the_points_is_enough_and_what_is_covered_stays_so(folder):
-    found = find_annotated(folder / "faces.json", least_known=LEAST_TRAINED)
-    assert [face.reason for face in found.left_out] == ["with points missing"]
+    found = find_annotated(folder / "faces.json")
+    assert [face.reason for face in found.left_out] == ["with too few points"]
     pack, skipped = pack_faces(found, FACE68, OPTIONS)
     assert (len(pack.names), skipped) == (4, [])
     assert pack.visibility[:2, [0, 16, 17, 30, 39, 40]].tolist() == [
@@ -66,16 +66,12 @@ def test_a_third_of_the_points_is_enough_and_what_is_covered_stays_so(folder):
     assert crops.shape == (4, 100, 100)
 
 
-def test_unless_asked_for_faces_that_lack_a_point_are_left_out(folder):
-    assert len(find_annotated(folder / "faces.json")) == 3
-
-
 def test_points_files_mark_unknown_points_and_no_others(folder):
     path = min(folder.rglob("*.pts"))
     points = load_pts(path)
     points[5] = np.nan
     save_pts(path, points)
-    pack, _ = pack_faces(find_annotated(folder, least_known=LEAST_TRAINED), FACE68, OPTIONS)
+    pack, _ = pack_faces(find_annotated(folder), FACE68, OPTIONS)
     assert len(pack.names) == 5
     assert np.argwhere(pack.visibility != VISIBLE).tolist() == [[0, 5]]
     assert pack.visibility[0, 5] == UNKNOWN
@@ -90,7 +86,7 @@ def same_packs(a, b):
 
 
 def test_a_pack_keeps_visibility_weights_and_sets(folder, tmp_path):
-    found = find_annotated(folder / "faces.json", least_known=LEAST_TRAINED)
+    found = find_annotated(folder / "faces.json")
     pack, _ = pack_faces(found, FACE68, OPTIONS)
     joined = join_packs({"a": pack, "b": pack}, [1, 0.3])
     save_pack(tmp_path / "faces.npz", joined)

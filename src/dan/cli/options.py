@@ -459,19 +459,16 @@ class SourceOptions:
             whole = np.isfinite(pack.points).all(axis=(1, 2))
             return pack.points[whole], pack.scheme, ()
         faces, root = self.load(data)
-        tell_left_out(faces.why_unusable())
-        return faces.points[faces.usable], faces.scheme, files_of(faces, data, root)
+        tell_left_out(faces.why_unusable(least_known=1.0))
+        return faces.points[faces.whole], faces.scheme, files_of(faces, data, root)
 
-    def find(
-        self, data: Path, scheme: LandmarkScheme | None = None, *, least_known: float = 1.0
-    ) -> AnnotatedFaces:
-        """Every face that has such a share of its points, by name."""
+    def find(self, data: Path, scheme: LandmarkScheme | None = None) -> AnnotatedFaces:
+        """Every face that has enough of its points, by name."""
         from dan.datasets.annotated import find_annotated
         from dan.datasets.annotation_files import Reading
 
         tell_passed_over([self.images or data])
-        said = Reading(**vars(self), scheme=scheme)
-        return find_annotated(data, said, least_known=least_known)
+        return find_annotated(data, Reading(**vars(self), scheme=scheme))
 
 
 @dataclass(frozen=True)

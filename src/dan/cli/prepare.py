@@ -30,7 +30,7 @@ def prepare(
     Points without a position are left out of the training; a face needs a third of its points.
     """
     from dan.core.files import check_outputs
-    from dan.datasets.annotated import LEAST_TRAINED, files_of, training_part
+    from dan.datasets.annotated import files_of, training_part
     from dan.datasets.pack import PackOptions, join_packs, pack_faces, save_pack
 
     names, weights = _names_of(data), weight or [1.0] * len(data)
@@ -42,7 +42,7 @@ def prepare(
     named = points.named()
     found = []
     for path in data:
-        faces = source.find(path, named, least_known=LEAST_TRAINED)
+        faces = source.find(path, named)
         check_outputs([out], files_of(faces, path, source.images))
         if not all_folders:
             faces = training_part(faces)

@@ -16,14 +16,11 @@ from dan.core.types import FilePath, FloatArray
 from dan.datasets.annotation_files import AS_USUAL, Reading, kind_of, load_annotations
 from dan.datasets.folders import annotated_pairs
 from dan.datasets.formats import AnnotationSet, load_pts
-from dan.datasets.formats.annotations import POINTS_MISSING, WITHOUT_POINTS
+from dan.datasets.formats.annotations import TOO_FEW_POINTS, WITHOUT_POINTS, has_too_few
 from dan.datasets.locating import locate_images
 
 TEST_FOLDER_NAMES = {"testset", "ibug", "300w"}
 """Folders of the 300-W release that no training may see, in small letters."""
-
-LEAST_TRAINED = 1 / 3
-"""Share of its points that a face must have to be trained on; those that it lacks do not count."""
 
 
 @dataclass(frozen=True)
@@ -112,17 +109,12 @@ def counts_in_words(reasons: Iterable[str]) -> str:
     )
 
 
-def find_annotated(
-    source: FilePath, said: Reading = AS_USUAL, *, least_known: float = 1.0
-) -> AnnotatedFaces:
+def find_annotated(source: FilePath, said: Reading = AS_USUAL) -> AnnotatedFaces:
     """Every face of a source with enough of its points annotated, by name.
 
     Of a folder of ``.pts`` files, at any depth, those are taken that belong to an image; where one
     is damaged, the face is among the others, and reading its points raises. Faces that are marked
-    to be ignored, or that lack too many points, are left out and listed.
-
-    Args:
-        least_known: share of its points that a face must have; by default it lacks none.
+    to be ignored, or that have too few points, are left out and listed.
 
     Raises:
         DataError: if the source is missing or holds none, not even a damaged one.
@@ -133,39 +125,32 @@ def find_annotated(
         raise DataError(f"{source}: expected a folder of images, found none")
     chosen = kind_of(source, said.kind, images=said.images)
     if chosen.name == "pts" and said.category is None:
-        first_pixel = 1 if said.first_pixel is None else said.first_pixel
-        found = _in_folder(source, said.images, first_pixel, least_known)
+        found = _in_folder(source, said.images, 1 if said.first_pixel is None else said.first_pixel)
     else:
         faces, root = load_located(source, said)
         check_landmarks(faces, source)
-        found = faces_of(faces, source, root, least_known)
+        found = faces_of(faces, source, root)
     if not found:
         if found.left_out:
             raise DataError(
-                f"{source}: expected faces with {_share_in_words(least_known)} points annotated, "
+                f"{source}: expected faces with enough of their points annotated, "
                 f"found only {found.left_out_in_words()}"
             )
         raise DataError(f"{source}: expected {chosen.title}, found no annotated face")
     return replace(found, images=tuple(sorted(found, key=lambda image: image.name)))
 
 
-def _share_in_words(share: float) -> str:
-    return "all their" if share == 1 else f"{share:.0%} of their"
-
-
-def _in_folder(
-    root: Path, images: FilePath | None, first_pixel: int, least_known: float
-) -> AnnotatedFaces:
+def _in_folder(root: Path, images: FilePath | None, first_pixel: int) -> AnnotatedFaces:
     home = root if images is None else Path(images)
     found, left_out = [], []
     for path, points_path in annotated_pairs(root, ".pts", images):
         name = path.relative_to(home).with_suffix("").as_posix()
         image = _read_if_good(AnnotatedImage(name, path, points_path, first_pixel=first_pixel))
-        known = np.array(True) if image.points is None else ~np.isnan(image.points[:, 0])
-        if known.any() and known.sum() >= least_known * known.size:
+        known = np.isfinite(np.zeros(1) if image.points is None else image.points[:, 0])
+        if known.any() and not has_too_few(known[None]).any():
             found.append(image)
         else:
-            reason = POINTS_MISSING if known.any() else WITHOUT_POINTS
+            reason = TOO_FEW_POINTS if known.any() else WITHOUT_POINTS
             left_out.append(LeftOut(path.relative_to(home).as_posix(), reason))
     return AnnotatedFaces(tuple(found), tuple(left_out))
 
@@ -202,14 +187,11 @@ def _read_if_good(image: AnnotatedImage) -> AnnotatedImage:
         return image
 
 
-def faces_of(
-    annotations: AnnotationSet, source: Path, root: FilePath, least_known: float = 1.0
-) -> AnnotatedFaces:
+def faces_of(annotations: AnnotationSet, source: Path, root: FilePath) -> AnnotatedFaces:
     """The usable faces of a set; the second one of an image is called ``NAME#2``.
 
     Args:
         root: folder that the image names start from.
-        least_known: share of its points that a face must have.
 
     Raises:
         DataError: if the name of an image leads out of ``root``.
@@ -217,7 +199,7 @@ def faces_of(
     paths = annotations.image_paths(root)
     stems = [Path(name).with_suffix("").as_posix() for name in annotations.image_names]
     images_of = Counter(stems)
-    reasons = annotations.why_unusable(least_known)
+    reasons = annotations.why_unusable()
     seen: dict[int, int] = {}
     found, left_out = [], []
     for face, place in enumerate(annotations.image_index.tolist()):

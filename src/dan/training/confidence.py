@@ -20,7 +20,7 @@ from torch.nn import functional
 from dan.evaluation.metrics import (
     Normaliser,
     Reliability,
-    common_normaliser,
+    common_normalisers,
     normalised_errors,
     roc_auc,
 )
@@ -162,7 +162,7 @@ def _samples(
     face_size = float((model.mean_shape.amax(dim=0) - model.mean_shape.amin(dim=0)).max())
     kinds = [(faces, augmentation), (faces, MISPLACED), (_backgrounds(faces, size), augmentation)]
     hidden, good, negative = [], [], []
-    normaliser = common_normaliser(faces.points.cpu().numpy(), scheme)
+    normaliser = common_normalisers(faces.points.cpu().numpy(), scheme)[0]
     for kind, (source, settings) in enumerate(kinds):
         augmenter = Augmenter(source, size, scheme, settings)
         for draw in range(draws):

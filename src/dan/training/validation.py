@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from accelerate import Accelerator
 
-from dan.evaluation.metrics import Normaliser, common_normaliser, normalised_errors
+from dan.evaluation.metrics import Normaliser, common_normalisers, normalised_errors
 from dan.model import DAN
 from dan.model.torch_geometry import invert, warp
 from dan.schemes import LandmarkScheme
@@ -26,7 +26,7 @@ class ValidationFigures:
 
     Attributes:
         n_faces: how many.
-        normaliser: what the errors are divided by; see :func:`common_normaliser`.
+        normaliser: what the errors are divided by; see :func:`common_normalisers`.
         error_percent: mean error of each stage, over faces as they are weighted.
         loss: the training's loss of the last stage.
     """
@@ -54,7 +54,7 @@ def validate(
     found = predict_faces(model, faces, accelerator, n_stages=n_stages, batch_size=batch_size)
     truth = faces.crop_points().cpu()
     weights = faces.weights.cpu()
-    normaliser = common_normaliser(truth.numpy(), scheme)
+    normaliser = common_normalisers(truth.numpy(), scheme)[0]
     errors = [normalised_errors(points, truth.numpy(), scheme, normaliser) for points in found]
     return ValidationFigures(
         n_faces=len(faces),

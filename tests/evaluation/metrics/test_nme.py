@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from dan.core.errors import ConfigError, DegenerateShapeError, ShapeError
 from dan.evaluation.metrics import (
     NORMALISERS,
-    common_normaliser,
+    common_normalisers,
     normalised_errors,
     normaliser_lengths,
     usable_normalisers,
@@ -25,6 +25,7 @@ BY_HAND = {
     "inter_ocular": np.hypot(8, 8),  # from (0, 0) to (8, 8)
     "inter_pupil": 10.0,  # from (1, 0) to (7, 8)
     "diagonal": 17.0,  # a box of 8 by 15
+    "box_size": np.sqrt(8 * 15),
 }
 
 
@@ -143,9 +144,9 @@ def test_the_diagonal_needs_no_eyes():
 
 
 def test_normalisers_that_a_scheme_allows():
-    assert usable_normalisers(FACE68) == ["inter_ocular", "inter_pupil", "diagonal"]
-    assert usable_normalisers(FACE5) == ["inter_pupil", "diagonal"]
-    assert usable_normalisers(LandmarkScheme.plain(7)) == ["diagonal"]
+    assert usable_normalisers(FACE68) == ["inter_ocular", "inter_pupil", "diagonal", "box_size"]
+    assert usable_normalisers(FACE5) == ["inter_pupil", "diagonal", "box_size"]
+    assert usable_normalisers(LandmarkScheme.plain(7)) == ["diagonal", "box_size"]
     with pytest.raises(ConfigError, match="outer eye corners, got face5; use inter_pupil"):
         normaliser_lengths(FACE, FACE5, "inter_ocular")
 
@@ -173,12 +174,12 @@ def test_points_without_a_position_do_not_count():
 def test_the_normaliser_that_all_faces_have_the_points_of(missing, normaliser):
     truth = np.concatenate([FACE, FACE])
     truth[1, missing] = np.nan
-    assert common_normaliser(truth, FIVE) == normaliser
+    assert common_normalisers(truth, FIVE)[0] == normaliser
     assert np.isfinite(normaliser_lengths(truth, FIVE, normaliser)).all()
 
 
 def test_a_scheme_without_outer_corners_and_a_face_without_an_eye():
     face = np.random.default_rng(0).normal(size=(2, 5, 2))
-    assert common_normaliser(face, FACE5) == "inter_pupil"
+    assert common_normalisers(face, FACE5)[0] == "inter_pupil"
     face[0, 0] = np.nan
-    assert common_normaliser(face, FACE5) == "diagonal"
+    assert common_normalisers(face, FACE5)[0] == "diagonal"

@@ -4,6 +4,7 @@ Normalisers (protocol of 300-W and of the papers):
     ``inter_ocular``: distance of the outer eye corners.
     ``inter_pupil``: distance of the eye centres, each the mean of the eye's points.
     ``diagonal``: diagonal of the landmarks' bounding box.
+    ``box_size``: square root of that box's width times height, as for AFLW and MERL-RAV.
 
 A ground-truth point that is NaN has no position: it does not count.
 """
@@ -17,7 +18,7 @@ from dan.core.errors import ConfigError, DegenerateShapeError
 from dan.core.types import FloatArray
 from dan.schemes import LandmarkScheme
 
-Normaliser = Literal["inter_ocular", "inter_pupil", "diagonal"]
+Normaliser = Literal["inter_ocular", "inter_pupil", "diagonal", "box_size"]
 NORMALISERS: tuple[Normaliser, ...] = get_args(Normaliser)
 
 
@@ -31,10 +32,13 @@ def usable_normalisers(scheme: LandmarkScheme) -> list[Normaliser]:
     return usable
 
 
-def common_normaliser(truth: FloatArray, scheme: LandmarkScheme) -> Normaliser:
-    """The first usable one whose points all of (F, N, 2) ground-truth faces have."""
-    usable = usable_normalisers(scheme)
-    return next((n for n in usable if not np.isnan(_spans(truth, scheme, n)).any()), usable[-1])
+def common_normalisers(truth: FloatArray, scheme: LandmarkScheme) -> list[Normaliser]:
+    """The usable ones whose points all of (F, N, 2) ground-truth faces have, and the box's."""
+    return [
+        name
+        for name in usable_normalisers(scheme)
+        if name in ("diagonal", "box_size") or not np.isnan(_spans(truth, scheme, name)).any()
+    ]
 
 
 def normaliser_lengths(
@@ -56,7 +60,11 @@ def normaliser_lengths(
             f"truth: expected finite points, and all that {normaliser} needs, got others in face "
             f"{int(np.argmin(right))}"
         )
-    lengths: FloatArray = np.hypot(spans[:, 0], spans[:, 1])
+    lengths: FloatArray = (
+        np.sqrt(spans[:, 0] * spans[:, 1])
+        if normaliser == "box_size"
+        else np.hypot(spans[:, 0], spans[:, 1])
+    )
     if not (lengths > 0).all():
         face = int(np.argmin(lengths))
         raise DegenerateShapeError(
@@ -67,7 +75,7 @@ def normaliser_lengths(
 
 def _spans(truth: FloatArray, scheme: LandmarkScheme, normaliser: Normaliser) -> FloatArray:
     """(F, 2) what the normaliser is the length of; NaN where a point is missing for it."""
-    if normaliser == "diagonal":
+    if normaliser in ("diagonal", "box_size"):
         box: FloatArray = np.fmax.reduce(truth, axis=1) - np.fmin.reduce(truth, axis=1)
         return box
     if normaliser not in NORMALISERS:
@@ -92,6 +100,18 @@ def _spans(truth: FloatArray, scheme: LandmarkScheme, normaliser: Normaliser) ->
     return spans
 
 
+def mean_distances(predicted: FloatArray, truth: FloatArray) -> FloatArray:
+    """(F,) mean distance of (F, N, 2) points to those of the truth that have a position, pixels.
+
+    NaN where such a point is not predicted, or none has a position.
+    """
+    offsets = np.where(np.isnan(truth), 0, np.asarray(predicted, dtype=np.float64) - truth)
+    n_known = (~np.isnan(truth).any(axis=2)).sum(axis=1)
+    n_known = np.where(n_known, n_known, np.nan)
+    distances: FloatArray = np.linalg.norm(offsets, axis=2).sum(axis=1) / n_known
+    return distances
+
+
 def normalised_errors(
     predicted: FloatArray, truth: FloatArray, scheme: LandmarkScheme, normaliser: Normaliser
 ) -> FloatArray:
@@ -108,8 +128,6 @@ def normalised_errors(
     predicted = np.asarray(predicted, dtype=np.float64)
     lengths = normaliser_lengths(truth, scheme, normaliser)
     check_shape("predicted", predicted, np.shape(truth))
-    offsets = np.where(np.isnan(truth), 0, predicted - truth)
-    n_known = np.isfinite(truth).all(axis=2).sum(axis=1)
-    distances = np.linalg.norm(offsets, axis=2).sum(axis=1) / n_known
+    distances = mean_distances(predicted, truth)
     errors: FloatArray = np.where(np.isnan(distances), np.inf, distances / lengths)
     return errors
