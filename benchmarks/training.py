@@ -71,7 +71,7 @@ def build_step(width: int, precision: str) -> Callable[[Batch], None]:
     model.in_memory_format(torch.channels_last)
     optimiser = build_optimiser(model, "adamw", 1e-3, 1e-4)
     average = build_average(model, 0.998)
-    loss_of = build_loss("wing", LandmarkScheme.plain(68))
+    loss_of = build_loss("wing", LandmarkScheme.plain(68), model.mean_shape)
     network, optimiser = accelerator.prepare(model, optimiser)
     network.train()
 

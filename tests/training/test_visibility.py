@@ -18,7 +18,6 @@ from dan.schemes import FACE68
 from dan.training import train
 from dan.training.augmentation import Augmenter
 from dan.training.face_tensors import faces_of_pack, identity_of_pack, mean_shape_of_pack
-from dan.training.losses import build_loss
 from dan.training.pipeline import build_model
 from dan.training.recipe import Augmentation
 from dan.training.validation import predict_faces, validate
@@ -92,8 +91,7 @@ def test_validation_goes_by_the_points_that_there_are_and_the_weights_of_faces(p
     model = build_model(recipe.model, 1)
     model.set_statistics(mean_shape, np.zeros((32, 32)), np.ones((32, 32)))
     accelerator = Accelerator(cpu=True)
-    loss_of = build_loss("auto", FACE68)
-    figures = validate(model, faces, FACE68, loss_of, accelerator, n_stages=2)
+    figures = validate(model, faces, FACE68, "auto", accelerator, n_stages=2)
     assert figures.normaliser == "diagonal"  # some faces lack an eye's corner
     found = predict_faces(model, faces, accelerator, n_stages=2)
     truth = faces.crop_points().numpy()
@@ -107,7 +105,7 @@ def test_validation_goes_by_the_points_that_there_are_and_the_weights_of_faces(p
         assert figures.error_percent[stage] == pytest.approx(wanted, rel=1e-5)
     assert np.isfinite(figures.loss)
     some = faces_of_pack(pack.subset(range(1, 40, 3)), mean_shape)
-    assert validate(model, some, FACE68, loss_of, accelerator, n_stages=2).normaliser == (
+    assert validate(model, some, FACE68, "auto", accelerator, n_stages=2).normaliser == (
         "inter_ocular"
     )
 

@@ -159,7 +159,6 @@ def _phase(options: Options, recipe: Recipe, n_faces: int) -> Phase:
 
 
 def _evaluate(options: Options) -> None:
-    from dan.training.losses import build_loss
     from dan.training.validation import validate
 
     accelerator = _accelerator(options)
@@ -170,7 +169,7 @@ def _evaluate(options: Options) -> None:
         model,
         faces.to(accelerator.device),
         scheme,
-        build_loss("diagonal", scheme),
+        "diagonal",
         accelerator,
         n_stages=options.dan_stage,
         batch_size=options.batch_size,

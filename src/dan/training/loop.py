@@ -58,7 +58,8 @@ def train_phase(
     network, state = _set_up(phase, model, data, folder, accelerator)
     size, augmentation = model.config.image_size, phase.recipe.augmentation
     augmenter = Augmenter(data.train, size, data.scheme, augmentation)
-    loss_of, score = build_loss(settings.loss, data.scheme), scorer(phase, data, accelerator)
+    loss_of = build_loss(settings.loss, data.scheme, model.mean_shape)
+    score = scorer(phase, data, accelerator)
     journal = Journal(phase, state, data.scheme, folder, accelerator=accelerator, log=log)
     with journal, stop_on_ctrl_c(accelerator, folder.resume) as stop:
         for step in range(state.step, phase.n_steps):

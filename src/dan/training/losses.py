@@ -24,9 +24,6 @@ WING_WIDTH = 10.0
 WING_CURVATURE = 2.0
 """w and ε of Feng et al., CVPR 2018, equation 5, which they chose on 68-point faces."""
 
-EYES_OVER_DIAGONAL = 0.308
-"""Distance of the eye centres over the diagonal of the landmarks' box: 300-W's mean."""
-
 
 def loss_kind_of(kind: LossKind, scheme: LandmarkScheme) -> LossKind:
     """The loss that ``auto`` stands for with a scheme; any other stays."""
@@ -35,8 +32,11 @@ def loss_kind_of(kind: LossKind, scheme: LandmarkScheme) -> LossKind:
     return "diagonal" if scheme.eyes is None else "eye_centres"
 
 
-def build_loss(kind: LossKind, scheme: LandmarkScheme) -> Loss:
+def build_loss(kind: LossKind, scheme: LandmarkScheme, mean_shape: Tensor) -> Loss:
     """The loss of a recipe.
+
+    Args:
+        mean_shape: (N, 2) of the faces, at any place and scale, on the device of the losses.
 
     Raises:
         ConfigError: if it needs eyes that the scheme does not know.
@@ -47,7 +47,7 @@ def build_loss(kind: LossKind, scheme: LandmarkScheme) -> Loss:
         case "diagonal":
             return _over_diagonal
         case "eye_centres" | "auto":  # which auto stands for where there are eyes
-            return _over_eye_centres(scheme)
+            return _over_eye_centres(scheme, mean_shape)
         case other:
             assert_never(other)
 
@@ -56,16 +56,25 @@ def _over_diagonal(predicted: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
     return mean_distance(predicted, truth, weights) / box_diagonals(truth)
 
 
-def _over_eye_centres(scheme: LandmarkScheme) -> Loss:
+def _over_eye_centres(scheme: LandmarkScheme, mean_shape: Tensor) -> Loss:
+    """Where an eye lacks a point, that of the mean shape counts, as large as the points there are.
+
+    That is, scaled by the diagonal of their box. The eyes of a face from the side lie close
+    together, where they can be seen at all.
+    """
     if scheme.eyes is None:
         raise ConfigError(
             f"training.loss: eye_centres needs a scheme that knows its eyes, {scheme.name} does "
             "not; use auto or diagonal"
         )
     eyes = scheme.eyes
+    eyes_of_mean = eye_centre_distances(mean_shape[None], eyes.left, eyes.right)
 
     def by_eye_centres(predicted: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
         lengths = eye_centre_distances(truth, eyes.left, eyes.right)
+        same_points = mean_shape.masked_fill(truth.isnan(), torch.nan)
+        fitted = eyes_of_mean * box_diagonals(truth) / box_diagonals(same_points)
+        lengths = torch.where(lengths.isnan(), fitted, lengths)
         return mean_distance(predicted, truth, weights) / lengths
 
     return by_eye_centres
@@ -84,14 +93,10 @@ def mean_distance(predicted: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
 
 
 def eye_centre_distances(truth: Tensor, left: tuple[int, ...], right: tuple[int, ...]) -> Tensor:
-    """(B,) distance of the eyes' mean points, pixels.
-
-    Where an eye lacks a point, as on faces from the side, it is what the diagonal of the box says
-    of a face from the front.
-    """
+    """(B,) distance of the eyes' mean points, pixels; NaN where an eye lacks a point."""
     span = truth[:, list(right)].mean(dim=1) - truth[:, list(left)].mean(dim=1)
     distances: Tensor = torch.linalg.vector_norm(span, dim=-1)
-    return torch.where(distances.isnan(), EYES_OVER_DIAGONAL * box_diagonals(truth), distances)
+    return distances
 
 
 def box_diagonals(truth: Tensor) -> Tensor:

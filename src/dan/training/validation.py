@@ -16,8 +16,9 @@ from dan.model import DAN
 from dan.model.torch_geometry import invert, warp
 from dan.schemes import LandmarkScheme
 from dan.training.face_tensors import FaceTensors, TrainingData
-from dan.training.losses import Loss, build_loss
+from dan.training.losses import build_loss
 from dan.training.phases import Phase
+from dan.training.recipe import LossKind
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def validate(
     model: DAN,
     faces: FaceTensors,
     scheme: LandmarkScheme,
-    loss_of: Loss,
+    loss: LossKind,
     accelerator: Accelerator,
     *,
     n_stages: int,
@@ -53,7 +54,7 @@ def validate(
     """
     found = predict_faces(model, faces, accelerator, n_stages=n_stages, batch_size=batch_size)
     truth = faces.crop_points().cpu()
-    weights = faces.weights.cpu()
+    weights, loss_of = faces.weights.cpu(), build_loss(loss, scheme, model.mean_shape.cpu())
     normaliser = common_normalisers(truth.numpy(), scheme)[0]
     errors = [normalised_errors(points, truth.numpy(), scheme, normaliser) for points in found]
     return ValidationFigures(
@@ -75,7 +76,7 @@ def scorer(
         validate,
         faces=data.valid,
         scheme=data.scheme,
-        loss_of=build_loss(settings.loss, data.scheme),
+        loss=settings.loss,
         accelerator=accelerator,
         n_stages=phase.n_stages,
         batch_size=settings.batch_size,
