@@ -71,12 +71,12 @@ def build_step(width: int, precision: str) -> Callable[[Batch], None]:
     model.in_memory_format(torch.channels_last)
     optimiser = build_optimiser(model, "adamw", 1e-3, 1e-4)
     average = build_average(model, 0.998)
-    loss_of = build_loss("wing", LandmarkScheme.plain(68))
+    loss_of = build_loss("wing", LandmarkScheme.plain(68), model.mean_shape)
     network, optimiser = accelerator.prepare(model, optimiser)
     network.train()
 
     def step(batch: Batch) -> None:
-        loss = loss_of(network(batch.crops).points, batch.points).mean()
+        loss = loss_of(network(batch.crops).points, batch.points, batch.weights).mean()
         optimiser.zero_grad()
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(model.parameters(), 1.0)
@@ -123,7 +123,7 @@ def compare_precisions(batch: int, steps: int) -> None:
     generator = np.random.default_rng(0)
     crops = torch.from_numpy(generator.uniform(0, 255, (batch, 1, 112, 112)).astype(np.float32))
     points = torch.from_numpy(generator.uniform(16, 96, (batch, 68, 2)).astype(np.float32))
-    sample = Batch(crops, points)
+    sample = Batch(crops, points, torch.ones(batch, 68))
     for name, build in (("training loop", build_step), ("bare loop", build_bare_step)):
         times: dict[str, list[float]] = {"fp32": [], "bf16": []}
         steps_of = {precision: build(64, precision) for precision in times}

@@ -39,7 +39,7 @@ def test_evaluate_prints_a_table_and_json(dan, world):
     assert done.code == 0
     scores = json.loads(done.out)
     assert [score["normaliser"] for score in scores] == [
-        "inter_ocular", "inter_ocular", "inter_pupil", "diagonal"
+        "inter_ocular", "inter_ocular", "inter_pupil", "diagonal", "box_size"
     ]  # fmt: skip
     assert all(score["n_images"] == 6 for score in scores)
 

@@ -44,16 +44,17 @@ def mark_unknown(path: Path, *places: int) -> None:
     save_pts(path, points)
 
 
-def test_faces_that_lack_points_are_left_out_and_told_apart_by_part(root):
-    mark_unknown(root / "testset/drawn_0004.pts", 3)
-    mark_unknown(root / "trainset/drawn_0000.pts", 0, 67)
+def test_faces_of_too_few_points_are_left_out_and_told_apart_by_part(root):
+    mark_unknown(root / "testset/drawn_0004.pts", *range(46))
+    mark_unknown(root / "trainset/drawn_0000.pts", *range(20, 66))
+    mark_unknown(root / "trainset/drawn_0002.pts", *range(45))  # 23 of 68 are enough
     mark_unknown(root / "trainset/drawn_0001.pts")
     faces = find_annotated(root)
     assert len(faces) == 7
-    assert faces.left_out_in_words() == "2 faces with points missing, 1 face without points"
+    assert faces.left_out_in_words() == "2 faces with too few points, 1 face without points"
     assert [face.image for face in test_part(faces).left_out] == ["testset/drawn_0004.png"]
     assert [(face.image, face.reason) for face in training_part(faces).left_out] == [
-        ("trainset/drawn_0000.png", "with points missing"),
+        ("trainset/drawn_0000.png", "with too few points"),
         ("trainset/drawn_0001.png", "without points"),
     ]
     pack, skipped = pack_faces(training_part(faces), FACE68, PackOptions(50, 100))

@@ -136,11 +136,10 @@ def test_annotated_images_come_from_any_kind(drawn, tmp_path):
         np.testing.assert_allclose(ours.load_points(), load_pts(theirs.points_path), atol=1e-3)
 
 
-def test_faces_that_are_ignored_or_not_whole_are_left_out_with_a_reason_and_others_numbered(
-    tmp_path,
-):
+def test_faces_that_are_ignored_or_have_too_few_points_are_listed_with_a_reason(tmp_path):
     points = np.arange(8.0).reshape(1, 4, 2).repeat(6, axis=0)
-    points[3, 1] = np.nan
+    points[1, 1] = np.nan
+    points[3, 1:] = np.nan
     points[4] = np.nan
     faces = AnnotationSet.build(
         ["a.jpg", "b.jpg", "b.png", "c.jpg"],
@@ -152,7 +151,7 @@ def test_faces_that_are_ignored_or_not_whole_are_left_out_with_a_reason_and_othe
     found = find_annotated(tmp_path / "faces.json")
     assert [image.name for image in found] == ["a", "a#2", "b.jpg"]
     assert [(face.image, face.reason, face.face) for face in found.left_out] == [
-        ("b.png", "with points missing", 3),
+        ("b.png", "with too few points", 3),
         ("c.jpg", "without points", 4),
         ("c.jpg", "marked to be ignored", 5),
     ]
@@ -160,14 +159,14 @@ def test_faces_that_are_ignored_or_not_whole_are_left_out_with_a_reason_and_othe
     assert found[1:].left_out == found.left_out
 
 
-def test_only_faces_that_lack_points_are_an_error_that_counts_them(tmp_path):
+def test_only_faces_of_too_few_points_are_an_error_that_counts_them(tmp_path):
     points = np.arange(8.0).reshape(1, 4, 2).repeat(3, axis=0)
-    points[:, 1] = np.nan
+    points[:, 1:] = np.nan
     points[2] = np.nan
     save_annotations(tmp_path / "faces.json", AnnotationSet.build(["a.jpg"], [0, 0, 0], points))
     with pytest.raises(DataError) as caught:
         find_annotated(tmp_path / "faces.json")
     assert str(caught.value) == (
-        f"{tmp_path / 'faces.json'}: expected faces with all their points annotated, "
-        "found only 2 faces with points missing, 1 face without points"
+        f"{tmp_path / 'faces.json'}: expected faces with enough of their points annotated, "
+        "found only 2 faces with too few points, 1 face without points"
     )

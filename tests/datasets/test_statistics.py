@@ -48,14 +48,20 @@ def test_points_without_a_scheme_have_sizes_only():
     assert figures.to_dict()["face size, px"] == [9.0] * 5
 
 
-def test_only_whole_faces_count():
-    shapes = np.stack([face68((100, 100), 80.0)] * 3)
-    shapes[0, 3] = np.nan
-    faces = AnnotationSet.build(
-        ["a", "b", "c"], [0, 1, 2], shapes, ignore=[False, True, False], scheme=FACE68
-    )
-    figures = Statistics.of(faces)
-    assert (figures.n_faces, figures.n_ignored, figures.n_whole) == (3, 1, 1)
+def test_faces_count_by_the_points_that_they_have():
+    shapes = np.stack([face68((100, 100), 80.0)] * 5)
+    shapes[0, 36:40] = np.nan  # an eye
+    shapes[3, :50] = np.nan  # too many
+    shapes[4, :17] = np.nan  # the jaw
+    ignore = np.arange(5) == 1
+    figures = Statistics.of(AnnotationSet.build("abcde", range(5), shapes, ignore=ignore))
+    counts = (figures.n_faces, figures.n_ignored, figures.n_usable, figures.n_whole)
+    assert counts == (5, 1, 3, 1)
+    assert (len(figures.inter_ocular), len(figures.roll_deg), len(figures.yaw)) == (2, 2, 1)
+    boxes = [np.nanmax(shape, axis=0) - np.nanmin(shape, axis=0) for shape in shapes[[0, 2, 4]]]
+    np.testing.assert_allclose(figures.face_size, np.max(boxes, axis=1))
+    whole = Statistics.of(of_shapes(shapes[2], shapes[2]))
+    np.testing.assert_allclose(figures.mean_shape, whole.mean_shape, atol=1e-3)
     with pytest.raises(DataError, match="at least one annotated face"):
         Statistics.of(AnnotationSet.empty(68))
 

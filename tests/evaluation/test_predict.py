@@ -1,6 +1,7 @@
 """Prediction in image pixels, with a stand-in for the network whose answers are known."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,14 @@ from dan.datasets.annotated import find_annotated
 from dan.datasets.formats import load_pts, save_pts
 from dan.datasets.synthetic import write_synthetic_faces
 from dan.evaluation import Predictions, predict_annotated, score_predictions
-from dan.evaluation.prediction_files import draw_predictions, save_predictions
+from dan.evaluation.per_face import errors_of
+from dan.evaluation.prediction_files import (
+    draw_predictions,
+    save_predictions,
+    write_predictions,
+)
+from dan.evaluation.protocol import SubsetPredictions
+from dan.evaluation.report import write_report
 from dan.geometry import box_of_points
 from dan.geometry.mean_shape import shape_in_frame
 from dan.inference.aligner import FaceAligner
@@ -91,6 +99,7 @@ def test_scores_name_all_they_depend_on(faces, model):
         ("drawn, stage 2", "inter_ocular"),
         ("drawn, stage 2", "inter_pupil"),
         ("drawn, stage 2", "diagonal"),
+        ("drawn, stage 2", "box_size"),
     ]
     assert {score.box_source for score in scores} == {"gt"}
     assert scores[0].nme_percent == pytest.approx(0, abs=1e-3)
@@ -101,9 +110,31 @@ def test_a_scheme_without_eyes_is_scored_by_the_diagonal(faces):
     scheme = LandmarkScheme.plain(2)
     truth = np.array([[[0.0, 0.0], [3.0, 4.0]]], np.float32)
     found = Predictions(faces[:1], truth[None] + [0.0, 1.0], truth, scheme, "gt")
-    (score,) = score_predictions(found, "two points")
-    assert score.normaliser == "diagonal"
-    assert score.nme_percent == pytest.approx(20)
+    by_diagonal, by_size = score_predictions(found, "two points")
+    assert (by_diagonal.normaliser, by_size.normaliser) == ("diagonal", "box_size")
+    assert by_diagonal.nme_percent == pytest.approx(20)
+    assert by_size.nme_percent == pytest.approx(100 / np.sqrt(12))
+
+
+def test_faces_are_scored_by_the_points_that_they_have(faces, model, tmp_path):
+    first, *others = faces[:3]
+    points = first.load_points().astype(float)
+    points[[2, 36]] = np.nan
+    found = predict_annotated([replace(first, points=points), *others], model)
+    assert found.normalisers == ["diagonal", "box_size"]
+    errors = errors_of(found, "diagonal", stage=1)
+    known = np.isfinite(points).all(axis=1)
+    distances = np.linalg.norm(found.estimates[1, 0] - points, axis=1)[known]
+    diagonal = np.hypot(*np.ptp(points[known], axis=0))
+    assert errors[0] == pytest.approx(distances.mean() / diagonal, rel=1e-5)
+    assert np.isfinite(errors).all()
+    write_predictions(found, tmp_path / "drawn")
+    parts = [SubsetPredictions("drawn", "gt", found)]
+    written = write_report(tmp_path / "report", parts, {}, threshold=0.08, peers={})
+    assert all(path.stat().st_size for path in written)
+    report = (tmp_path / "report" / "report.md").read_text()
+    assert "nan" not in report
+    assert "published" not in report  # those are over the outer eye corners
 
 
 def test_boxes_of_other_images_are_refused(faces, model, tmp_path):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dan.core.errors import DegenerateShapeError, ShapeError
-from dan.geometry import box_centre, box_of_points, box_size_wh
+from dan.geometry import box_centre, box_of_points, box_size_wh, with_position
 
 
 def test_tight_box_reaches_from_pixel_centre_to_pixel_centre():
@@ -36,3 +36,9 @@ def test_points_without_area_have_no_box(points, message):
 def test_points_in_space_have_no_box():
     with pytest.raises(ShapeError, match=r"\(N, 2\)"):
         box_of_points(np.zeros((4, 3)))
+
+
+def test_points_with_a_position():
+    points = np.array([[1, 2], [np.nan, np.nan], [3, 4]])
+    assert with_position(points).tolist() == [[1, 2], [3, 4]]
+    assert with_position(points[1:2]).shape == (0, 2)

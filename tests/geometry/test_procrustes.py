@@ -68,3 +68,27 @@ def test_turning_one_of_the_shapes_does_not_change_the_mean():
 def test_mean_refuses(shapes, error):
     with pytest.raises(error, match="expected"):
         mean_of(shapes)
+
+
+def without(shape, *places):
+    lacking = shape.copy()
+    lacking[list(places)] = np.nan
+    return lacking
+
+
+def test_a_shape_that_lacks_points_is_aligned_by_the_others():
+    turned = without(moved(np.random.default_rng(0), FACE, 180), 0, 7)
+    aligned = align_shape(turned, FACE)
+    np.testing.assert_allclose(aligned, without(FACE, 0, 7), atol=1e-6)
+
+
+def test_mean_of_copies_that_lack_other_points_each_is_the_shape():
+    rng = np.random.default_rng(5)
+    shapes = np.stack([without(moved(rng, FACE, 0), place, place + 1) for place in range(9)])
+    mean = mean_of(shapes).astype(np.float64)
+    np.testing.assert_allclose(align_shape(mean, FACE), FACE, atol=1e-4)
+
+
+def test_mean_refuses_a_point_that_no_shape_has():
+    with pytest.raises(DegenerateShapeError, match="got point 4 in none"):
+        mean_of(np.stack([without(FACE, 4), without(FACE, 4, 5)]))

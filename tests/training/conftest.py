@@ -25,7 +25,7 @@ def drawn_pack():
         images.append(warp_image(grey, cut, (96, 96)))
         shapes.append(cut.apply(points))
     names = tuple(f"drawn_{index:02d}" for index in range(40))
-    return FacePack(names, np.stack(images), np.stack(shapes), FACE68)
+    return FacePack.build(names, np.stack(images), np.stack(shapes), FACE68)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The confidence head learns from the network's own errors."""
 
+import dataclasses
 import importlib.util
 
 import numpy as np
@@ -45,6 +46,20 @@ def test_upright_faces_are_told_from_misplaced_ones(parts, monkeypatch):
     good = sum(observed * count for _, observed, count in figures.reliability)
     assert good == pytest.approx(figures.good_share * figures.n_samples, abs=0.1)
     assert len(calls) == n_batches(parts[1], parts[2], 4)
+
+
+def test_faces_that_lack_points_are_judged_by_the_others(parts, monkeypatch):
+    monkeypatch.setitem(confidence.GOOD_ERROR, "diagonal", 0.055)
+    model, *both, scheme = parts
+    lacking = []
+    for faces in both:
+        points, weights = faces.points.clone(), faces.weights.clone()
+        points[::2, :10], weights[::2, :10] = torch.nan, 0.0
+        points[:, 36], weights[:, 36] = torch.nan, 0.0  # without that corner: the diagonal counts
+        lacking.append(dataclasses.replace(faces, points=points, weights=weights))
+    _, figures = fit_confidence(model, *lacking, scheme, Augmentation.none(), draws=4)
+    assert 0.2 < figures.good_share < 0.5
+    assert figures.roc_auc_negatives > 0.9
 
 
 def test_the_network_itself_is_not_changed(parts):

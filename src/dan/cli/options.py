@@ -116,12 +116,13 @@ ShowOption = Annotated[bool, typer.Option(help="Open the picture, if there is a 
 
 # ------------------------------------------------------------------------- data and their forms
 
-SourceArgument = Annotated[
-    Path,
-    typer.Argument(
-        help="Annotations: a folder of images with a .pts, .ptv or .ljson file next to "
-        "each, or a file of COCO, dlib, WFLW, HRNet or YouTube Faces."
-    ),
+_SOURCE = (
+    "Annotations: a folder of images with a .pts, .ptv or .ljson file next to each, or a file of "
+    "COCO, dlib, WFLW, HRNet or YouTube Faces."
+)
+SourceArgument = Annotated[Path, typer.Argument(help=_SOURCE)]
+SetsArgument = Annotated[
+    list[Path], typer.Argument(help=f"{_SOURCE} Several become the sets of one pack.")
 ]
 SourcesArgument = Annotated[
     list[Path],
@@ -184,6 +185,13 @@ PictureOption = Annotated[Path, typer.Option("--out", "-o", help="Picture (.png)
 NewFolderOption = Annotated[Path, typer.Option("--out", "-o", help="New folder to write to.")]
 TestOption = Annotated[
     bool, typer.Option("--test", help="Use the test folders instead of the training folders.")
+]
+WeightOption = Annotated[
+    list[float] | None,
+    typer.Option(
+        help="How much a face of a set counts in the training: once for each DATA, in their "
+        "order. Default: 1 each."
+    ),
 ]
 PackOption = Annotated[Path, typer.Option("--out", "-o", help="Face pack (.npz) to write.")]
 FaceSizeOption = Annotated[
@@ -440,19 +448,22 @@ class SourceOptions:
         return Source.of_folder(data, images=self.images, first_pixel=self.first_pixel)
 
     def load_points(self, data: Path) -> tuple[FloatArray, LandmarkScheme | None, Iterable[Path]]:
-        """(F, N, 2) points of faces or of a face pack, their scheme if known, and their files."""
+        """(F, N, 2) points of whole faces, of a face pack too, their scheme if known, and files."""
+        import numpy as np
+
         from dan.datasets.annotation_files import files_of
         from dan.datasets.pack import load_pack
 
         if data.suffix == ".npz":
             pack = load_pack(data)
-            return pack.points, pack.scheme, ()
+            whole = np.isfinite(pack.points).all(axis=(1, 2))
+            return pack.points[whole], pack.scheme, ()
         faces, root = self.load(data)
-        tell_left_out(faces.why_unusable())
-        return faces.points[faces.usable], faces.scheme, files_of(faces, data, root)
+        tell_left_out(faces.why_unusable(least_known=1.0))
+        return faces.points[faces.whole], faces.scheme, files_of(faces, data, root)
 
     def find(self, data: Path, scheme: LandmarkScheme | None = None) -> AnnotatedFaces:
-        """Every whole face, by name."""
+        """Every face that has enough of its points, by name."""
         from dan.datasets.annotated import find_annotated
         from dan.datasets.annotation_files import Reading
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import overload
 
 import numpy as np
+import numpy.typing as npt
 
 from dan.core.errors import DataError, FormatError
 from dan.core.types import FilePath, FloatArray
 from dan.datasets.annotation_files import AS_USUAL, Reading, kind_of, load_annotations
 from dan.datasets.folders import annotated_pairs
 from dan.datasets.formats import AnnotationSet, load_pts
-from dan.datasets.formats.annotations import POINTS_MISSING, WITHOUT_POINTS
+from dan.datasets.formats.annotations import TOO_FEW_POINTS, WITHOUT_POINTS, has_too_few
 from dan.datasets.locating import locate_images
 
 TEST_FOLDER_NAMES = {"testset", "ibug", "300w"}
@@ -32,6 +33,8 @@ class AnnotatedImage:
         points: (N, 2) landmarks, pixels of the image; None: ``points_path`` was not read yet, or
             is damaged.
         first_pixel: what ``points_path`` counts from.
+        visibility: (N,) uint8, as in :class:`~dan.datasets.formats.AnnotationSet`; None: each
+            point that has a position is seen.
     """
 
     name: str
@@ -39,6 +42,7 @@ class AnnotatedImage:
     points_path: Path
     points: FloatArray | None = None
     first_pixel: int = 1
+    visibility: npt.NDArray[np.uint8] | None = None
 
     def load_points(self) -> FloatArray:
         """(N, 2) landmarks, pixels of the image; NaN where a point is not annotated.
@@ -68,7 +72,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class AnnotatedFaces(Sequence[AnnotatedImage]):
-    """The faces of a source that have all their points, and what was left out."""
+    """The usable faces of a source, and what was left out."""
 
     images: tuple[AnnotatedImage, ...]
     left_out: tuple[LeftOut, ...] = ()
@@ -106,11 +110,11 @@ def counts_in_words(reasons: Iterable[str]) -> str:
 
 
 def find_annotated(source: FilePath, said: Reading = AS_USUAL) -> AnnotatedFaces:
-    """Every face of a source with all its points annotated, by name.
+    """Every face of a source with enough of its points annotated, by name.
 
     Of a folder of ``.pts`` files, at any depth, those are taken that belong to an image; where one
     is damaged, the face is among the others, and reading its points raises. Faces that are marked
-    to be ignored, or that lack a point, are left out and listed.
+    to be ignored, or that have too few points, are left out and listed.
 
     Raises:
         DataError: if the source is missing or holds none, not even a damaged one.
@@ -129,7 +133,7 @@ def find_annotated(source: FilePath, said: Reading = AS_USUAL) -> AnnotatedFaces
     if not found:
         if found.left_out:
             raise DataError(
-                f"{source}: expected faces with all their points annotated, "
+                f"{source}: expected faces with enough of their points annotated, "
                 f"found only {found.left_out_in_words()}"
             )
         raise DataError(f"{source}: expected {chosen.title}, found no annotated face")
@@ -142,12 +146,12 @@ def _in_folder(root: Path, images: FilePath | None, first_pixel: int) -> Annotat
     for path, points_path in annotated_pairs(root, ".pts", images):
         name = path.relative_to(home).with_suffix("").as_posix()
         image = _read_if_good(AnnotatedImage(name, path, points_path, first_pixel=first_pixel))
-        unknown = np.isnan(0.0 if image.points is None else image.points)
-        if unknown.any():
-            reason = WITHOUT_POINTS if unknown.all() else POINTS_MISSING
-            left_out.append(LeftOut(path.relative_to(home).as_posix(), reason))
-        else:
+        known = np.isfinite(np.zeros(1) if image.points is None else image.points[:, 0])
+        if known.any() and not has_too_few(known[None]).any():
             found.append(image)
+        else:
+            reason = TOO_FEW_POINTS if known.any() else WITHOUT_POINTS
+            left_out.append(LeftOut(path.relative_to(home).as_posix(), reason))
     return AnnotatedFaces(tuple(found), tuple(left_out))
 
 
@@ -205,7 +209,15 @@ def faces_of(annotations: AnnotationSet, source: Path, root: FilePath) -> Annota
         seen[place] = seen.get(place, 0) + 1
         name = stems[place] if images_of[stems[place]] == 1 else annotations.image_names[place]
         name += f"#{seen[place]}" if seen[place] > 1 else ""
-        found.append(AnnotatedImage(name, paths[place], source, annotations.points[face]))
+        found.append(
+            AnnotatedImage(
+                name,
+                paths[place],
+                source,
+                annotations.points[face],
+                visibility=annotations.visibility[face],
+            )
+        )
     return AnnotatedFaces(tuple(found), tuple(left_out))
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -21,13 +21,25 @@ from dan.core.checks import check_shape
 from dan.core.errors import ConfigError, DanError, DataError
 from dan.core.files import replacing
 from dan.core.images import read_grey
-from dan.core.types import FilePath, FloatArray, Points
+from dan.core.types import FilePath, FloatArray, IntArray, Points
 from dan.datasets.annotated import AnnotatedImage
-from dan.geometry import Similarity, box_centre, box_of_points, box_size_wh, warp_image
+from dan.datasets.formats import UNKNOWN, VISIBLE
+from dan.geometry import (
+    Similarity,
+    box_centre,
+    box_of_points,
+    box_size_wh,
+    warp_image,
+    with_position,
+)
 from dan.geometry.cropping import crop_from_box, extract_crop
 from dan.schemes import LandmarkScheme
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Of packs that are not plain (:attr:`FacePack.is_plain`); plain ones are still of version 1."""
+
+_NOT_PLAIN = ("visibility", "weights", "sets")
+"""What those hold besides."""
 
 
 @dataclass(frozen=True)
@@ -53,40 +65,80 @@ class PackOptions:
 
 @dataclass(frozen=True)
 class FacePack:
-    """Faces cut out at one size.
+    """Faces cut out at one size; :meth:`build` fills in what is as usual.
 
     Attributes:
-        names: F unique names, sorted.
+        names: F unique names, sorted within each set.
         images: (F, S, S) uint8 grey levels.
-        points: (F, N, 2) float32 landmarks, pixels of the cut.
+        points: (F, N, 2) float32 landmarks, pixels of the cut; NaN where a point has no position.
+        visibility: (F, N) uint8, as in :class:`~dan.datasets.formats.AnnotationSet`.
+        weights: (F,) float32, how much a face counts, above 0.
+        sets: (F,) int64, which of the sets that the pack is made of a face is from, ascending.
+
+    Raises:
+        ShapeError: if shapes disagree.
+        DataError: if there is no face, a weight is not above 0, or visibility and points disagree.
     """
 
     names: tuple[str, ...]
     images: npt.NDArray[np.uint8]
     points: npt.NDArray[np.float32]
     scheme: LandmarkScheme
+    visibility: npt.NDArray[np.uint8]
+    weights: npt.NDArray[np.float32]
+    sets: IntArray
 
     def __post_init__(self) -> None:
         count = len(self.names)
         check_shape("images", self.images, (count, "S", "S"))
         check_shape("points", self.points, (count, self.scheme.n_landmarks, 2))
+        check_shape("visibility", self.visibility, self.points.shape[:2])
+        check_shape("weights", self.weights, (count,))
+        check_shape("sets", self.sets, (count,))
         if not count:
             raise DataError("face pack: expected at least one face, got none")
+        if not (np.isfinite(self.weights) & (self.weights > 0)).all():
+            raise DataError("face pack: expected weights above 0")
+        if ((self.visibility != UNKNOWN) != np.isfinite(self.points).all(axis=2)).any():
+            raise DataError("face pack: expected a position where a point is known, and only there")
 
-    def subset(self, indices: Sequence[int]) -> FacePack:
+    @classmethod
+    def build(
+        cls,
+        names: Iterable[str],
+        images: npt.NDArray[np.uint8],
+        points: npt.NDArray[np.float32],
+        scheme: LandmarkScheme,
+        *,
+        visibility: npt.NDArray[np.uint8] | None = None,
+    ) -> FacePack:
+        """One set of faces that count alike; without ``visibility``, points are seen unless NaN."""
+        if visibility is None:
+            known = ~np.isnan(points).any(axis=2)
+            visibility = np.where(known, np.uint8(VISIBLE), np.uint8(UNKNOWN))
+        weights, sets = np.ones(len(points), np.float32), np.zeros(len(points), np.int64)
+        return cls(tuple(names), images, points, scheme, visibility, weights, sets)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every point is seen, and all faces count alike and are of one set."""
+        alike = (self.visibility == VISIBLE).all() and (self.weights == 1).all()
+        return bool(alike and not self.sets.any())
+
+    def subset(self, indices: Iterable[int]) -> FacePack:
         """The faces at the given places."""
         chosen = list(indices)
-        return FacePack(
-            tuple(self.names[index] for index in chosen),
-            self.images[chosen],
-            self.points[chosen],
-            self.scheme,
+        per_face = ("images", "points", "visibility", "weights", "sets")
+        return replace(
+            self,
+            names=tuple(self.names[index] for index in chosen),
+            **{name: getattr(self, name)[chosen] for name in per_face},
         )
 
     def split(self, every: int) -> tuple[FacePack, FacePack]:
-        """Training and validation faces: every ``every``-th by sorted name is held out.
+        """Training and validation faces: every ``every``-th of a set, by sorted name, is held out.
 
-        Of fewer faces than that, the last one is.
+        Where all sets have fewer faces than that, the last face is.
 
         Raises:
             ConfigError: if ``every`` is below 2.
@@ -99,10 +151,11 @@ class FacePack:
                 "face pack: expected at least 2 faces, got 1: one has to be held out "
                 "(data.validation_every), to choose the best weights by"
             )
-        every = min(every, len(self.names))
-        held_out = range(every - 1, len(self.names), every)
-        kept = [index for index in range(len(self.names)) if index % every != every - 1]
-        return self.subset(kept), self.subset(held_out)
+        held_out = np.zeros(len(self.names), dtype=np.bool_)
+        for number in np.unique(self.sets):
+            held_out[np.flatnonzero(self.sets == number)[every - 1 :: every]] = True
+        held_out[-1] |= not held_out.any()
+        return self.subset(np.flatnonzero(~held_out)), self.subset(np.flatnonzero(held_out))
 
 
 def pack_faces(
@@ -124,39 +177,79 @@ def pack_faces(
     """
     if len({image.name for image in images}) != len(images):
         raise DataError("expected unique names, got some twice; pack the folders under one root")
-    names, cuts, shapes = [], [], []
+    names, cuts, shapes, visibility = [], [], [], []
     skipped: list[tuple[str, str]] = []
     for image in sorted(images, key=lambda image: image.name):
         try:
-            cut, points = _cut_face(image, scheme, options)
+            cut, points, seen = _cut_face(image, scheme, options)
         except DanError as error:
             skipped.append((str(image.image_path), str(error)))
         else:
             names.append(image.name)
             cuts.append(cut)
             shapes.append(points)
+            visibility.append(seen)
         on_face()
     if not names:
         raise DataError(f"expected at least one good face, got none; the first: {skipped[0][1]}")
-    return FacePack(tuple(names), np.stack(cuts), np.stack(shapes), scheme), skipped
+    points, seen = np.stack(shapes), np.stack(visibility)
+    return FacePack.build(names, np.stack(cuts), points, scheme, visibility=seen), skipped
 
 
 def _cut_face(
     image: AnnotatedImage, scheme: LandmarkScheme, options: PackOptions
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
     points = image.load_points()
     if len(points) != scheme.n_landmarks:
         raise DataError(
             f"{image.points_path}: expected {scheme.n_landmarks} points, got {len(points)}"
         )
-    box = box_of_points(points)
+    visibility = image.visibility
+    if visibility is None:
+        visibility = np.where(np.isnan(points[:, 0]), np.uint8(UNKNOWN), np.uint8(VISIBLE))
+    box = box_of_points(with_position(points))
     cut_from_image = Similarity.about(
         box_centre(box),
         scale=options.face_size / float(box_size_wh(box).max()),
         move_to_xy=[(options.size - 1) / 2] * 2,
     )
     cut = warp_image(read_grey(image.image_path), cut_from_image, (options.size, options.size))
-    return cut, cut_from_image.apply(points).astype(np.float32)
+    return cut, cut_from_image.apply(points).astype(np.float32), visibility
+
+
+def join_packs(packs: Mapping[str, FacePack], weights: Sequence[float]) -> FacePack:
+    """Several packs as the sets of one, in their order.
+
+    Args:
+        packs: cut at one size, by the names of the sets, which the names of their faces then begin
+            with, unless there is but one set.
+        weights: how much a face of each set counts.
+
+    Raises:
+        DataError: if the sets differ in their schemes, or a weight is not above 0.
+    """
+    first, *others = packs.values()
+    for other in others:
+        if other.scheme != first.scheme:
+            raise DataError(
+                f"expected sets of one scheme, got {first.scheme.name} and {other.scheme.name}; "
+                "'dan data convert --to-scheme' changes one"
+            )
+    names = [
+        f"{label}/{name}" if others else name
+        for label, pack in packs.items()
+        for name in pack.names
+    ]
+    counts = [len(pack.names) for pack in packs.values()]
+    return FacePack(
+        tuple(names),
+        np.concatenate([pack.images for pack in packs.values()]),
+        np.concatenate([pack.points for pack in packs.values()]),
+        first.scheme,
+        np.concatenate([pack.visibility for pack in packs.values()]),
+        np.repeat(np.array(weights, dtype=np.float32), counts),
+        np.repeat(np.arange(len(counts)), counts),
+    )
 
 
 def canonical_crops(
@@ -174,7 +267,7 @@ def canonical_crops(
         [
             extract_crop(
                 pack.images[place],
-                crop_from_box(box_of_points(pack.points[place]), mean_shape_crop),
+                crop_from_box(box_of_points(with_position(pack.points[place])), mean_shape_crop),
                 crop_size,
             )
             for place in places
@@ -185,7 +278,8 @@ def canonical_crops(
 def save_pack(path: FilePath, pack: FacePack, jpeg_quality: int = PackOptions.jpeg_quality) -> None:
     """Write a pack, whole or not at all."""
     pictures = [_encode(image, jpeg_quality) for image in pack.images]
-    header = {"format": FORMAT_VERSION, "scheme": pack.scheme.to_dict()}
+    more = {} if pack.is_plain else {name: getattr(pack, name) for name in _NOT_PLAIN}
+    header = {"format": FORMAT_VERSION if more else 1, "scheme": pack.scheme.to_dict()}
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(
             file,
@@ -194,6 +288,7 @@ def save_pack(path: FilePath, pack: FacePack, jpeg_quality: int = PackOptions.jp
             points=pack.points,
             jpeg_sizes=np.array([len(picture) for picture in pictures], dtype=np.int64),
             jpegs=np.concatenate(pictures),
+            **more,
         )
 
 
@@ -220,15 +315,17 @@ def load_pack(path: FilePath) -> FacePack:
             raise DataError("this is another kind of file, or a damaged one")
         with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             header = json.loads(str(file["header"]))
-            if header["format"] != FORMAT_VERSION:
-                raise DataError(f"expected format {FORMAT_VERSION}, got {header['format']}")
+            version = header["format"]
+            if version not in (1, FORMAT_VERSION):
+                raise DataError(f"expected format 1 or {FORMAT_VERSION}, got {version}")
+            more = {name: file[name] for name in _NOT_PLAIN if version > 1}
             names = tuple(file["names"].tolist())
             points = file["points"]
             pictures = list(_parts(file["jpegs"], file["jpeg_sizes"]))
         scheme = LandmarkScheme.from_dict(header["scheme"])
         with ThreadPoolExecutor() as threads:
             images = list(threads.map(_decode, pictures))
-        return FacePack(names, np.stack(images), points, scheme)
+        return replace(FacePack.build(names, np.stack(images), points, scheme), **more)
     except FileNotFoundError as error:
         raise DataError(
             f"{path}: expected a face pack made by 'dan prepare', found none"

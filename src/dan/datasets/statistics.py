@@ -19,7 +19,7 @@ PERCENTILES = (0, 5, 50, 95, 100)
 
 @dataclass(frozen=True)
 class Statistics:
-    """Figures of a set; only whole faces that are not ignored count below ``n_whole``.
+    """Figures of a set; below ``n_usable`` they are of the faces that have the points for each.
 
     Attributes:
         n_images: images listed.
@@ -27,18 +27,20 @@ class Statistics:
         n_ignored: of them, marked to be ignored.
         n_whole: not ignored, and every point known.
         n_landmarks: points a face.
-        face_size: (n_whole,) larger side of the landmark box, pixels.
-        inter_ocular: (n_whole,) distance of the outer eye corners, pixels; empty where the scheme
-            has no such corners.
-        roll_deg: (n_whole,) slope of the line through the eye centres, degrees, positive where
-            the eye on the image's right is lower; empty where the scheme does not know
+        n_usable: not ignored, and enough points known.
+        face_size: (n_usable,) larger side of the box of the points that are known, pixels.
+        inter_ocular: (at most n_usable,) distance of the outer eye corners, pixels; empty where the
+            scheme has no such corners.
+        roll_deg: (at most n_usable,) slope of the line through the eye centres, degrees, positive
+            where the eye on the image's right is lower; empty where the scheme does not know
             the eyes.
-        yaw: (n_whole,) how far the middle of the face lies off the middle between the eyes, along
-            their line, as a share of their distance: 0 from the front, positive where the face
-            looks to the image's right; a rough measure of yaw. Empty where the scheme does not
-            know eyes and middle line.
-        mean_shape: (N, 2) Procrustes mean, pixels of the mean face; None without whole faces.
-        aligned: (n_whole, N, 2) shapes aligned to it.
+        yaw: (at most n_usable,) how far the middle of the face lies off the middle between the
+            eyes, along their line, as a share of their distance: 0 from the front, positive where
+            the face looks to the image's right; a rough measure of yaw. Empty where the scheme
+            does not know eyes and middle line.
+        mean_shape: (N, 2) Procrustes mean, pixels of the mean face; None where no usable face has
+            some point.
+        aligned: (n_usable, N, 2) shapes aligned to it; NaN where a point is not known.
     """
 
     n_images: int
@@ -46,6 +48,7 @@ class Statistics:
     n_ignored: int
     n_whole: int
     n_landmarks: int
+    n_usable: int
     scheme: str
     face_size: FloatArray
     inter_ocular: FloatArray
@@ -64,29 +67,31 @@ class Statistics:
         if not len(faces):
             raise DataError("expected at least one annotated face, found none")
         scheme = faces.or_plain_scheme()
-        whole = faces.points[faces.usable]
+        shapes = faces.points[faces.usable]
         none: FloatArray = np.empty(0)
         roll, yaw, inter_ocular = none, none, none
         if scheme.eyes is not None:
             if scheme.eyes.outer_corners is not None:
                 left, right = scheme.eyes.outer_corners
-                inter_ocular = np.linalg.norm(whole[:, right] - whole[:, left], axis=1)
-            roll, yaw = _pose(whole, scheme, scheme.eyes)
-        mean_shape, aligned = None, whole
-        if len(whole):
-            mean_shape = mean_shape_of(whole)
-            aligned = np.stack([align_shape(shape, mean_shape) for shape in whole])
+                inter_ocular = np.linalg.norm(shapes[:, right] - shapes[:, left], axis=1)
+            roll, yaw = _pose(shapes, scheme, scheme.eyes)
+        mean_shape, aligned = None, shapes
+        if not np.isnan(shapes).all(axis=0).any():
+            mean_shape = mean_shape_of(shapes)
+            aligned = np.stack([align_shape(shape, mean_shape) for shape in shapes])
+        sizes = np.fmax.reduce(shapes, axis=1) - np.fmin.reduce(shapes, axis=1)
         return cls(
             n_images=len(faces.image_names),
             n_faces=len(faces),
             n_ignored=int(faces.ignore.sum()),
-            n_whole=len(whole),
+            n_whole=int(faces.whole.sum()),
             n_landmarks=faces.n_landmarks,
+            n_usable=len(shapes),
             scheme=scheme.name,
-            face_size=np.ptp(whole, axis=1).max(axis=1) if len(whole) else none,
-            inter_ocular=inter_ocular,
-            roll_deg=roll,
-            yaw=yaw,
+            face_size=sizes.max(axis=1),
+            inter_ocular=inter_ocular[~np.isnan(inter_ocular)],
+            roll_deg=roll[~np.isnan(roll)],
+            yaw=yaw[~np.isnan(yaw)],
             mean_shape=mean_shape,
             aligned=aligned,
         )
@@ -103,7 +108,15 @@ class Statistics:
 
     def to_dict(self) -> dict[str, object]:
         """Plain values, for JSON: counts, and percentiles of each distribution."""
-        counts = ("n_images", "n_faces", "n_ignored", "n_whole", "n_landmarks", "scheme")
+        counts = (
+            "n_images",
+            "n_faces",
+            "n_ignored",
+            "n_whole",
+            "n_usable",
+            "n_landmarks",
+            "scheme",
+        )
         values: dict[str, object] = {name: getattr(self, name) for name in counts}
         values["percentiles"] = list(PERCENTILES)
         values |= {
@@ -149,7 +162,7 @@ def plot_statistics(path: Path, statistics: Statistics) -> Path | None:
         x, y = statistics.mean_shape.T
         shape.scatter(x, y, s=12, color="tab:orange", label="mean shape")
         shape.legend()
-    shape.set(aspect="equal", title=f"{statistics.n_whole} faces, aligned")
+    shape.set(aspect="equal", title=f"{statistics.n_usable} faces, aligned")
     shape.invert_yaxis()
     shape.set_axis_off()
     for panel, (title, values) in zip("abcd", distributions.items(), strict=False):

@@ -18,7 +18,7 @@ from dan.core.images import read_grey
 from dan.core.types import FloatArray, Points
 from dan.datasets.folders import load_folder
 from dan.datasets.formats import AnnotationSet
-from dan.datasets.formats.annotations import POINTS_MISSING, WITHOUT_POINTS
+from dan.datasets.formats.annotations import TOO_FEW_POINTS, WITHOUT_POINTS
 from dan.datasets.hashes import PictureHash, hash_picture, same_pictures
 from dan.geometry import align_shape, box_of_points, box_size_wh, mean_shape_of
 from dan.schemes import LandmarkScheme
@@ -211,13 +211,13 @@ def _twice(hashes: list[PictureHash], places: list[tuple[str, str]]) -> list[Sus
 
 
 def _incomplete(source: Source) -> list[Suspect]:
-    """Faces that training and scoring pass over because they lack points."""
+    """Faces that lack points."""
     faces, found = source.annotations, []
     n_missing = (~faces.known).sum(axis=1)
-    for face, reason in enumerate(faces.why_unusable()):
+    for face, reason in enumerate(faces.why_unusable(least_known=1.0)):
         if reason == WITHOUT_POINTS:
             found.append(_face(source, face, "points missing", "no point annotated"))
-        elif reason == POINTS_MISSING:
+        elif reason == TOO_FEW_POINTS:
             detail = f"{n_missing[face]} of {faces.n_landmarks} points not annotated"
             found.append(_face(source, face, "points missing", detail))
     return found
@@ -242,7 +242,7 @@ def _shapes(source: Source) -> list[Suspect]:
     """Collapsed, mirrored, disordered and odd shapes, by comparison with the mean shape."""
     faces, found = source.annotations, []
     whole = []
-    for face in np.flatnonzero(faces.usable).tolist():
+    for face in np.flatnonzero(faces.whole).tolist():
         sides = np.ptp(faces.points[face], axis=0)
         distinct = len(np.unique(np.round(faces.points[face], 2), axis=0))
         if sides.min() <= THINNEST * sides.max() or distinct <= faces.n_landmarks / 2:

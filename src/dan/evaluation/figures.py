@@ -14,7 +14,8 @@ from dan.evaluation.metrics import ced
 from dan.evaluation.per_face import errors_of, mean_percent, peer_predictions
 from dan.evaluation.prediction_files import draw_prediction
 from dan.evaluation.protocol import SubsetPredictions
-from dan.evaluation.published import PUBLISHED
+from dan.evaluation.published import PUBLISHED, is_comparable
+from dan.geometry import with_position
 
 CURVES, WORST_NAMES = "ced.png", "worst-*.png"
 
@@ -41,7 +42,8 @@ def plot_curves(
         errors = errors_of(peer_predictions(parts[0].predictions, folder))
         label = f"{name}, {parts[0].subset}: {mean_percent(errors):.2f} %"
         axes.plot(100 * thresholds, 100 * ced(errors, thresholds), "--", label=label)
-    subsets = {part.subset.split(" ")[0] for part in parts}
+    comparable = [part for part in parts if is_comparable(part.predictions)]
+    subsets = {part.subset.split(" ")[0] for part in comparable}
     for other in PUBLISHED[:1]:
         for subset in sorted(subsets):
             value = other.of(subset)
@@ -67,7 +69,7 @@ def draw_worst(folder: Path, part: SubsetPredictions) -> Path:
     tiles, labels = [], []
     for place in order.tolist():
         drawn = draw_prediction(predictions, place)
-        tiles.append(around_face(drawn, predictions.truth[place]))
+        tiles.append(around_face(drawn, with_position(predictions.truth[place])))
         error = errors[place]
         labels.append(f"{100 * error:.1f} %" if np.isfinite(error) else "missed")
     name = WORST_NAMES.replace("*", f"{part.subset.split(' ')[0]}-{part.box_source}")

@@ -10,17 +10,17 @@ import numpy as np
 from dan.core.errors import DataError
 from dan.core.types import FloatArray
 from dan.datasets.formats import load_pts
-from dan.evaluation.metrics import Normaliser, normalised_errors, usable_normalisers
+from dan.evaluation.metrics import Normaliser, normalised_errors
 from dan.evaluation.predictions import Predictions
 
 
 def errors_of(
     predictions: Predictions, normaliser: Normaliser | None = None, stage: int = -1
 ) -> FloatArray:
-    """(F,) errors after a stage, by default the last, by the first usable normaliser."""
-    scheme = predictions.scheme
-    kind = normaliser or usable_normalisers(scheme)[0]
-    return normalised_errors(predictions.estimates[stage], predictions.truth, scheme, kind)
+    """(F,) errors after a stage, by default the last, by the first normaliser that there is."""
+    found, truth = predictions.estimates[stage], predictions.truth
+    kind = normaliser or predictions.normalisers[0]
+    return normalised_errors(found, truth, predictions.scheme, kind)
 
 
 def mean_percent(errors: FloatArray) -> float:

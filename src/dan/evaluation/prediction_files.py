@@ -13,6 +13,7 @@ from dan.core.types import ColourImage
 from dan.datasets.formats import save_pts
 from dan.drawing.landmarks import around_face, contact_sheet, draw_face
 from dan.evaluation.predictions import Predictions
+from dan.geometry import with_position
 
 SHEET_TILES, SHEET_COLUMNS, SHEET_TILE_SIZE = 24, 6, 240
 """Of the overview: faces at most, faces in a row, pixels of each."""
@@ -60,4 +61,4 @@ def draw_predictions(predictions: Predictions, folder: Path) -> Iterator[ColourI
         path = folder / f"{image.name}.png"
         make_folder(path.parent)
         write_png(path, drawn)
-        yield around_face(drawn, predictions.truth[place])
+        yield around_face(drawn, with_position(predictions.truth[place]))

@@ -13,7 +13,8 @@ from dan.core.images import read_rgb
 from dan.core.types import Box, FilePath, Points
 from dan.datasets.annotated import AnnotatedImage
 from dan.datasets.formats import load_boxes
-from dan.geometry import box_of_points
+from dan.evaluation.metrics import Normaliser, common_normalisers
+from dan.geometry import box_of_points, with_position
 from dan.inference.crops import CropBatch
 from dan.inference.landmark_model import LandmarkModel
 from dan.schemes import LandmarkScheme
@@ -26,7 +27,7 @@ class Predictions:
     Attributes:
         images: F annotated images.
         estimates: (n_stages, F, N, 2); NaN where there was no initial box.
-        truth: (F, N, 2).
+        truth: (F, N, 2); NaN where a point has no position.
         box_source: ``gt``, or the name of the boxes' file.
     """
 
@@ -36,6 +37,11 @@ class Predictions:
     scheme: LandmarkScheme
     box_source: str
 
+    @property
+    def normalisers(self) -> list[Normaliser]:
+        """Those that its faces have the points of, the customary one first."""
+        return common_normalisers(self.truth, self.scheme)
+
 
 BoxSource = Callable[[AnnotatedImage, Points], Box | None]
 
@@ -43,7 +49,7 @@ BoxSource = Callable[[AnnotatedImage, Points], Box | None]
 def box_source_of(boxes: Mapping[str, Box] | None) -> BoxSource:
     """Initial boxes: the ground truth's landmark boxes, or given boxes by image file name."""
     if boxes is None:
-        return lambda _, truth: box_of_points(truth)
+        return lambda _, truth: box_of_points(with_position(truth))
     return lambda image, _: boxes.get(image.image_path.name)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dan.evaluation.predictions import Predictions
+
 SETS = ("common", "challenging", "full", "private")
 
 
@@ -35,3 +37,9 @@ PUBLISHED = (
     Published("SPIGA, 2022", "gt", 2.59, 4.66, 2.99),
     Published("STAR, 2023", "gt", 2.52, 4.32, 2.87),
 )
+
+
+def is_comparable(predictions: Predictions) -> bool:
+    """Whether they are scored as the published ones are: 68 points, outer eye corners."""
+    by_corners = predictions.normalisers[0] == "inter_ocular"
+    return predictions.scheme.name == "face68" and by_corners

@@ -6,17 +6,15 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from dan.core.files import check_output_folder, check_outputs, make_folder, write_text
 from dan.core.types import FilePath
 from dan.datasets.annotated import counts_in_words
 from dan.evaluation.figures import CURVES, WORST_NAMES, draw_worst, plot_curves
-from dan.evaluation.metrics import Score, normaliser_lengths, usable_normalisers
+from dan.evaluation.metrics import Score, mean_distances, normaliser_lengths
 from dan.evaluation.per_face import errors_of, mean_percent, peer_predictions
 from dan.evaluation.predictions import Predictions
 from dan.evaluation.protocol import SubsetPredictions, left_out_of
-from dan.evaluation.published import PUBLISHED
+from dan.evaluation.published import PUBLISHED, is_comparable
 from dan.evaluation.score import score_of
 from dan.evaluation.tables import Table, render_html, render_markdown
 
@@ -86,10 +84,10 @@ def write_report(
 
 
 def scores_of(part: SubsetPredictions, threshold: float) -> list[Score]:
-    """Scores of the last stage for each normaliser that the scheme allows."""
+    """Scores of the last stage for each normaliser that its faces have the points of."""
     return [
         score_of(part.predictions, part.subset, normaliser=name, threshold=threshold)
-        for name in usable_normalisers(part.predictions.scheme)
+        for name in part.predictions.normalisers
     ]
 
 
@@ -147,14 +145,15 @@ def _region_table(parts: Sequence[SubsetPredictions]) -> Table:
 
 
 def _region_error(predictions: Predictions, places: Sequence[int]) -> float:
-    kind = usable_normalisers(predictions.scheme)[0]
-    lengths = normaliser_lengths(predictions.truth, predictions.scheme, kind)
-    offsets = predictions.estimates[-1][:, places] - predictions.truth[:, places]
-    return mean_percent(np.linalg.norm(offsets, axis=2).mean(axis=1) / lengths)
+    truth = predictions.truth
+    lengths = normaliser_lengths(truth, predictions.scheme, predictions.normalisers[0])
+    found = predictions.estimates[-1]
+    return mean_percent(mean_distances(found[:, places], truth[:, places]) / lengths)
 
 
 def _published_table(parts: Sequence[SubsetPredictions]) -> Table:
-    if parts[0].predictions.scheme.name != "face68":
+    parts = [part for part in parts if is_comparable(part.predictions)]
+    if not parts:
         return Table("", (), ())
     subsets = list(dict.fromkeys(part.subset for part in parts))
     rows = [

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dan.evaluation.metrics import Normaliser, Score, usable_normalisers
+from dan.evaluation.metrics import Normaliser, Score
 from dan.evaluation.per_face import errors_of
 from dan.evaluation.predictions import Predictions
 
@@ -15,12 +15,12 @@ def score_of(
     stage: int = -1,
     threshold: float = 0.08,
 ) -> Score:
-    """The score of one stage, by default the last, for the first usable normaliser or a given one.
+    """The score of one stage, by default the last, by a given normaliser or the first there is.
 
     Args:
         threshold: of AUC and failure rate, a fraction of the normaliser.
     """
-    kind = normaliser or usable_normalisers(predictions.scheme)[0]
+    kind = normaliser or predictions.normalisers[0]
     return Score.of(
         errors_of(predictions, kind, stage),
         subset=subset,
@@ -35,7 +35,7 @@ def score_predictions(
     predictions: Predictions, subset: str, threshold: float = 0.08
 ) -> list[Score]:
     """Scores of each stage for the first normaliser, then of the last stage for all others."""
-    normalisers = usable_normalisers(predictions.scheme)
+    normalisers = predictions.normalisers
     last = len(predictions.estimates) - 1
     rows = [(stage, normalisers[0]) for stage in range(last)]
     rows += [(last, name) for name in normalisers]

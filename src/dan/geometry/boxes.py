@@ -26,6 +26,13 @@ def box_of_points(points: Points) -> Box:
     return np.array(box)
 
 
+def with_position(points: Points) -> Points:
+    """(K, 2) those of (N, 2) points that have a position: neither coordinate is NaN."""
+    points = as_points("points", points)
+    known: Points = points[~np.isnan(points).any(axis=1)]
+    return known
+
+
 def box_centre(box_xyxy: npt.ArrayLike) -> FloatArray:
     """(2,) centre (x, y)."""
     box = np.asarray(box_xyxy, dtype=np.float64)

@@ -159,7 +159,6 @@ def _phase(options: Options, recipe: Recipe, n_faces: int) -> Phase:
 
 
 def _evaluate(options: Options) -> None:
-    from dan.training.losses import build_loss
     from dan.training.validation import validate
 
     accelerator = _accelerator(options)
@@ -170,7 +169,7 @@ def _evaluate(options: Options) -> None:
         model,
         faces.to(accelerator.device),
         scheme,
-        build_loss("diagonal", scheme),
+        "diagonal",
         accelerator,
         n_stages=options.dan_stage,
         batch_size=options.batch_size,
@@ -291,7 +290,8 @@ def _load_faces(options: Options, path: Path) -> tuple[FaceTensors, SampleFolder
     folder = SampleFolder.open(path)
     images = torch.from_numpy(folder.load_images(options.num_parallel_calls))
     points = torch.from_numpy(folder.load_points(options.num_lmark))
-    return FaceTensors(images, points, torch.eye(2, 3).repeat(len(images), 1, 1)), folder
+    transforms, weights = torch.eye(2, 3).repeat(len(images), 1, 1), torch.ones(points.shape[:2])
+    return FaceTensors(images, points, transforms, weights), folder
 
 
 def _training_data(
@@ -331,6 +331,7 @@ def _synthetic_faces(n_landmarks: int, count: int) -> FaceTensors:
         images=torch.zeros(count, 112, 112, dtype=torch.uint8),
         points=circle.repeat(count, 1, 1),
         crop_from_image=torch.eye(2, 3).repeat(count, 1, 1),
+        weights=torch.ones(count, n_landmarks),
     )
 
 

@@ -29,11 +29,13 @@ class Batch:
 
     Attributes:
         crops: (B, 1, S, S) grey levels 0..255, float32.
-        points: (B, N, 2) landmarks, pixels of the crops.
+        points: (B, N, 2) landmarks, pixels of the crops; NaN where a point has no position.
+        weights: (B, N) how much each point counts; see :class:`FaceTensors`.
     """
 
     crops: Tensor
     points: Tensor
+    weights: Tensor
 
 
 class Augmenter:
@@ -74,8 +76,10 @@ class Augmenter:
         chosen = indices[mine].to(self.device)
         crop_from_image, flipped = self._transforms(self.faces.crop_from_image[chosen], dice)
         points = move_points(self.faces.points[chosen], crop_from_image)
+        weights = self.faces.weights[chosen]
         if self.mirror is not None:
             points = torch.where(flipped[:, None, None], points[:, self.mirror], points)
+            weights = torch.where(flipped[:, None], weights[:, self.mirror], weights)
         images = self.faces.images[chosen][:, None].float()  # (B, 1, H, W)
         image_from_crop = invert(crop_from_image)
         if self.settings.bend:
@@ -84,7 +88,7 @@ class Augmenter:
             points = bend.places(points)
         else:
             crops = warp(images, image_from_crop, self.crop_size)
-        return Batch(self._photometric(crops, points, dice), points)
+        return Batch(self._photometric(crops, points, dice), points, weights)
 
     def _transforms(self, crop_from_image: Tensor, dice: Dice) -> tuple[Tensor, Tensor]:
         """(B, 2, 3) randomly changed transforms, and which of them (B,) flip."""

@@ -20,9 +20,9 @@ from torch.nn import functional
 from dan.evaluation.metrics import (
     Normaliser,
     Reliability,
+    common_normalisers,
     normalised_errors,
     roc_auc,
-    usable_normalisers,
 )
 from dan.model import DAN
 from dan.schemes import LandmarkScheme
@@ -162,7 +162,7 @@ def _samples(
     face_size = float((model.mean_shape.amax(dim=0) - model.mean_shape.amin(dim=0)).max())
     kinds = [(faces, augmentation), (faces, MISPLACED), (_backgrounds(faces, size), augmentation)]
     hidden, good, negative = [], [], []
-    normaliser = usable_normalisers(scheme)[0]
+    normaliser = common_normalisers(faces.points.cpu().numpy(), scheme)[0]
     for kind, (source, settings) in enumerate(kinds):
         augmenter = Augmenter(source, size, scheme, settings)
         for draw in range(draws):
@@ -174,7 +174,7 @@ def _samples(
                 truth = batch.points.cpu().numpy()
                 found = output.points.cpu().numpy()
                 errors = normalised_errors(found, truth, scheme, normaliser)
-                offsets = (batch.points - model.mean_shape).mean(dim=1).norm(dim=1)
+                offsets = (batch.points - model.mean_shape).nanmean(dim=1).norm(dim=1)
                 hidden.append(output.hidden)
                 good.append(torch.from_numpy(errors < GOOD_ERROR[normaliser]))
                 negative.append(offsets.cpu().numpy() > face_size / 2)
@@ -193,7 +193,7 @@ def _backgrounds(faces: FaceTensors, size: int) -> FaceTensors:
     corners = torch.arange(len(faces), device=faces.images.device) % 4
     transforms[:, 0, 2] = -scale * (side - part) * (corners % 2)
     transforms[:, 1, 2] = -scale * (side - part) * (corners // 2)
-    return FaceTensors(faces.images, faces.points, transforms)
+    return FaceTensors(faces.images, faces.points, transforms, faces.weights)
 
 
 def _logistic_regression(values: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from dan.core.types import FloatArray, Points
+from dan.datasets.formats import HIDDEN, UNKNOWN
 from dan.datasets.pack import FacePack
-from dan.geometry import box_of_points, mean_shape_of
+from dan.geometry import box_of_points, mean_shape_of, with_position
 from dan.geometry.cropping import crop_from_box
 from dan.geometry.mean_shape import shape_in_frame
 from dan.model.torch_geometry import move_points
@@ -24,13 +27,17 @@ class FaceTensors:
 
     Attributes:
         images: (F, H, W) uint8 grey levels.
-        points: (F, N, 2) float32 landmarks, pixels of the pictures.
+        points: (F, N, 2) float32 landmarks, pixels of the pictures; NaN where a point has no
+            position.
         crop_from_image: (F, 2, 3) float32.
+        weights: (F, N) float32, how much each point counts in its face's loss: 0 without a
+            position; the mean of a face's is the weight of the face.
     """
 
     images: Tensor
     points: Tensor
     crop_from_image: Tensor
+    weights: Tensor
 
     def __len__(self) -> int:
         """How many faces."""
@@ -38,9 +45,7 @@ class FaceTensors:
 
     def to(self, device: torch.device) -> FaceTensors:
         """The same faces on another device."""
-        return FaceTensors(
-            self.images.to(device), self.points.to(device), self.crop_from_image.to(device)
-        )
+        return FaceTensors(*(getattr(self, field.name).to(device) for field in fields(self)))
 
     def crop_points(self) -> Tensor:
         """(F, N, 2) landmarks, pixels of the unchanged canonical crop."""
@@ -69,20 +74,45 @@ def mean_shape_of_pack(pack: FacePack, crop_size: int, face_size: float) -> Poin
     return shape_in_frame(mean_shape_of(pack.points), crop_size, face_size)
 
 
-def faces_of_pack(pack: FacePack, mean_shape_crop: Points) -> FaceTensors:
-    """The faces of a pack, each cropped by the box of its landmarks."""
+def faces_of_pack(
+    pack: FacePack, mean_shape_crop: Points, covered_weight: float = 1.0
+) -> FaceTensors:
+    """The faces of a pack, each cropped by the box of its landmarks that have a position.
+
+    Args:
+        mean_shape_crop: (N, 2) mean shape, pixels of the crop.
+        covered_weight: how much a covered point counts where a seen one counts 1.
+    """
     transforms = [
-        crop_from_box(box_of_points(points), mean_shape_crop).matrix for points in pack.points
+        crop_from_box(box_of_points(with_position(points)), mean_shape_crop).matrix
+        for points in pack.points
     ]
+    counts = np.select(
+        [pack.visibility == UNKNOWN, pack.visibility == HIDDEN], [0.0, covered_weight], 1.0
+    )
+    weights = pack.weights[:, None] * counts / counts.mean(axis=1, keepdims=True)
     return FaceTensors(
         torch.from_numpy(pack.images),
         torch.from_numpy(pack.points),
         torch.from_numpy(np.stack(transforms).astype(np.float32)),
+        torch.from_numpy(weights.astype(np.float32)),
     )
 
 
 def identity_of(names: tuple[str, ...], points: FloatArray) -> str:
     """Changes with the data: a hash of names and landmarks."""
+    return _hash_of(names, points.astype(np.float32))
+
+
+def identity_of_pack(pack: FacePack) -> str:
+    """The same of a pack; where it is not plain, its weights, sets and visibility count as well."""
+    if pack.is_plain:
+        return identity_of(pack.names, pack.points)
+    return _hash_of(pack.names, pack.points, pack.visibility, pack.weights, pack.sets)
+
+
+def _hash_of(names: tuple[str, ...], *arrays: npt.NDArray[Any]) -> str:
     digest = hashlib.sha256("\n".join(names).encode())
-    digest.update(np.ascontiguousarray(points, dtype=np.float32).tobytes())
+    for array in arrays:
+        digest.update(array.tobytes())
     return digest.hexdigest()

@@ -58,14 +58,17 @@ def train_phase(
     network, state = _set_up(phase, model, data, folder, accelerator)
     size, augmentation = model.config.image_size, phase.recipe.augmentation
     augmenter = Augmenter(data.train, size, data.scheme, augmentation)
-    loss_of, score = build_loss(settings.loss, data.scheme), scorer(phase, data, accelerator)
+    loss_of = build_loss(settings.loss, data.scheme, model.mean_shape)
+    score = scorer(phase, data, accelerator)
     journal = Journal(phase, state, data.scheme, folder, accelerator=accelerator, log=log)
     with journal, stop_on_ctrl_c(accelerator, folder.resume) as stop:
         for step in range(state.step, phase.n_steps):
             batch = augmenter.batch(phase.faces_of(step), phase.seed(step, Draw.SAMPLES))
             torch.manual_seed(phase.seed(step, Draw.DROPOUT))
             estimates = network(batch.crops, phase.n_stages)  # (B, N, 2) of each stage
-            losses = [loss_of(estimates[stage - 1], batch.points) for stage in phase.stages]
+            losses = [
+                loss_of(estimates[stage - 1], batch.points, batch.weights) for stage in phase.stages
+            ]
             loss = torch.stack(losses).sum(dim=0).mean()
             rate = phase.rate_at(step)
             state.descend(loss, rate, settings.clip_norm, accelerator)

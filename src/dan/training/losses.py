@@ -1,4 +1,8 @@
-"""Losses of predicted points; each gives one value a face."""
+"""Losses of predicted points; each gives one value a face.
+
+A point that is NaN in the truth has no position: it adds nothing, neither to the loss nor to its
+gradient.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,9 @@ from dan.core.errors import ConfigError
 from dan.schemes import LandmarkScheme
 from dan.training.recipe import LossKind
 
-Loss = Callable[[Tensor, Tensor], Tensor]
-"""(B, N, 2) predicted, (B, N, 2) truth, both crop pixels -> (B,) losses."""
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(B, N, 2) predicted, (B, N, 2) truth, both crop pixels; (B, N) weights of the points, 0 where one
+has no position, with a face's weight as their mean -> (B,) losses."""
 
 WING_WIDTH = 10.0
 WING_CURVATURE = 2.0
@@ -27,8 +32,11 @@ def loss_kind_of(kind: LossKind, scheme: LandmarkScheme) -> LossKind:
     return "diagonal" if scheme.eyes is None else "eye_centres"
 
 
-def build_loss(kind: LossKind, scheme: LandmarkScheme) -> Loss:
+def build_loss(kind: LossKind, scheme: LandmarkScheme, mean_shape: Tensor) -> Loss:
     """The loss of a recipe.
+
+    Args:
+        mean_shape: (N, 2) of the faces, at any place and scale, on the device of the losses.
 
     Raises:
         ConfigError: if it needs eyes that the scheme does not know.
@@ -37,51 +45,74 @@ def build_loss(kind: LossKind, scheme: LandmarkScheme) -> Loss:
         case "wing":
             return wing_loss
         case "diagonal":
-            return lambda predicted, truth: mean_distance(predicted, truth) / box_diagonals(truth)
+            return _over_diagonal
         case "eye_centres" | "auto":  # which auto stands for where there are eyes
-            return _over_eye_centres(scheme)
+            return _over_eye_centres(scheme, mean_shape)
         case other:
             assert_never(other)
 
 
-def _over_eye_centres(scheme: LandmarkScheme) -> Loss:
+def _over_diagonal(predicted: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+    return mean_distance(predicted, truth, weights) / box_diagonals(truth)
+
+
+def _over_eye_centres(scheme: LandmarkScheme, mean_shape: Tensor) -> Loss:
+    """Where an eye lacks a point, that of the mean shape counts, as large as the points there are.
+
+    That is, scaled by the diagonal of their box. The eyes of a face from the side lie close
+    together, where they can be seen at all.
+    """
     if scheme.eyes is None:
         raise ConfigError(
             f"training.loss: eye_centres needs a scheme that knows its eyes, {scheme.name} does "
             "not; use auto or diagonal"
         )
     eyes = scheme.eyes
+    eyes_of_mean = eye_centre_distances(mean_shape[None], eyes.left, eyes.right)
 
-    def by_eye_centres(predicted: Tensor, truth: Tensor) -> Tensor:
-        return mean_distance(predicted, truth) / eye_centre_distances(truth, eyes.left, eyes.right)
+    def by_eye_centres(predicted: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+        lengths = eye_centre_distances(truth, eyes.left, eyes.right)
+        same_points = mean_shape.masked_fill(truth.isnan(), torch.nan)
+        fitted = eyes_of_mean * box_diagonals(truth) / box_diagonals(same_points)
+        lengths = torch.where(lengths.isnan(), fitted, lengths)
+        return mean_distance(predicted, truth, weights) / lengths
 
     return by_eye_centres
 
 
-def mean_distance(predicted: Tensor, truth: Tensor) -> Tensor:
-    """(B,) mean point-to-point distance, pixels."""
-    square = (predicted - truth).square().sum(dim=-1)
-    return (square + 1e-12).sqrt().mean(dim=1)  # 1e-12: the root has no slope at zero
+def _offsets(predicted: Tensor, truth: Tensor) -> Tensor:
+    """(B, N, 2) from truth to prediction; 0 where a point has no position."""
+    return torch.where(truth.isnan(), 0, predicted - truth)
+
+
+def mean_distance(predicted: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+    """(B,) mean point-to-point distance, pixels; weights as of :data:`Loss`."""
+    square = _offsets(predicted, truth).square().sum(dim=-1)
+    distance = (square + 1e-12).sqrt()  # 1e-12: the root has no slope at zero
+    return (distance * weights).mean(dim=1)
 
 
 def eye_centre_distances(truth: Tensor, left: tuple[int, ...], right: tuple[int, ...]) -> Tensor:
-    """(B,) distance of the eyes' mean points, pixels."""
+    """(B,) distance of the eyes' mean points, pixels; NaN where an eye lacks a point."""
     span = truth[:, list(right)].mean(dim=1) - truth[:, list(left)].mean(dim=1)
     distances: Tensor = torch.linalg.vector_norm(span, dim=-1)
     return distances
 
 
 def box_diagonals(truth: Tensor) -> Tensor:
-    """(B,) diagonal of the landmarks' box, pixels."""
-    diagonals: Tensor = torch.linalg.vector_norm(truth.amax(dim=1) - truth.amin(dim=1), dim=-1)
+    """(B,) diagonal of the box of the landmarks that have a position, pixels."""
+    unknown, far = truth.isnan(), float("inf")
+    last, first = (truth.masked_fill(unknown, end) for end in (-far, far))
+    diagonals: Tensor = torch.linalg.vector_norm(last.amax(dim=1) - first.amin(dim=1), dim=-1)
     return diagonals
 
 
-def wing_loss(predicted: Tensor, truth: Tensor) -> Tensor:
+def wing_loss(predicted: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
     """Wing loss: logarithmic near zero, so that small errors keep their weight; linear far off."""
-    distance = (predicted - truth).abs()
+    distance = _offsets(predicted, truth).abs()
     offset = WING_WIDTH - WING_WIDTH * torch.log(
         torch.tensor(1 + WING_WIDTH / WING_CURVATURE, device=distance.device)
     )
     near = WING_WIDTH * torch.log1p(distance / WING_CURVATURE)
-    return torch.where(distance < WING_WIDTH, near, distance - offset).mean(dim=(1, 2))
+    losses = torch.where(distance < WING_WIDTH, near, distance - offset)
+    return (losses * weights[..., None]).mean(dim=(1, 2))

@@ -27,7 +27,7 @@ from dan.training.face_tensors import (
     FaceTensors,
     TrainingData,
     faces_of_pack,
-    identity_of,
+    identity_of_pack,
     mean_shape_of_pack,
 )
 from dan.training.log import TrainingLog, log_of_process, plot_curves, plot_reliability
@@ -148,12 +148,12 @@ def load_data(pack: FacePack, recipe: Recipe, accelerator: Accelerator) -> tuple
     train_pack, valid_pack = pack.split(recipe.data.validation_every)
     size = recipe.model.image_size
     mean_shape = mean_shape_of_pack(train_pack, size, recipe.data.face_size)
-    data = TrainingData(
-        train=faces_of_pack(train_pack, mean_shape).to(accelerator.device),
-        valid=faces_of_pack(valid_pack, mean_shape).to(accelerator.device),
-        scheme=pack.scheme,
-        identity=identity_of(pack.names, pack.points),
+    covered_weight = recipe.training.covered_weight
+    train, valid = (
+        faces_of_pack(part, mean_shape, covered_weight).to(accelerator.device)
+        for part in (train_pack, valid_pack)
     )
+    data = TrainingData(train, valid, pack.scheme, identity_of_pack(pack))
     augmenter = Augmenter(data.train, size, data.scheme, recipe.augmentation)
     mean_image, std_image = _image_statistics(augmenter, data.train, recipe.training.seed)
     model = build_model(recipe.model, recipe.training.seed)

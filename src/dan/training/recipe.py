@@ -37,6 +37,7 @@ COVERED_UNLESS_DEFAULT = Meta(extra={"fingerprint": "unless default"})
 
 Size = Annotated[float, Meta(ge=0)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
+Share = Annotated[float, Meta(gt=0, le=1)]
 Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=0)]
 CountFromOne = Annotated[int, Meta(ge=1)]
@@ -183,6 +184,8 @@ class TrainingSettings(Table, frozen=True):
         loss: mean point distance over the eye-centre distance or over the diagonal of the
             landmark box, or the wing loss (Feng et al. 2018) in crop pixels. ``auto`` is
             ``eye_centres`` where the scheme of the faces knows its eyes, else ``diagonal``.
+        covered_weight: how much a point counts in the loss that is marked as covered, by a hand or
+            by hair, where one that is seen counts 1.
         start_from_previous: each stage after the first starts from the trunk of the one before,
             instead of from nothing; it then learns in fewer steps.
         optimiser: ``adam`` or ``adamw``.
@@ -210,6 +213,7 @@ class TrainingSettings(Table, frozen=True):
     refinement_epochs: Annotated[Count, COVERED_BY_PHASE] = 0
     batch_size: CountFromOne = 64
     loss: LossKind = "auto"
+    covered_weight: Annotated[Share, COVERED_UNLESS_DEFAULT] = 1.0
     start_from_previous: bool = False
     optimiser: Optimiser = "adamw"
     rate: Positive = 1e-3

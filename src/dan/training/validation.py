@@ -11,13 +11,14 @@ import numpy.typing as npt
 import torch
 from accelerate import Accelerator
 
-from dan.evaluation.metrics import Normaliser, normalised_errors, usable_normalisers
+from dan.evaluation.metrics import Normaliser, common_normalisers, normalised_errors
 from dan.model import DAN
 from dan.model.torch_geometry import invert, warp
 from dan.schemes import LandmarkScheme
 from dan.training.face_tensors import FaceTensors, TrainingData
-from dan.training.losses import Loss, build_loss
+from dan.training.losses import build_loss
 from dan.training.phases import Phase
+from dan.training.recipe import LossKind
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class ValidationFigures:
 
     Attributes:
         n_faces: how many.
-        normaliser: what the errors are divided by; see :func:`usable_normalisers`.
-        error_percent: mean error of each stage.
+        normaliser: what the errors are divided by; see :func:`common_normalisers`.
+        error_percent: mean error of each stage, over faces as they are weighted.
         loss: the training's loss of the last stage.
     """
 
@@ -41,7 +42,7 @@ def validate(
     model: DAN,
     faces: FaceTensors,
     scheme: LandmarkScheme,
-    loss_of: Loss,
+    loss: LossKind,
     accelerator: Accelerator,
     *,
     n_stages: int,
@@ -53,13 +54,16 @@ def validate(
     """
     found = predict_faces(model, faces, accelerator, n_stages=n_stages, batch_size=batch_size)
     truth = faces.crop_points().cpu()
-    normaliser = usable_normalisers(scheme)[0]
+    weights, loss_of = faces.weights.cpu(), build_loss(loss, scheme, model.mean_shape.cpu())
+    normaliser = common_normalisers(truth.numpy(), scheme)[0]
     errors = [normalised_errors(points, truth.numpy(), scheme, normaliser) for points in found]
     return ValidationFigures(
         n_faces=len(faces),
         normaliser=normaliser,
-        error_percent=tuple(100 * float(values.mean()) for values in errors),
-        loss=float(loss_of(torch.from_numpy(found[-1]), truth).mean()),
+        error_percent=tuple(
+            100 * float(np.average(values, weights=weights.mean(dim=1))) for values in errors
+        ),
+        loss=float(loss_of(torch.from_numpy(found[-1]), truth, weights).mean()),
     )
 
 
@@ -72,7 +76,7 @@ def scorer(
         validate,
         faces=data.valid,
         scheme=data.scheme,
-        loss_of=build_loss(settings.loss, data.scheme),
+        loss=settings.loss,
         accelerator=accelerator,
         n_stages=phase.n_stages,
         batch_size=settings.batch_size,

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from dan.core.errors import ConfigError, DegenerateShapeError, ShapeError
 from dan.evaluation.metrics import (
     NORMALISERS,
+    common_normalisers,
     normalised_errors,
     normaliser_lengths,
     usable_normalisers,
@@ -24,6 +25,7 @@ BY_HAND = {
     "inter_ocular": np.hypot(8, 8),  # from (0, 0) to (8, 8)
     "inter_pupil": 10.0,  # from (1, 0) to (7, 8)
     "diagonal": 17.0,  # a box of 8 by 15
+    "box_size": np.sqrt(8 * 15),
 }
 
 
@@ -121,12 +123,12 @@ def changed(index, value):
         ),
         pytest.param(
             np.concatenate([FACE, FACE]),
-            np.concatenate([FACE, changed((0, 4), np.nan)]),
+            np.concatenate([FACE, changed((0, 3), np.nan)]),
             FIVE,
             "inter_ocular",
             DegenerateShapeError,
-            "finite points.*face 1",
-            id="NaN in the truth is no missed face",
+            "all that inter_ocular needs.*face 1",
+            id="a face without an outer corner",
         ),
     ],
 )
@@ -142,8 +144,42 @@ def test_the_diagonal_needs_no_eyes():
 
 
 def test_normalisers_that_a_scheme_allows():
-    assert usable_normalisers(FACE68) == ["inter_ocular", "inter_pupil", "diagonal"]
-    assert usable_normalisers(FACE5) == ["inter_pupil", "diagonal"]
-    assert usable_normalisers(LandmarkScheme.plain(7)) == ["diagonal"]
+    assert usable_normalisers(FACE68) == ["inter_ocular", "inter_pupil", "diagonal", "box_size"]
+    assert usable_normalisers(FACE5) == ["inter_pupil", "diagonal", "box_size"]
+    assert usable_normalisers(LandmarkScheme.plain(7)) == ["diagonal", "box_size"]
     with pytest.raises(ConfigError, match="outer eye corners, got face5; use inter_pupil"):
         normaliser_lengths(FACE, FACE5, "inter_ocular")
+
+
+def test_points_without_a_position_do_not_count():
+    truth = np.concatenate([FACE, FACE, FACE])
+    predicted = truth + np.array([3, 4])
+    truth[0, [1, 4]] = np.nan
+    truth[1, 4] = np.nan
+    predicted[1, 0] = np.nan  # missed where there is a truth
+    errors = normalised_errors(predicted, truth, FIVE, "inter_ocular")
+    np.testing.assert_allclose(errors, [5 / np.hypot(8, 8), np.inf, 5 / np.hypot(8, 8)])
+    by_box = normalised_errors(predicted, truth, FIVE, "diagonal")
+    np.testing.assert_allclose(by_box, [5 / np.hypot(8, 8), np.inf, 5 / 17])
+
+
+@pytest.mark.parametrize(
+    ("missing", "normaliser"),
+    [
+        pytest.param([4], "inter_ocular", id="chin"),
+        pytest.param([1], "inter_ocular", id="inner corner"),
+        pytest.param([0], "diagonal", id="outer corner"),
+    ],
+)
+def test_the_normaliser_that_all_faces_have_the_points_of(missing, normaliser):
+    truth = np.concatenate([FACE, FACE])
+    truth[1, missing] = np.nan
+    assert common_normalisers(truth, FIVE)[0] == normaliser
+    assert np.isfinite(normaliser_lengths(truth, FIVE, normaliser)).all()
+
+
+def test_a_scheme_without_outer_corners_and_a_face_without_an_eye():
+    face = np.random.default_rng(0).normal(size=(2, 5, 2))
+    assert common_normalisers(face, FACE5)[0] == "inter_pupil"
+    face[0, 0] = np.nan
+    assert common_normalisers(face, FACE5)[0] == "diagonal"

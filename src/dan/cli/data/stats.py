@@ -38,7 +38,7 @@ def stats(
         console.print(
             f"{counted(figures.n_faces, 'face')} of {figures.n_landmarks} landmarks "
             f"({figures.scheme}) in {counted(figures.n_images, 'image')}; "
-            f"the figures are of {figures.n_whole}"
+            f"the figures are of {figures.n_usable}"
         )
         table = Table("percentile", *map(str, PERCENTILES))
         for title in figures.distributions():

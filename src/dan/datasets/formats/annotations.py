@@ -27,12 +27,15 @@ MAX_COORDINATE = 1e9
 # a name with one of these could not be written by every format.
 _FORBIDDEN_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
-IGNORED, WITHOUT_POINTS, POINTS_MISSING = (
+IGNORED, WITHOUT_POINTS, TOO_FEW_POINTS = (
     "marked to be ignored",
     "without points",
-    "with points missing",
+    "with too few points",
 )
 """Why training and scoring pass over a face; see :meth:`AnnotationSet.why_unusable`."""
+
+LEAST_KNOWN = 1 / 3
+"""Share of its points that a face needs for training and scoring, which then go by these points."""
 
 _BLOCK = 4096
 _DTYPES: dict[str, npt.DTypeLike] = {
@@ -166,19 +169,27 @@ class AnnotationSet:
         known: npt.NDArray[np.bool_] = self.visibility != UNKNOWN
         return known
 
-    def why_unusable(self) -> tuple[str, ...]:
-        """Why training and scoring pass over each face, F reasons; empty for a usable one."""
+    def why_unusable(self, least_known: float = LEAST_KNOWN) -> tuple[str, ...]:
+        """Why each face is passed over, F reasons; empty for a usable one.
+
+        Args:
+            least_known: share of its points that a usable face has at least.
+        """
         known = self.known
-        why = [self.ignore, ~known.any(axis=1), ~known.all(axis=1)]
-        reasons = np.select(why, [IGNORED, WITHOUT_POINTS, POINTS_MISSING], "")
+        why = [self.ignore, ~known.any(axis=1), has_too_few(known, least_known)]
+        reasons = np.select(why, [IGNORED, WITHOUT_POINTS, TOO_FEW_POINTS], "")
         return tuple(reasons.tolist())
 
     @property
     def usable(self) -> npt.NDArray[np.bool_]:
-        """(F,) faces with every point known, at least one, that are not to be ignored."""
-        known = self.known
-        usable: npt.NDArray[np.bool_] = known.all(axis=1) & known.any(axis=1) & ~self.ignore
-        return usable
+        """(F,) faces with enough points that are not to be ignored."""
+        return np.array([not reason for reason in self.why_unusable()], dtype=np.bool_)
+
+    @property
+    def whole(self) -> npt.NDArray[np.bool_]:
+        """(F,) of the usable faces, those with every point known."""
+        whole: npt.NDArray[np.bool_] = self.usable & self.known.all(axis=1)
+        return whole
 
     @property
     def face_names(self) -> tuple[str, ...]:
@@ -234,6 +245,14 @@ class AnnotationSet:
                     "--find-images looks for it there, --allow-outside takes it as it stands"
                 )
         return tuple(Path(root, name) for name in self.image_names)
+
+
+def has_too_few(
+    known: npt.NDArray[np.bool_], least_known: float = LEAST_KNOWN
+) -> npt.NDArray[np.bool_]:
+    """(F,) whether faces have fewer points than needed, of which of (F, N) points are known."""
+    too_few: npt.NDArray[np.bool_] = known.sum(axis=1) < least_known * known.shape[1]
+    return too_few
 
 
 def leads_out(image_name: str) -> bool:

@@ -5,6 +5,8 @@ from dan.evaluation.metrics.curves import area_under_ced, ced, failure_rate
 from dan.evaluation.metrics.nme import (
     NORMALISERS,
     Normaliser,
+    common_normalisers,
+    mean_distances,
     normalised_errors,
     normaliser_lengths,
     usable_normalisers,
@@ -18,7 +20,9 @@ __all__ = [
     "Score",
     "area_under_ced",
     "ced",
+    "common_normalisers",
     "failure_rate",
+    "mean_distances",
     "normalised_errors",
     "normaliser_lengths",
     "render_table",
