@@ -403,6 +403,13 @@ def test_what_detector_and_landmarks_together_do_not_believe_is_no_face(fast, po
         assert len(FaceAligner(fast, Fixed(nothing, scores=[score]))(portrait)) == count
 
 
+def test_a_weak_finding_is_looked_at_only_where_there_is_no_better(fast, portrait):
+    aligner = FaceAligner(fast, Fixed((10, 10, 60, 60), FACE_XYXY, scores=[0.19, 0.18]))
+    assert aligner.detect(portrait).scores.tolist() == pytest.approx([0.19])
+    aligner = FaceAligner(fast, Fixed((10, 10, 60, 60), FACE_XYXY, scores=[0.21, 0.2]))
+    assert aligner.detect(portrait).scores.tolist() == pytest.approx([0.21, 0.2])
+
+
 def test_from_another_start_more_is_asked_of_both(fast, portrait):
     points = FaceAligner(fast)(portrait, boxes=[FACE_XYXY]).points_xy[0]
     picture, there = turned_by(2, portrait, points)

@@ -10,6 +10,7 @@ import pytest
 
 from dan.core.errors import BundleError, ConfigError, ShapeError
 from dan.geometry import box_centre, box_of_points, box_size_wh
+from dan.inference.aligner import FaceAligner
 from dan.inference.detectors import YuNetFile, build_detector
 from dan.inference.finder import FaceFinder
 
@@ -73,9 +74,9 @@ def test_pictures_of_any_size(shape, size):
     assert found.boxes_xyxy.shape == (len(found), 4)
 
 
-def test_nothing_in_black_and_in_grey(finder):
-    for level in (0, 128, 255):
-        assert len(finder.detect(np.full((240, 320, 3), level, np.uint8))) == 0
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_no_face_in_black_and_in_grey(level):
+    assert len(FaceAligner()(np.full((240, 320, 3), level, np.uint8))) == 0
 
 
 @pytest.mark.parametrize("shape", [(20, 20), (20, 20, 4), (20, 20, 1)])

@@ -35,6 +35,10 @@ BATCH_PICTURES = 8
 MAX_COORDINATE = 2.0**24
 """Of boxes, pixels: up to here float32 has every whole number."""
 
+WORTH_A_LOOK = 0.2
+"""A detector's score from which its findings are looked at; of a picture whose findings are all
+weaker, the best is."""
+
 SURE = 0.55
 """Confidence of a detected face below which its landmarks are looked for from other starts, too."""
 
@@ -260,7 +264,8 @@ class FaceAligner:
     ) -> Detections:
         """Every face that the detector finds, highest score first, without looking for landmarks.
 
-        Boxes that are not finite or span no area are left out, and ``max_faces`` is not applied.
+        Boxes that are not finite or span no area are left out; so are those with a score below 0.2,
+        but for the best. ``max_faces`` is not applied.
 
         Args:
             picture: see :meth:`__call__`.
@@ -404,7 +409,8 @@ class FaceAligner:
                 f"(Detections.of([], []) for no face), got {type(found).__name__}"
             )
         best = Detections.of(found.boxes_xyxy, found.scores, found.rolls_deg)
-        return _checked(best, self.detector.box_fit)
+        worth = max(1, np.count_nonzero(best.scores >= WORTH_A_LOOK))
+        return _checked(best[:worth], self.detector.box_fit)
 
     def _checked_points(self, given: npt.ArrayLike) -> FloatArray:
         """(F, N, 2) float64 points, as the model has them."""

@@ -54,7 +54,7 @@ class FaceFinder(Copied):
     _own = ("_session",)
 
     def __init__(
-        self, size: int = 320, min_score: float = 0.2, *, path: FilePath | None = None
+        self, size: int = 320, min_score: float = 0.1, *, path: FilePath | None = None
     ) -> None:
         check_options(size, min_score)
         self.size, self.min_score = size, min_score

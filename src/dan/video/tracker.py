@@ -44,10 +44,6 @@ SLID_OFF = 0.4
 SEARCH_S = 0.5
 """After a loss, every frame is searched for so long."""
 
-
-WEAK = 0.35
-"""Score of a detection below which it says nothing: one frame of many may well show no more."""
-
 NEAR = 3.0
 """Side of the part of a frame in which a face is looked for first, in sizes of the face."""
 
@@ -222,7 +218,6 @@ class FaceTracker:
         Returns:
             The tracks that were there before and are not among what was found.
         """
-        found = found[found.scores >= WEAK]
         tracks = list(self._roster.present)
         pairs = match_boxes([track.box for track in tracks], found.boxes_xyxy, SAME_FACE)
         for place, other, overlap in pairs:
