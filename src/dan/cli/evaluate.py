@@ -32,10 +32,12 @@ def evaluate(
     source: opt.SourceOptions,
 ) -> None:
     """Score a model: error after each stage, AUC and failure rate, for each normaliser."""
+    from dan.evaluation.breakdown import group_table, scores_by_group
     from dan.evaluation.metrics import render_table
     from dan.evaluation.protocol import left_out_of
     from dan.evaluation.report import check_report_folder, scores_of, write_report
     from dan.evaluation.score import score_predictions
+    from dan.evaluation.tables import table_lines
 
     peers = parse_peers(compare or [])
     if peers and out is None:
@@ -60,6 +62,11 @@ def evaluate(
         print(json.dumps([score.to_dict() for score in scores], indent=2))
     else:
         console.print(render_table(scores), end="")
+        partly = [part for part in parts if not part.predictions.all_seen]
+        groups = [group for part in partly for group in scores_by_group(part, threshold)]
+        if groups:
+            table = group_table(groups)
+            console.print("", f"{table.title}: {table.note}", "", *table_lines(table), sep="\n")
     if out is not None:
         today = datetime.datetime.now(datetime.UTC).date().isoformat()
         start = boxes if protocol is None else "gt and det, as the tables say"

@@ -6,11 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from dan.core.errors import DataError
 from dan.core.types import FloatArray
 from dan.datasets.formats import load_pts
-from dan.evaluation.metrics import Normaliser, normalised_errors
+from dan.evaluation.metrics import (
+    Normaliser,
+    mean_distances,
+    normalised_errors,
+    normaliser_lengths,
+)
 from dan.evaluation.predictions import Predictions
 
 
@@ -21,6 +27,23 @@ def errors_of(
     found, truth = predictions.estimates[stage], predictions.truth
     kind = normaliser or predictions.normalisers[0]
     return normalised_errors(found, truth, predictions.scheme, kind)
+
+
+def errors_over(predictions: Predictions, chosen: npt.NDArray[np.bool_]) -> FloatArray:
+    """(F,) errors after the last stage over chosen points alone, fractions of the box size.
+
+    Args:
+        chosen: (F, N) which points of each face.
+
+    Returns:
+        Infinite for a missed face, NaN for one that has none of its points chosen.
+    """
+    truth = predictions.truth
+    own = np.where(chosen[..., None], truth, np.nan)
+    lengths = normaliser_lengths(truth, predictions.scheme, "box_size")
+    errors = mean_distances(predictions.estimates[-1], own) / lengths
+    has_some = np.isfinite(own).any(axis=(1, 2))
+    return np.where(np.isnan(errors) & has_some, np.inf, errors)
 
 
 def mean_percent(errors: FloatArray) -> float:

@@ -12,7 +12,7 @@ from dan.core.errors import DataError
 from dan.core.images import read_rgb
 from dan.core.types import Box, FilePath, Points
 from dan.datasets.annotated import AnnotatedImage
-from dan.datasets.formats import load_boxes
+from dan.datasets.formats import HIDDEN, VISIBLE, load_boxes
 from dan.evaluation.metrics import Normaliser, common_normalisers
 from dan.geometry import box_of_points, with_position
 from dan.inference.crops import CropBatch
@@ -41,6 +41,19 @@ class Predictions:
     def normalisers(self) -> list[Normaliser]:
         """Those that its faces have the points of, the customary one first."""
         return common_normalisers(self.truth, self.scheme)
+
+    @property
+    def covered(self) -> npt.NDArray[np.bool_]:
+        """(F, N) points that something covers: annotated, but not seen."""
+        nothing = np.full(self.scheme.n_landmarks, VISIBLE)
+        seen = [nothing if image.visibility is None else image.visibility for image in self.images]
+        covered: npt.NDArray[np.bool_] = np.stack(seen) == HIDDEN
+        return covered
+
+    @property
+    def all_seen(self) -> bool:
+        """Whether every point of every face has a position and is not covered."""
+        return not (np.isnan(self.truth).any() or self.covered.any())
 
 
 BoxSource = Callable[[AnnotatedImage, Points], Box | None]

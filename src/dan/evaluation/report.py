@@ -9,6 +9,7 @@ from pathlib import Path
 from dan.core.files import check_output_folder, check_outputs, make_folder, write_text
 from dan.core.types import FilePath
 from dan.datasets.annotated import counts_in_words
+from dan.evaluation.breakdown import group_table, scores_by_group
 from dan.evaluation.figures import CURVES, WORST_NAMES, draw_worst, plot_curves
 from dan.evaluation.metrics import Score, mean_distances, normaliser_lengths
 from dan.evaluation.per_face import errors_of, mean_percent, peer_predictions
@@ -59,10 +60,12 @@ def write_report(
     if left_out := left_out_of(parts):
         about = {**about, "left out": counts_in_words(face.reason for face in left_out)}
     scores = [score for part in parts for score in scores_of(part, threshold)]
+    groups = [group for part in parts for group in scores_by_group(part, threshold)]
     tables = [
         _score_table(scores),
         _stage_table(parts),
         _region_table(parts),
+        group_table(groups),
         _published_table(parts),
     ]
     if peers:
@@ -77,7 +80,11 @@ def write_report(
     tables = [table for table in tables if table.rows]
     write_text(folder / "report.md", render_markdown(about, tables, kept))
     write_text(folder / "report.html", render_html(about, tables, kept))
-    values = {"about": dict(about), "scores": [score.to_dict() for score in scores]}
+    values = {
+        "about": dict(about),
+        "scores": [score.to_dict() for score in scores],
+        "groups": [group.to_dict() for group in groups],
+    }
     write_text(folder / "scores.json", json.dumps(values, indent=2) + "\n")
     texts = [name for name in FIXED_NAMES if name != CURVES]
     return [*(folder / name for name in texts), *(path for _, path in kept)]

@@ -18,16 +18,23 @@ class Table:
     note: str = ""
 
 
+def table_lines(table: Table) -> list[str]:
+    """The table itself as Markdown, without title and note."""
+    return [
+        f"| {' | '.join(table.columns)} |",
+        "| --- |" + " ---: |" * (len(table.columns) - 1),
+        *(f"| {' | '.join(row)} |" for row in table.rows),
+    ]
+
+
 def render_markdown(
     about: Mapping[str, str], tables: Sequence[Table], pictures: Sequence[tuple[str, Path]]
 ) -> str:
     """The report as Markdown, pictures by their file names."""
     lines = ["# Evaluation", "", *(f"- {key}: {value}" for key, value in about.items()), ""]
     for table in tables:
-        lines += [f"## {table.title}", "", f"| {' | '.join(table.columns)} |"]
-        lines.append("| --- |" + " ---: |" * (len(table.columns) - 1))
-        lines += [f"| {' | '.join(row)} |" for row in table.rows]
-        lines += ["", *([table.note, ""] if table.note else [])]
+        lines += [f"## {table.title}", "", *table_lines(table), ""]
+        lines += [table.note, ""] if table.note else []
     for title, path in pictures:
         lines += [f"## {title}", "", f"![{title}]({path.name})", ""]
     return "\n".join(lines)
