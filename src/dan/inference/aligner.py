@@ -421,13 +421,14 @@ class FaceAligner:
 
 
 def is_likely(
-    scores: npt.NDArray[np.float32], confidence: npt.NDArray[np.float32], least: float = LIKELY
+    scores: npt.ArrayLike, confidence: npt.ArrayLike, least: float = LIKELY
 ) -> npt.NDArray[np.bool_]:
-    """(F,) whether detector and landmarks together say that it is a face.
+    """(F,) whether detector and landmarks together say that it is a face; or of one face, ().
 
     Where the landmarks' confidence is not known (NaN), the detector is taken at its word.
     """
-    return ~(scores + confidence < least)
+    together: npt.NDArray[np.float64] = np.add(scores, confidence)
+    return np.logical_not(together < least)
 
 
 def _doubtful(

@@ -264,6 +264,6 @@ class FaceTracker:
         first = self.aligner(frame, boxes=found)
         first = first[[self._is_face(face.points_xy, math.nan) for face in first]]
         for face, start in zip(self.aligner(frame, points=first.points_xy), first, strict=True):
-            is_sure = is_likely(np.float32(start.score), np.float32(face.confidence))
-            if is_sure and self._is_face(face.points_xy, face.confidence):
+            is_face = bool(is_likely(start.score, face.confidence))
+            if is_face and self._is_face(face.points_xy, face.confidence):
                 yield replace(face, score=start.score, search_box_xyxy=start.search_box_xyxy)
