@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dan.core.errors import FormatError
 from dan.core.images import write_png
 from dan.datasets.annotation_files import load_annotations
 from dan.datasets.formats import HIDDEN, UNKNOWN, VISIBLE
@@ -57,8 +58,35 @@ def test_from_arrays_to_a_pack(dan, main, monkeypatch, tmp_path):
     np.testing.assert_array_equal(pack.visibility, faces.visibility[[1, 0, 2]])
 
 
-def test_arrays_of_something_else_are_named(main, monkeypatch, tmp_path):
-    np.savez(tmp_path / "x.npz", name=np.array(["a"]), points_xy=np.zeros((1, 5, 2)))
-    with pytest.raises(ValueError, match=r"x.npz: expected .*, got no visibility"):
+ONE = {
+    "name": np.array(["a"]),
+    "points_xy": np.zeros((1, 5, 2)),
+    "visibility": np.zeros((1, 5), int),
+}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"visibility": None}, "expected .*, got no visibility"),
+        ({"points_xy": np.zeros(3)}, r"points_xy: expected shape \(F, N, 2\), got \(3,\)"),
+        ({"points_xy": np.full((1, 5, 2), "x")}, "points_xy: expected numbers, got <U1"),
+        ({"visibility": np.zeros((1, 4), int)}, "visibility: expected shape"),
+        ({"visibility": np.full((1, 5), 3)}, "visibility: expected 0, 1 or 2"),
+    ],
+)
+def test_arrays_of_something_else_are_named(main, monkeypatch, tmp_path, arrays, message):
+    kept = {name: array for name, array in (ONE | arrays).items() if array is not None}
+    np.savez(tmp_path / "x.npz", **kept)
+    with pytest.raises(FormatError, match=f"x.npz: {message}"):
         main(monkeypatch, tmp_path / "x.npz", "-o", tmp_path / "x.json")
+    assert not (tmp_path / "x.json").exists()
+
+
+def test_other_files_are_named(main, monkeypatch, tmp_path):
+    (tmp_path / "damaged.npz").write_bytes(b"PK\3\4 and no more")
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    for name in ("damaged.npz", "one.npy", "none.npz"):
+        with pytest.raises(FormatError, match=f"{name}: expected arrays of NumPy in an .npz file"):
+            main(monkeypatch, tmp_path / name, "-o", tmp_path / "x.json")
     assert not (tmp_path / "x.json").exists()
