@@ -123,7 +123,7 @@ def compare_precisions(batch: int, steps: int) -> None:
     generator = np.random.default_rng(0)
     crops = torch.from_numpy(generator.uniform(0, 255, (batch, 1, 112, 112)).astype(np.float32))
     points = torch.from_numpy(generator.uniform(16, 96, (batch, 68, 2)).astype(np.float32))
-    sample = Batch(crops, points, torch.ones(batch, 68))
+    sample = Batch(crops, points, torch.ones(batch, 68), torch.ones(batch, 68))
     for name, build in (("training loop", build_step), ("bare loop", build_bare_step)):
         times: dict[str, list[float]] = {"fp32": [], "bf16": []}
         steps_of = {precision: build(64, precision) for precision in times}

@@ -35,6 +35,9 @@ def model_file(**changes) -> ModelFile:
             stage.offsets.weight.mul_(0.3)
         if model.refinement is not None:
             model.refinement.offsets.weight.normal_(std=0.1)
+        for head in (model.covariance, model.visibility):
+            for value in () if head is None else head.parameters():
+                value.normal_(std=0.1)
         for module in model.modules():
             if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
                 module.running_mean.uniform_(-0.2, 0.2)
@@ -96,20 +99,27 @@ def exported(weights="fp32", *, mirrored=False):
 
 @cache
 def standard_file() -> ModelFile:
+    heads = {"confidence": True, "covariance": True, "visibility": True}
     return model_file(
-        n_stages=2, heat_map="gaussians", width=8, trunk="strided", refinement=4, confidence=True
+        n_stages=2, heat_map="gaussians", width=8, trunk="strided", refinement=4, **heads
     )
 
 
-def test_points_and_confidence_are_those_of_torch(crops, tmp_path):
+def test_points_and_their_certainty_are_those_of_torch(crops, tmp_path):
     file = standard_file()
     save_bundle(tmp_path / "tiny.danbundle", exported())
     found = OnnxModel(load_bundle(tmp_path / "tiny.danbundle"))(crops)
     with torch.no_grad():
         output = file.model(torch.from_numpy(crops)[:, None].float())
-        sure = torch.sigmoid(file.model.confidence(output.hidden))[:, 0]
+        certainty = file.model.certainty(output)
     np.testing.assert_allclose(found.points, output.estimates[-1], atol=0.01)
-    np.testing.assert_allclose(found.confidence, sure, atol=1e-4)
+    assert list(certainty) == ["confidence", "covariance", "visibility"]
+    for name, values in certainty.items():
+        np.testing.assert_allclose(getattr(found, name), values, rtol=1e-3, atol=1e-4)
+    assert np.ptp(found.visibility) > 0.1
+    none = OnnxModel(exported())(crops[:0])
+    assert none.covariance.shape == (0, 68, 2, 2)
+    assert none.visibility.shape == (0, 68)
 
 
 def test_half_the_weights_half_the_size(crops):
@@ -127,6 +137,15 @@ def test_mirrored_results_are_the_mean_of_both_views(crops):
     np.testing.assert_allclose(points_of(both, crops), expected, atol=0.01)
     # The result of a mirrored picture is the mirrored result.
     np.testing.assert_allclose(mirrored(points_of(both, flipped)), expected, atol=0.01)
+
+
+def test_the_certainty_of_a_mirrored_picture_is_mirrored(crops):
+    model = OnnxModel(exported(mirrored=True))
+    found, other = model(crops), model(np.ascontiguousarray(crops[:, :, ::-1]))
+    flip = np.array([[1, -1], [-1, 1]])
+    back = other.covariance[:, FACE68.mirror] * flip
+    np.testing.assert_allclose(found.covariance, back, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found.visibility, other.visibility[:, FACE68.mirror], atol=1e-4)
 
 
 def test_int8_stays_near(crops):

@@ -108,11 +108,10 @@ def test_points_stay_on_what_they_mark(change):
     image = np.zeros((96, 96), np.uint8)
     x, y = points.astype(int).T
     image[y, x] = 255
-    faces = FaceTensors(
+    faces = FaceTensors.plain(
         torch.from_numpy(image)[None].repeat(8, 1, 1),
         torch.from_numpy(points).repeat(8, 1, 1),
         torch.tensor([[[1.0, 0.0, -24.0], [0.0, 1.0, -24.0]]]).repeat(8, 1, 1),
-        torch.ones(8, 68),
     )
     values = {
         "rotation_deg": 15.0,

@@ -43,8 +43,9 @@ def test_covers_change_only_what_they_cover(mean_face, paint, least_y, most_y):
     generator = torch.Generator().manual_seed(1)
     levels = torch.rand(COUNT, 1, SIZE, SIZE, generator=generator)
     points, before = mean_face.expand(COUNT, -1, 2).clone(), levels.clone()
-    painted = covers.painted(levels, points, dice())
+    painted, showing = covers.painted(levels, points, dice())
     assert torch.equal(levels, before)
+    assert torch.equal(painted[showing == 1], levels[showing == 1])
     rolls = dice()
     rolls.some(1.0)
     face_from_crop = invert(estimate_affine(covers.mean_face, points))
@@ -53,6 +54,7 @@ def test_covers_change_only_what_they_cover(mean_face, paint, least_y, most_y):
     free = opacity == 0
     assert torch.equal(painted[:, 0][free], levels[:, 0][free])
     covered = opacity > 0.9
+    assert (showing[:, 0][covered] < 0.1001).all()
     assert (covered.sum(dim=(1, 2)) > 0).float().mean() > 0.8  # hair may end above the forehead
     assert ((painted - levels)[:, 0][covered].abs() > 0.01).float().mean() > 0.8
     middle = ~free & (face.x.abs() < 0.3)
@@ -83,7 +85,9 @@ def test_covers_turn_with_the_face(paint):
 def test_a_scheme_without_eyes_is_not_covered(mean_face):
     covers = Covers(mean_face, LandmarkScheme.plain(68), replace(NONE, mask=1.0, hand=1.0))
     levels = torch.rand(COUNT, 1, SIZE, SIZE)
-    assert torch.equal(covers.painted(levels, mean_face.expand(COUNT, -1, 2), dice()), levels)
+    painted, showing = covers.painted(levels, mean_face.expand(COUNT, -1, 2), dice())
+    assert torch.equal(painted, levels)
+    assert (showing == 1).all()
 
 
 def test_missing_points_leave_no_holes(mean_face):
@@ -91,4 +95,4 @@ def test_missing_points_leave_no_holes(mean_face):
     points = mean_face.expand(COUNT, -1, 2).clone()
     points[:, :8] = torch.nan
     levels = torch.rand(COUNT, 1, SIZE, SIZE)
-    assert covers.painted(levels, points, dice()).isfinite().all()
+    assert covers.painted(levels, points, dice())[0].isfinite().all()

@@ -72,6 +72,12 @@ def _facts(bundle: Bundle, n_bytes: int) -> list[str]:
             f"confidence on faces held out: ROC-AUC {confidence['roc_auc']:.3f}, calibration error "
             f"{100 * confidence['calibration_error']:.1f} %"
         )
+    points = training.get("points")
+    if points:
+        held = ", ".join(f"{100 * share:.0f}" for share in points["coverage"])
+        auc = points["visibility_roc_auc"]
+        seen = "" if auc is None else f"; visibility: ROC-AUC {auc:.3f}"
+        facts.append(f"50, 68 and 95 % ellipses of the points hold {held} % of the errors{seen}")
     dates = [
         f"{verb} {source['date']}"
         for verb, source in (("trained", card.get("training")), ("exported", card.get("made")))

@@ -104,7 +104,7 @@ def predict_annotated(
             cuts.append(CropBatch.cut(picture, model, boxes_xyxy=[boxes[place]]))
             on_face()
         batch = CropBatch.joined(cuts)
-        estimates.append(batch.to_picture(model(batch.crops).estimates()))
+        estimates.append(batch.found_by(model).estimates())
     in_order = np.concatenate(estimates, axis=1)  # (n_stages, faces with a box, N, 2)
     everywhere = np.full((len(in_order), *truth.shape), np.nan, dtype=np.float32)
     everywhere[:, found] = in_order

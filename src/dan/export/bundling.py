@@ -73,20 +73,32 @@ class Cascade(nn.Module):
         self.mirror = None if mirror is None else torch.from_numpy(np.asarray(mirror, np.int64))
 
     def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
-        """(B, S, S) -> (B, N, 2), (n_stages, B, N, 2) and, with that head, (B,)."""
+        """(B, S, S) -> (B, N, 2), (n_stages, B, N, 2) and what :attr:`Bundle.certainty` names."""
         images = crops[:, None].float()
         if self.mirror is not None:
             images = torch.cat([images, images.flip(-1)])
-        estimates, hidden = self.model(images)
-        stages = torch.stack(estimates)  # (n_stages, B or 2B, N, 2)
-        likely = None if self.model.confidence is None else self.model.confidence(hidden)[:, 0]
+        output = self.model(images)
+        stages, said = torch.stack(output.estimates), self.model.certainty(output)
         if self.mirror is not None:
-            count, last = crops.shape[0], images.shape[-1] - 1
-            back = stages[:, count:, self.mirror] * torch.tensor([-1.0, 1.0])
-            stages = (stages[:, :count] + back + torch.tensor([float(last), 0.0])) / 2
-            likely = None if likely is None else (likely[:count] + likely[count:]) / 2
-        found = (stages[-1], stages)
-        return found if likely is None else (*found, torch.sigmoid(likely))
+            return self._averaged(stages, said, crops.shape[0], images.shape[-1] - 1)
+        return (stages[-1], stages, *said.values())
+
+    def _averaged(
+        self, stages: Tensor, said: dict[str, Tensor], count: int, last: int
+    ) -> tuple[Tensor, ...]:
+        """Of ``count`` crops and, after them, their mirror images; ``last`` is a crop's last x."""
+        flip = torch.tensor([-1.0, 1.0])
+        back = stages[:, count:, self.mirror] * flip
+        stages = (stages[:, :count] + back + torch.tensor([float(last), 0.0])) / 2
+        means = []
+        for name, values in said.items():
+            own, other = values[:count], values[count:]
+            if name != "confidence":
+                other = other[:, self.mirror]
+            if name == "covariance":
+                other = other * flip[:, None] * flip
+            means.append((own + other) / 2)
+        return (stages[-1], stages, *means)
 
 
 def export(file: ModelFile, options: ExportOptions) -> Bundle:
@@ -103,16 +115,16 @@ def export(file: ModelFile, options: ExportOptions) -> Bundle:
     if options.weights == "int8" and options.calibration is None:
         raise ConfigError("int8: expected crops to calibrate with")
     cascade = Cascade(file.model.eval(), scheme.mirror if options.mirrored else None).eval()
-    outputs = ["points", "stage_points"] + ["confidence"] * config.confidence
-    proto = trace(cascade, torch.zeros(5, *[config.image_size] * 2, dtype=torch.uint8), outputs)
     bundle = Bundle(
         name=options.name,
-        graph=proto.SerializeToString(),
+        graph=b"",
         scheme=scheme,
         crop_size=config.image_size,
         mean_shape=file.model.mean_shape.numpy().copy(),
         n_stages=config.n_stages,
         has_confidence=config.confidence,
+        has_covariance=config.covariance,
+        has_visibility=config.visibility,
         weights="fp32",
         card={
             "model": config.to_dict(),
@@ -129,6 +141,9 @@ def export(file: ModelFile, options: ExportOptions) -> Bundle:
             **(options.card or {}),
         },
     )
+    example = torch.zeros(5, *[config.image_size] * 2, dtype=torch.uint8)
+    proto = trace(cascade, example, ["points", "stage_points", *bundle.certainty])
+    bundle = replace(bundle, graph=proto.SerializeToString())
     difference = distances_px(cascade, bundle).max()
     if not difference <= PARITY_PX:
         raise ParityError(

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from dan.core.checks import as_points
 from dan.core.errors import DegenerateShapeError, ShapeError
-from dan.core.types import Points
+from dan.core.types import FloatArray, Points
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,11 @@ class Similarity:
         moved = np.asarray(points, np.float64) @ linear[:2]
         moved += linear[2]
         return moved.astype(points.dtype, copy=False)
+
+    def apply_to_covariance(self, covariance: FloatArray) -> FloatArray:
+        """Covariances (..., 2, 2) of points' errors, as they are after the points were moved."""
+        linear = self.matrix[:, :2]
+        return (linear @ covariance @ linear.T).astype(covariance.dtype)
 
     def inverse(self) -> Similarity:
         """The transform that undoes this one.

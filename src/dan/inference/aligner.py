@@ -23,7 +23,12 @@ from dan.inference.defaults import DEFAULT_DETECTOR, DEFAULT_MODEL
 from dan.inference.detections import BoxFit, Detections, Detector, one_a_face
 from dan.inference.detectors import build_detector, check_detector
 from dan.inference.faces import Faces
-from dan.inference.landmark_model import LandmarkModel, check_confidence, check_model
+from dan.inference.landmark_model import (
+    CropLandmarks,
+    LandmarkModel,
+    check_confidence,
+    check_model,
+)
 from dan.inference.onnx_model import MAX_BATCH, OnnxModel
 
 BATCH_FACES = MAX_BATCH // 4
@@ -324,53 +329,42 @@ class FaceAligner:
                 rgb, self.model, boxes_xyxy=start.boxes_xyxy, rolls_deg=start.rolls_deg
             )
         for _ in range(self.passes - 1):
-            found = batch.to_picture(self.model(batch.crops).points)
-            batch = CropBatch.cut(rgb, self.model, points_xy=found)
+            batch = CropBatch.cut(rgb, self.model, points_xy=batch.found_by(self.model).points)
         max_faces = self.max_faces if points is None and boxes is None else None
         return Search(start, batch, is_detected, max_faces)
 
     def faces_of(self, searches: Sequence[Search]) -> list[Faces]:
         """Faces of several pictures, at least one; all go through the network together."""
         batch = CropBatch.joined([search.batch for search in searches])
-        found = self.model(batch.crops)
-        points, confidence = batch.to_picture(found.points), np.array(found.confidence)
+        found = batch.found_by(self.model)
         scores = np.concatenate([search.start.scores for search in searches])
-        is_face = is_likely(scores, confidence)
-        doubtful = _doubtful(searches, confidence)
+        is_face = is_likely(scores, found.confidence)
+        doubtful = _doubtful(searches, found.confidence)
         if len(doubtful):
-            points[doubtful], confidence[doubtful] = self._from_other_starts(
-                batch, doubtful.tolist(), points[doubtful], confidence[doubtful]
-            )
-            is_face |= is_likely(scores, confidence, LIKELY_ELSEWHERE)
+            found = self._from_other_starts(batch, found, doubtful)
+            is_face |= is_likely(scores, found.confidence, LIKELY_ELSEWHERE)
         first, faces = 0, []
         for search in searches:
             own = slice(first, first + len(search.batch))
             first += len(search.batch)
-            start, scheme = search.start, self.model.scheme
-            result = Faces(points[own], start.boxes_xyxy, start.scores, confidence[own], scheme)
+            result = Faces.from_landmarks(found.part(own), search.start, self.model.scheme)
             if search.is_detected:
                 result = _once_a_face(result[is_face[own]])[: search.max_faces]
             faces.append(result.with_confidence(self.min_confidence))
         return faces
 
     def _from_other_starts(
-        self,
-        batch: CropBatch,
-        places: Sequence[int],
-        points: npt.NDArray[np.float32],
-        confidence: npt.NDArray[np.float32],
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """The surest landmarks and confidence of some crops, seen in other ways or as given."""
-        seen = CropBatch.joined([batch.seen_anew(places, **how) for how in OTHER_STARTS])
-        found = self.model(seen.crops)
-        shape = (len(OTHER_STARTS), len(places))
-        all_points = np.concatenate(
-            [points[None], seen.to_picture(found.points).reshape(*shape, *points.shape[1:])]
-        )
-        all_confidence = np.concatenate([confidence[None], found.confidence.reshape(shape)])
-        best = all_confidence.argmax(axis=0)
-        faces = np.arange(len(places))
-        return all_points[best, faces], all_confidence[best, faces]
+        self, batch: CropBatch, found: CropLandmarks, places: npt.NDArray[np.intp]
+    ) -> CropLandmarks:
+        """What was found; at some places the surest of it and of what other starts lead to."""
+        anew = [batch.seen_anew(places.tolist(), **how) for how in OTHER_STARTS]
+        every = CropLandmarks.joined([found, CropBatch.joined(anew).found_by(self.model)])
+        others = np.arange(len(found.points), len(every.points)).reshape(len(anew), -1)
+        rivals = np.concatenate([places[None], others])  # a column for each place
+        best = every.confidence[rivals].argmax(axis=0)
+        chosen = np.arange(len(found.points))
+        chosen[places] = rivals[best, np.arange(len(places))]
+        return every.part(chosen)
 
     def pooled(
         self, searches: Iterable[tuple[T, Search | DanError]]

@@ -47,13 +47,16 @@ class Bundle:
     Attributes:
         name: short name of the model.
         graph: ONNX file: input ``crops`` (B, S, S) uint8 grey levels; outputs ``points``
-            (B, N, 2), ``stage_points`` (n_stages, B, N, 2), crop pixels, and, where
-            ``has_confidence``, ``confidence`` (B,).
+            (B, N, 2), ``stage_points`` (n_stages, B, N, 2), crop pixels, and those that
+            :attr:`certainty` names: ``confidence`` (B,), ``covariance`` (B, N, 2, 2), square pixels
+            of the crop, ``visibility`` (B, N).
         scheme: what the landmarks are.
         crop_size: S, pixels.
         mean_shape: (N, 2) pixels of the crop: where the face is expected.
         n_stages: stages of the cascade.
         has_confidence: whether the graph tells its confidence.
+        has_covariance: whether it tells the covariance of each point's error.
+        has_visibility: whether it tells how likely each point can be seen.
         weights: how weights are stored: ``fp32``, ``fp16`` or ``int8``.
         card: model card as plain values: training, figures, licences, versions.
     """
@@ -65,6 +68,8 @@ class Bundle:
     mean_shape: Points
     n_stages: int
     has_confidence: bool
+    has_covariance: bool = False
+    has_visibility: bool = False
     weights: str = "fp32"
     card: Mapping[str, Any] = field(default_factory=dict)
 
@@ -76,6 +81,16 @@ class Bundle:
                 f"expected a crop size of 1..{MAX_CROP_SIZE} and a stage or more, "
                 f"got {self.crop_size} and {self.n_stages}"
             )
+
+    @property
+    def certainty(self) -> tuple[str, ...]:
+        """Outputs of the graph that say what points are worth, in their order."""
+        known = {
+            "confidence": self.has_confidence,
+            "covariance": self.has_covariance,
+            "visibility": self.has_visibility,
+        }
+        return tuple(name for name, is_there in known.items() if is_there)
 
     @property
     def graph_sha256(self) -> str:
@@ -94,6 +109,8 @@ class Bundle:
             "mean_shape": np.asarray(self.mean_shape, dtype=np.float64).tolist(),
             "n_stages": self.n_stages,
             "has_confidence": self.has_confidence,
+            "has_covariance": self.has_covariance,
+            "has_visibility": self.has_visibility,
             "weights": self.weights,
             "card": dict(self.card),
         }
@@ -156,6 +173,8 @@ def parse_bundle(data: bytes) -> Bundle:
             mean_shape=np.array(metadata["mean_shape"], dtype=np.float32),
             n_stages=int(metadata["n_stages"]),
             has_confidence=bool(metadata["has_confidence"]),
+            has_covariance=bool(metadata.get("has_covariance")),
+            has_visibility=bool(metadata.get("has_visibility")),
             weights=str(metadata["weights"]),
             card=dict(metadata["card"]),
         )

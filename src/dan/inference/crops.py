@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from dan.core.types import ColourImage, GreyImage
 from dan.geometry import Similarity
 from dan.geometry.cropping import crop_from_box, crop_from_points, extract_crop
-from dan.inference.landmark_model import LandmarkModel
+from dan.inference.landmark_model import CropLandmarks, LandmarkModel
 
 
 @dataclass(frozen=True)
@@ -91,4 +91,17 @@ class CropBatch:
             own = points[..., face, :, :]
             flat = crop_from_image.inverse().apply(own.reshape(-1, 2))
             moved[..., face, :, :] = flat.reshape(own.shape)
+        return moved
+
+    def found_by(self, model: LandmarkModel) -> CropLandmarks:
+        """What a model finds in the crops, in pixels of the picture of each."""
+        found = model(self.crops)
+        moved = replace(found, points=self.to_picture(found.points))
+        if found.stages is not None:
+            moved = replace(moved, stages=self.to_picture(found.stages))
+        if found.covariance is not None:
+            spread = found.covariance.copy()
+            for face, crop_from_image in enumerate(self.crop_from_image):
+                spread[face] = crop_from_image.inverse().apply_to_covariance(spread[face])
+            moved = replace(moved, covariance=spread)
         return moved

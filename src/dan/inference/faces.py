@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
@@ -14,6 +14,9 @@ from dan.core.checks import check_shape
 from dan.core.errors import ConfigError
 from dan.core.images import Channels, Picture, as_rgb
 from dan.core.types import ColourImage
+from dan.geometry import Similarity
+from dan.inference.detections import Detections
+from dan.inference.landmark_model import CropLandmarks
 from dan.schemes import FACE5, LandmarkScheme
 from dan.schemes.conversions import convert_points
 
@@ -31,6 +34,8 @@ class Face:
         score: of the detector; 1 where the caller gave the box.
         confidence: see :class:`Faces`; NaN where the model does not say.
         scheme: what the N landmarks are.
+        covariance: (N, 2, 2) float32; see :class:`Faces`.
+        visibility: (N,) float32; see :class:`Faces`.
         id: under which a tracker knows the face; None in single pictures.
     """
 
@@ -39,6 +44,8 @@ class Face:
     score: float
     confidence: float
     scheme: LandmarkScheme
+    covariance: npt.NDArray[np.float32] | None = None
+    visibility: npt.NDArray[np.float32] | None = None
     id: int | None = None
 
     def __repr__(self) -> str:
@@ -77,6 +84,16 @@ class Face:
             )
         return self.points_xy[list(groups[name])]
 
+    def moved(self, move: Similarity) -> Self:
+        """The same face in another frame."""
+        spread = self.covariance
+        return replace(
+            self,
+            points_xy=move.apply(self.points_xy).astype(np.float32),
+            search_box_xyxy=move.apply(self.search_box_xyxy.reshape(2, 2)).reshape(4),
+            covariance=None if spread is None else move.apply_to_covariance(spread),
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON, to a thousandth of a pixel; an unknown confidence is None."""
         values = {
@@ -104,6 +121,11 @@ class Faces:
         confidence: (F,) float32, how likely the mean error is under 8 % of the distance of the
             outer eye corners; NaN where the model does not say.
         scheme: what the N landmarks are.
+        covariance: (F, N, 2, 2) float32, of the error of each point, square pixels of the picture:
+            of errors like those of faces held out, with the share p lies within the ellipse where
+            the squared Mahalanobis distance is -2 ln(1 - p). None where the model does not say.
+        visibility: (F, N) float32, how likely each point can be seen, and is neither covered nor
+            hidden by the head itself, 0..1. None where the model does not say.
     """
 
     points_xy: npt.NDArray[np.float32]
@@ -111,17 +133,58 @@ class Faces:
     scores: npt.NDArray[np.float32]
     confidence: npt.NDArray[np.float32]
     scheme: LandmarkScheme
+    covariance: npt.NDArray[np.float32] | None = None
+    visibility: npt.NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
-        count = len(self.points_xy)
+        count, n_landmarks = len(self.points_xy), self.scheme.n_landmarks
         for name, values, shape in (
-            ("points_xy", self.points_xy, (count, self.scheme.n_landmarks, 2)),
+            ("points_xy", self.points_xy, (count, n_landmarks, 2)),
             ("search_boxes_xyxy", self.search_boxes_xyxy, (count, 4)),
             ("scores", self.scores, (count,)),
             ("confidence", self.confidence, (count,)),
+            ("covariance", self.covariance, (count, n_landmarks, 2, 2)),
+            ("visibility", self.visibility, (count, n_landmarks)),
         ):
+            if values is None:
+                continue
             check_shape(name, values, shape)
             object.__setattr__(self, name, np.asarray(values, dtype=np.float32))
+
+    @classmethod
+    def from_landmarks(
+        cls, found: CropLandmarks, start: Detections, scheme: LandmarkScheme
+    ) -> Faces:
+        """What was found, in pixels of the picture, from where a detector or caller pointed to."""
+        return Faces(
+            found.points,
+            np.asarray(start.boxes_xyxy, dtype=np.float32),
+            np.asarray(start.scores, dtype=np.float32),
+            found.confidence,
+            scheme,
+            found.covariance,
+            found.visibility,
+        )
+
+    @classmethod
+    def stacked(cls, faces: Sequence[Face], scheme: LandmarkScheme) -> Faces:
+        """Single faces of one model together."""
+        if not faces:
+            return Faces.empty(scheme)
+
+        def together(name: str) -> npt.NDArray[np.float32] | None:
+            values = [getattr(face, name) for face in faces]
+            return None if values[0] is None else np.array(values, dtype=np.float32)
+
+        return Faces(
+            np.stack([face.points_xy for face in faces]),
+            np.stack([face.search_box_xyxy for face in faces]),
+            np.array([face.score for face in faces], dtype=np.float32),
+            np.array([face.confidence for face in faces], dtype=np.float32),
+            scheme,
+            together("covariance"),
+            together("visibility"),
+        )
 
     @classmethod
     def empty(cls, scheme: LandmarkScheme) -> Faces:
@@ -165,6 +228,8 @@ class Faces:
             float(self.scores[place]),
             float(self.confidence[place]),
             self.scheme,
+            None if self.covariance is None else self.covariance[place],
+            None if self.visibility is None else self.visibility[place],
         )
 
     def _some(self, places: slice | npt.NDArray[Any]) -> Faces:
@@ -174,6 +239,8 @@ class Faces:
             self.scores[places],
             self.confidence[places],
             self.scheme,
+            None if self.covariance is None else self.covariance[places],
+            None if self.visibility is None else self.visibility[places],
         )
 
     def __iter__(self) -> Iterator[Face]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +23,60 @@ class CropLandmarks:
         confidence: (B,) float32, how likely each is good, 0..1; NaN where the model does not say.
         stages: (n_stages, B, N, 2) estimates of each stage of a cascade; the last counts for
             nothing, ``points`` stand for it. None: there was one stage.
+        covariance: (B, N, 2, 2) float32 of each point's error, square pixels of the crop; None:
+            the model does not say.
+        visibility: (B, N) float32, how likely each point can be seen, 0..1; likewise.
     """
 
     points: npt.NDArray[np.float32]
     confidence: npt.NDArray[np.float32]
     stages: npt.NDArray[np.float32] | None = None
+    covariance: npt.NDArray[np.float32] | None = None
+    visibility: npt.NDArray[np.float32] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        points: npt.NDArray[np.float32],
+        stages: npt.NDArray[np.float32],
+        certainty: Mapping[str, npt.NDArray[np.float32]],
+    ) -> CropLandmarks:
+        """The landmarks of a cascade.
+
+        Args:
+            points: (B, N, 2).
+            stages: (n_stages, B, N, 2).
+            certainty: what else the model knows, by the names of the attributes.
+        """
+        unknown = np.full(len(points), np.nan, dtype=np.float32)
+        return cls(points, stages=stages, **{"confidence": unknown, **certainty})
+
+    @classmethod
+    def joined(cls, parts: Sequence[CropLandmarks]) -> CropLandmarks:
+        """The landmarks of several batches, of one model, as one; at least one batch."""
+
+        def together(name: str) -> npt.NDArray[np.float32] | None:
+            arrays = [getattr(part, name) for part in parts]
+            axis = 1 if name == "stages" else 0
+            return None if arrays[0] is None else np.concatenate(arrays, axis=axis)
+
+        return cls(
+            np.concatenate([part.points for part in parts]),
+            np.concatenate([part.confidence for part in parts]),
+            together("stages"),
+            together("covariance"),
+            together("visibility"),
+        )
+
+    def part(self, places: slice | npt.NDArray[Any]) -> CropLandmarks:
+        """The landmarks of some of the crops."""
+        return CropLandmarks(
+            self.points[places],
+            self.confidence[places],
+            None if self.stages is None else self.stages[:, places],
+            None if self.covariance is None else self.covariance[places],
+            None if self.visibility is None else self.visibility[places],
+        )
 
     def estimates(self) -> npt.NDArray[np.float32]:
         """(n_stages, B, N, 2) of each stage; the last are ``points``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,12 +64,13 @@ class OnnxModel(Copied):
         self.mean_shape: Points = bundle.mean_shape
         self.n_stages: int = bundle.n_stages
         self.has_confidence: bool = bundle.has_confidence
+        self.certainty: tuple[str, ...] = bundle.certainty
         self.sha256: str = bundle.graph_sha256
         self.threads: int | None = None if threads is None else int(threads)
         self.provider: str = provider
-        self._graph, self._called = bundle.graph, name
+        self._graph, self._called, self._shapes = bundle.graph, name, _shapes_of(bundle)
         self._prepare()
-        _check_graph(self._session, bundle, name)
+        _check_graph(self._session, self._shapes, name)
 
     def _prepare(self) -> None:
         self._session = start_session(self._graph, self._called, self.threads, self.provider)
@@ -80,22 +82,15 @@ class OnnxModel(Copied):
             ShapeError: if the crops have another shape or type.
             BundleError: if the network cannot run, or finds what are no numbers.
         """
-        outputs = ["points", "stage_points", *(["confidence"] if self.has_confidence else [])]
-        runs = self._runs(crops, outputs)
-        points = np.concatenate([np.empty((0, *self.mean_shape.shape), np.float32), *runs[0]])
+        points, stages, *said = self._outputs(crops, ["points", "stage_points", *self.certainty])
         if not np.isfinite(points).all():
             raise BundleError(f"{self.name}: found points that are no numbers: a damaged model")
-        none = np.empty((self.n_stages, 0, *self.mean_shape.shape), np.float32)
-        stages = np.concatenate([none, *runs[1]], axis=1)
-        confidence = np.full(len(points), np.nan, dtype=np.float32)
-        if self.has_confidence:
-            confidence = np.concatenate([np.empty(0, np.float32), *runs[2]])
-        return CropLandmarks(points, confidence, stages)
+        return CropLandmarks.of(points, stages, dict(zip(self.certainty, said, strict=True)))
 
-    def _runs(
-        self, crops: npt.NDArray[np.uint8], outputs: list[str]
-    ) -> list[list[npt.NDArray[np.float32]]]:
-        """For each output, its parts in order."""
+    def _outputs(
+        self, crops: npt.NDArray[np.uint8], names: list[str]
+    ) -> list[npt.NDArray[np.float32]]:
+        """Outputs of the graph for all crops."""
         crops = as_array("crops", crops)
         check_shape("crops", crops, ("B", self.crop_size, self.crop_size))
         if crops.dtype != np.uint8:
@@ -103,10 +98,16 @@ class OnnxModel(Copied):
         starts = range(0, len(crops), MAX_BATCH)
         parts = [np.ascontiguousarray(crops[start : start + MAX_BATCH]) for start in starts]
         try:
-            runs = [self._session.run(outputs, {"crops": part}) for part in parts]
+            runs = [self._session.run(names, {"crops": part}) for part in parts]
         except Exception as error:  # onnxruntime's errors have no common base but Exception
             raise BundleError(f"{self.name}: onnxruntime failed: {_first(error)}") from error
-        return [[run[place] for run in runs] for place in range(len(outputs))]
+        if not runs:
+            shapes = [self._shapes[name] for name in names]
+            return [np.empty([length or 0 for length in shape], np.float32) for shape in shapes]
+        return [
+            np.concatenate(arrays, axis=self._shapes[name].index(None))
+            for name, arrays in zip(names, zip(*runs, strict=True), strict=True)
+        ]
 
 
 def start_session(
@@ -154,22 +155,31 @@ def _first(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def _check_graph(session: onnxruntime.InferenceSession, bundle: Bundle, name: str) -> None:
-    """Inputs and outputs must be those that the format promises."""
+def _shapes_of(bundle: Bundle) -> dict[str, list[int | None]]:
+    """Of the graph's input and outputs as the format promises them; None: one for each crop."""
     size, n_landmarks = bundle.crop_size, bundle.scheme.n_landmarks
-    wanted = {
+    shapes: dict[str, list[int | None]] = {
         "crops": [None, size, size],
         "points": [None, n_landmarks, 2],
         "stage_points": [bundle.n_stages, None, n_landmarks, 2],
+        "confidence": [None],
+        "covariance": [None, n_landmarks, 2, 2],
+        "visibility": [None, n_landmarks],
     }
-    if bundle.has_confidence:
-        wanted["confidence"] = [None]
+    names = ("crops", "points", "stage_points", *bundle.certainty)
+    return {name: shapes[name] for name in names}
+
+
+def _check_graph(
+    session: onnxruntime.InferenceSession, shapes: Mapping[str, list[int | None]], name: str
+) -> None:
+    """Inputs and outputs must be those that the format promises."""
     inputs = session.get_inputs()
     if [node.name for node in inputs] != ["crops"]:
         names = ", ".join(node.name for node in inputs)
         raise BundleError(f"{name}: expected a graph with the one input crops, got {names}")
     found = {node.name: node for node in [*inputs, *session.get_outputs()]}
-    for key, shape in wanted.items():
+    for key, shape in shapes.items():
         if key not in found:
             raise BundleError(f"{name}: expected {key} in the graph, got {', '.join(found)}")
         got, kind = found[key].shape, found[key].type
@@ -178,5 +188,5 @@ def _check_graph(session: onnxruntime.InferenceSession, bundle: Bundle, name: st
             raise BundleError(f"{name}: {key}: expected shape {shape} in the graph, got {got}")
         if kind != ("tensor(uint8)" if key == "crops" else "tensor(float)"):
             raise BundleError(f"{name}: {key}: expected uint8 crops and float results, got {kind}")
-        if isinstance(got[key == "stage_points"], int):
+        if isinstance(got[shape.index(None)], int):
             raise BundleError(f"{name}: {key}: expected a free batch size, got {got}")

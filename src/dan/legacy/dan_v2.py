@@ -290,8 +290,8 @@ def _load_faces(options: Options, path: Path) -> tuple[FaceTensors, SampleFolder
     folder = SampleFolder.open(path)
     images = torch.from_numpy(folder.load_images(options.num_parallel_calls))
     points = torch.from_numpy(folder.load_points(options.num_lmark))
-    transforms, weights = torch.eye(2, 3).repeat(len(images), 1, 1), torch.ones(points.shape[:2])
-    return FaceTensors(images, points, transforms, weights), folder
+    transforms = torch.eye(2, 3).repeat(len(images), 1, 1)
+    return FaceTensors.plain(images, points, transforms), folder
 
 
 def _training_data(
@@ -327,11 +327,10 @@ def _synthetic_faces(n_landmarks: int, count: int) -> FaceTensors:
 
     angle = torch.arange(n_landmarks) * (2 * math.pi / n_landmarks)
     circle = torch.stack([angle.cos(), angle.sin()], dim=1) * 40 + 55.5
-    return FaceTensors(
+    return FaceTensors.plain(
         images=torch.zeros(count, 112, 112, dtype=torch.uint8),
         points=circle.repeat(count, 1, 1),
         crop_from_image=torch.eye(2, 3).repeat(count, 1, 1),
-        weights=torch.ones(count, n_landmarks),
     )
 
 

@@ -34,6 +34,8 @@ class DANConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         refinement: units a point of the head that corrects the last stage's points by what its maps
             show around them; 0: no such head. See :mod:`dan.model.refinement`.
         confidence: whether a head on the last hidden layer tells how likely the result is good.
+        covariance: whether a head tells how far off each point may be; needs the refinement.
+        visibility: whether a head tells how likely each point can be seen; likewise.
         heat_map: ``inverse_distance``, the paper's 1/(1 + d), or ``gaussians``, a sum of separable
             Gaussians, several times cheaper.
         variant: ``theano``, the authors' network (convolution, batch norm, ReLU; nearest
@@ -54,6 +56,8 @@ class DANConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trunk: Trunk = "paper"
     refinement: int = 0
     confidence: bool = False
+    covariance: Annotated[bool, Meta(extra={"fingerprint": "unless default"})] = False
+    visibility: Annotated[bool, Meta(extra={"fingerprint": "unless default"})] = False
     heat_map: HeatMapKernel = "inverse_distance"
     variant: Variant = "theano"
     border: Annotated[BorderChoice, Meta(extra={"fingerprint": "unless default"})] = "auto"
@@ -71,6 +75,8 @@ class DANConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
         if self.refinement < 0:
             raise ConfigError(f"refinement: expected 0 or more units, got {self.refinement}")
+        if (self.covariance or self.visibility) and not self.refinement:
+            raise ConfigError("covariance, visibility: expected a model with a refinement")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout: expected 0 <= p < 1, got {self.dropout}")
         for name, allowed in (

@@ -13,7 +13,7 @@ from dan.core.errors import ConfigError
 from dan.core.types import FloatArray, Points
 from dan.model.config import DANConfig
 from dan.model.connection import Connection, FirstView
-from dan.model.refinement import LocalRefinement
+from dan.model.refinement import LocalRefinement, PointHead, covariance_of
 from dan.model.stage import Stage
 
 
@@ -29,15 +29,27 @@ class CascadeOutput(NamedTuple):
     Attributes:
         estimates: one (B, N, 2) a stage, pixels of the crop; the last is the result.
         hidden: (B, hidden), hidden layer of the last stage that ran.
+        local: (B, N, units), what the refinement saw around each point; None: it did not run.
+        crop_from_canonical: (B, 2, 3), from the frame in which the last stage that ran looked;
+            None: that was the crop.
     """
 
     estimates: list[Tensor]
     hidden: Tensor
+    local: Tensor | None = None
+    crop_from_canonical: Tensor | None = None
 
     @property
     def points(self) -> Tensor:
         """(B, N, 2), the result."""
         return self.estimates[-1]
+
+    def spread_to_crop(self, covariance: Tensor) -> Tensor:
+        """(B, N, 2, 2) covariances of the last stage's frame -> of the crop."""
+        if self.crop_from_canonical is None:
+            return covariance
+        linear = self.crop_from_canonical[:, None, :, :2]
+        return linear @ covariance @ linear.transpose(2, 3)
 
 
 class DAN(nn.Module):
@@ -65,6 +77,8 @@ class DAN(nn.Module):
         self.connections = nn.ModuleList(Connection(config) for _ in range(config.n_stages - 1))
         self.refinement = LocalRefinement(config) if config.refinement else None
         self.confidence = nn.Linear(config.hidden, 1) if config.confidence else None
+        self.covariance = PointHead(config, 3) if config.covariance else None
+        self.visibility = PointHead(config, 1) if config.visibility else None
 
     def set_statistics(
         self, mean_shape: Points, mean_image: FloatArray, std_image: FloatArray
@@ -91,8 +105,7 @@ class DAN(nn.Module):
     def forward(self, crops: Tensor, n_stages: int | None = None) -> CascadeOutput:
         """Find the landmarks of cropped faces: each stage looks again, and corrects the last.
 
-        How likely the mean error of a result is under 8 % of the inter-ocular distance is
-        ``sigmoid(self.confidence(hidden))``, where the configuration has that head.
+        What else the network knows of them, :meth:`certainty` tells.
 
         Args:
             crops: (B, 1, S, S) grey levels 0..255.
@@ -104,15 +117,35 @@ class DAN(nn.Module):
         images = (crops - self.mean_image) / self.std_image
         points, estimates = self.mean_shape, []
         hidden: Any = None  # nothing was seen before the first stage
+        local, crop_from_canonical = None, None
         for view, stage in self._cascade(n_stages):
             given = view(images, points, hidden, self.mean_shape)  # straighten, draw, stack
             offsets, hidden, maps = stage(given.images)  # regress
             found = given.points + offsets
             if self.refinement is not None and stage is self.stages[-1]:
-                found = found + self.refinement(maps, found, hidden)
+                moved, local = self.refinement(maps, found, hidden)
+                found = found + moved
             points = given.to_crop(found)  # move back
+            crop_from_canonical = given.crop_from_canonical
             estimates.append(points)
-        return CascadeOutput(estimates, hidden)
+        return CascadeOutput(estimates, hidden, local, crop_from_canonical)
+
+    def certainty(self, output: CascadeOutput) -> dict[str, Tensor]:
+        """What the heads that the network has say of a result of all stages, by their names.
+
+        ``confidence`` (B,): how likely the mean error is under 8 % of the inter-ocular distance.
+        ``covariance`` (B, N, 2, 2): of each point's error, square pixels of the crop.
+        ``visibility`` (B, N): how likely each point can be seen.
+        """
+        said, hidden = {}, output.hidden
+        if self.confidence is not None:
+            said["confidence"] = torch.sigmoid(self.confidence(hidden))[:, 0]
+        if self.covariance is not None:
+            canonical = covariance_of(self.covariance(output.local, hidden))
+            said["covariance"] = output.spread_to_crop(canonical)
+        if self.visibility is not None:
+            said["visibility"] = torch.sigmoid(self.visibility(output.local, hidden))[..., 0]
+        return said
 
     @property
     def views(self) -> list[nn.Module]:
@@ -154,7 +187,7 @@ class DAN(nn.Module):
         network = type(self)(config)
         new = [
             name
-            for name in ("refinement", "confidence")
+            for name in ("refinement", "confidence", "covariance", "visibility")
             if getattr(self, name) is None and getattr(network, name) is not None
         ]
         heads = {

@@ -1,5 +1,7 @@
 """Local refinement: each point is corrected by what the last stage's maps show around it.
 
+What was seen there also tells how far off the point may be, and whether it can be seen at all.
+
 A stage regresses all points from one hidden layer, which knows the face as a whole but little of
 where an edge runs. This head reads small patches of two of the stage's own maps around each point
 that it found, and moves all points once more: the shape-indexed features of cascaded regressors
@@ -51,7 +53,9 @@ class LocalRefinement(nn.Module):
         self.apply(glorot_for_relu)
         nn.init.zeros_(self.offsets.weight)
 
-    def forward(self, maps: Sequence[StageMap], points: Tensor, hidden: Tensor) -> Tensor:
+    def forward(
+        self, maps: Sequence[StageMap], points: Tensor, hidden: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Correct points.
 
         Args:
@@ -60,7 +64,7 @@ class LocalRefinement(nn.Module):
             hidden: (B, hidden) its hidden layer.
 
         Returns:
-            (B, N, 2) offsets, pixels.
+            (B, N, 2) offsets, pixels; (B, N, units) what was seen around each point.
         """
         seen = [
             patches(narrow(item.values), item.positions(points), PATCH_SIDE)
@@ -70,7 +74,45 @@ class LocalRefinement(nn.Module):
         with torch.autocast(points.device.type, enabled=False):  # offsets need sub-pixel digits
             together = torch.cat([local, hidden], dim=1).to(self.offsets.weight.dtype)
             offsets: Tensor = self.offsets(together)
-        return offsets.view_as(points)
+        return offsets.view_as(points), local.view(*points.shape[:2], -1)
+
+
+class PointHead(nn.Module):
+    """Values of each point, linear in what was seen around it and in the stage's hidden layer.
+
+    At first all are zero.
+
+    Args:
+        config: sizes.
+        n_values: of each point.
+    """
+
+    def __init__(self, config: DANConfig, n_values: int) -> None:
+        super().__init__()
+        self.around = PointwiseLinear(config.n_landmarks, config.refinement, n_values)
+        self.whole = nn.Linear(config.hidden, config.n_landmarks * n_values)
+        for value in self.parameters():
+            nn.init.zeros_(value)
+
+    def forward(self, local: Tensor, hidden: Tensor) -> Tensor:
+        """(B, N, units), (B, hidden) -> (B, N, n_values)."""
+        own: Tensor = self.around(local)
+        together: Tensor = own + self.whole(hidden).view(own.shape)
+        return together
+
+
+def covariance_of(values: Tensor) -> Tensor:
+    """(B, N, 3) values of a head -> (B, N, 2, 2) covariances, in the square of their unit.
+
+    The values are those of Cholesky's triangle: the logarithms of its diagonal and what lies below
+    (Dorta et al. 2018, "Structured Uncertainty Prediction Networks"), so that every covariance is
+    symmetric and positive definite.
+    """
+    first, second = values[..., 0].exp(), values[..., 1].exp()
+    below = values[..., 2]
+    product = first * below
+    elements = [first.square(), product, product, below.square() + second.square()]
+    return torch.stack(elements, dim=-1).view(*below.shape, 2, 2)
 
 
 class PointwiseLinear(nn.Module):

@@ -43,8 +43,5 @@ class TorchModel:
         images = torch.from_numpy(crops).to(self.device)[:, None].float()
         output = self.model(images)
         stages = torch.stack(output.estimates).cpu().numpy()
-        confidence = np.full(len(crops), np.nan, dtype=np.float32)
-        if self.model.confidence is not None:
-            certain = torch.sigmoid(self.model.confidence(output.hidden))[:, 0]
-            confidence = certain.cpu().numpy()
-        return CropLandmarks(stages[-1], confidence, stages)
+        said = {key: value.cpu().numpy() for key, value in self.model.certainty(output).items()}
+        return CropLandmarks.of(stages[-1], stages, said)

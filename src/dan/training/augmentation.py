@@ -31,11 +31,14 @@ class Batch:
         crops: (B, 1, S, S) grey levels 0..255, float32.
         points: (B, N, 2) landmarks, pixels of the crops; NaN where a point has no position.
         weights: (B, N) how much each point counts; see :class:`FaceTensors`.
+        seen: (B, N) 1 where a point can be seen, 0 where the head or a cover hides it, NaN where
+            that is not known.
     """
 
     crops: Tensor
     points: Tensor
     weights: Tensor
+    seen: Tensor
 
 
 class Augmenter:
@@ -76,10 +79,11 @@ class Augmenter:
         chosen = indices[mine].to(self.device)
         crop_from_image, flipped = self._transforms(self.faces.crop_from_image[chosen], dice)
         points = move_points(self.faces.points[chosen], crop_from_image)
-        weights = self.faces.weights[chosen]
+        weights, seen = self.faces.weights[chosen], self.faces.seen[chosen]
         if self.mirror is not None:
             points = torch.where(flipped[:, None, None], points[:, self.mirror], points)
             weights = torch.where(flipped[:, None], weights[:, self.mirror], weights)
+            seen = torch.where(flipped[:, None], seen[:, self.mirror], seen)
         images = self.faces.images[chosen][:, None].float()  # (B, 1, H, W)
         image_from_crop = invert(crop_from_image)
         if self.settings.bend:
@@ -88,7 +92,10 @@ class Augmenter:
             points = bend.places(points)
         else:
             crops = warp(images, image_from_crop, self.crop_size)
-        return Batch(self._photometric(crops, points, dice), points, weights)
+        crops, showing = self._photometric(crops, points, dice)
+        return Batch(
+            crops, points, weights, seen.where(_at_points(showing, points) > 0.5, 0 * seen)
+        )
 
     def _transforms(self, crop_from_image: Tensor, dice: Dice) -> tuple[Tensor, Tensor]:
         """(B, 2, 3) randomly changed transforms, and which of them (B,) flip."""
@@ -112,9 +119,10 @@ class Augmenter:
         changed_from_crop = torch.stack([a, b, tx, c, d, ty], dim=1).view(-1, 2, 3)
         return compose(changed_from_crop, crop_from_image), flipped
 
-    def _photometric(self, crops: Tensor, points: Tensor, dice: Dice) -> Tensor:
+    def _photometric(self, crops: Tensor, points: Tensor, dice: Dice) -> tuple[Tensor, Tensor]:
+        """(B, 1, S, S) crops as a camera may see them, and how much of the face shows, 0..1."""
         settings = self.settings
-        levels = self.covers.painted(crops / 255, points, dice)
+        levels, showing = self.covers.painted(crops / 255, points, dice)
         if settings.gamma:
             exponent = dice.normal(settings.gamma).exp()
             levels = levels.clamp_min(1e-4) ** exponent.view(-1, 1, 1, 1)
@@ -137,16 +145,18 @@ class Augmenter:
             noise = dice.normal_images(chosen, self.crop_size)
             levels[chosen] += noise * strength[chosen].view(-1, 1, 1, 1) / 255
         if settings.occlusion:
-            levels = self._occluded(levels, dice)
+            grey, covered = self._occlusion(dice)
+            levels, showing = levels.where(~covered, grey), showing.where(~covered, 0.0)
         if settings.small or settings.dark or settings.jpeg:
             levels = record(levels, self.face_size, settings, dice)
-        return levels.clamp(0, 1) * 255
+        return levels.clamp(0, 1) * 255, showing
 
     def _fields(self, n_fields: int, deviation: float, dice: Dice) -> SmoothFields:
         draws = dice.normals(SmoothFields.n_draws(n_fields))
         return SmoothFields.of_draws(draws, deviation, self.crop_size)
 
-    def _occluded(self, levels: Tensor, dice: Dice) -> Tensor:
+    def _occlusion(self, dice: Dice) -> tuple[Tensor, Tensor]:
+        """(B, 1, 1, 1) levels of rectangles, and (B, 1, S, S) where they lie."""
         size, settings = self.crop_size, self.settings
         line = torch.arange(size, device=self.device)
         inside = []
@@ -158,5 +168,11 @@ class Augmenter:
             )
         grey = dice.uniform().view(-1, 1, 1, 1)
         covered = inside[0][:, None, :, None] & inside[1][:, None, None, :]
-        covered &= dice.chance(settings.occlusion).view(-1, 1, 1, 1)
-        return torch.where(covered, grey, levels)
+        return grey, covered & dice.chance(settings.occlusion).view(-1, 1, 1, 1)
+
+
+def _at_points(maps: Tensor, points: Tensor) -> Tensor:
+    """(B, N) values of (B, 1, S, S) maps at the pixels nearest to (B, N, 2) points."""
+    size = maps.shape[-1]
+    x, y = points.nan_to_num().round().long().clamp(0, size - 1).unbind(2)
+    return maps.flatten(1).gather(1, y * size + x)

@@ -7,6 +7,7 @@ layer learns to tell them apart; two numbers fitted on the held-out faces calibr
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -193,7 +194,7 @@ def _backgrounds(faces: FaceTensors, size: int) -> FaceTensors:
     corners = torch.arange(len(faces), device=faces.images.device) % 4
     transforms[:, 0, 2] = -scale * (side - part) * (corners % 2)
     transforms[:, 1, 2] = -scale * (side - part) * (corners // 2)
-    return FaceTensors(faces.images, faces.points, transforms, faces.weights)
+    return dataclasses.replace(faces, crop_from_image=transforms)
 
 
 def _logistic_regression(values: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

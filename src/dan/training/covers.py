@@ -56,23 +56,27 @@ class Covers:
         }
         self.shares = {paint: share for paint, share in shares.items() if share}
 
-    def painted(self, levels: Tensor, points: Tensor, dice: Dice) -> Tensor:
+    def painted(self, levels: Tensor, points: Tensor, dice: Dice) -> tuple[Tensor, Tensor]:
         """Faces with covers over some of them; the others stay as they are.
 
         Args:
             levels: (B, 1, S, S) of 0..1.
             points: (B, N, 2) landmarks, pixels; NaN where one has no position.
             dice: random numbers of the batch.
+
+        Returns:
+            (B, 1, S, S) levels; (B, 1, S, S) how much of the face still shows, 0..1.
         """
-        levels = levels.clone() if self.shares else levels
+        levels, showing = levels.clone(), torch.ones_like(levels)
         for paint, share in self.shares.items():
             places, draws = dice.some(share), dice.uniforms(N_DRAWS)
             face_from_crop = invert(estimate_affine(self.mean_face, points[places]))
             shown = levels[places, 0]
             for opacity, tones in paint(CoveredFaces(shown, face_from_crop, draws[places])):
                 shown = torch.lerp(shown, tones, opacity)
+                showing[places, 0] *= 1 - opacity
             levels[places, 0] = shown
-        return levels
+        return levels, showing
 
 
 class CoveredFaces:

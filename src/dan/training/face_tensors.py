@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dan.core.types import FloatArray, Points
-from dan.datasets.formats import HIDDEN, UNKNOWN
+from dan.datasets.formats import HIDDEN, UNKNOWN, VISIBLE
 from dan.datasets.pack import FacePack
 from dan.geometry import box_of_points, mean_shape_of, with_position
 from dan.geometry.cropping import crop_from_box
@@ -32,12 +32,21 @@ class FaceTensors:
         crop_from_image: (F, 2, 3) float32.
         weights: (F, N) float32, how much each point counts in its face's loss: 0 without a
             position; the mean of a face's is the weight of the face.
+        seen: (F, N) float32, 1 where a point can be seen, 0 where not; NaN in sets in which no
+            point is marked as covered, so that they do not say.
     """
 
     images: Tensor
     points: Tensor
     crop_from_image: Tensor
     weights: Tensor
+    seen: Tensor
+
+    @classmethod
+    def plain(cls, images: Tensor, points: Tensor, crop_from_image: Tensor) -> FaceTensors:
+        """Faces of which every point counts alike, and none says whether it can be seen."""
+        ones = torch.ones(points.shape[:2], device=points.device)
+        return cls(images, points, crop_from_image, ones, ones * torch.nan)
 
     def __len__(self) -> int:
         """How many faces."""
@@ -96,7 +105,14 @@ def faces_of_pack(
         torch.from_numpy(pack.points),
         torch.from_numpy(np.stack(transforms).astype(np.float32)),
         torch.from_numpy(weights.astype(np.float32)),
+        torch.from_numpy(_seen(pack)),
     )
+
+
+def _seen(pack: FacePack) -> npt.NDArray[np.float32]:
+    """(F, N), see :class:`FaceTensors`."""
+    says = np.isin(pack.sets, pack.sets[(pack.visibility == HIDDEN).any(axis=1)])
+    return np.where(says[:, None], pack.visibility == VISIBLE, np.nan).astype(np.float32)
 
 
 def identity_of(names: tuple[str, ...], points: FloatArray) -> str:

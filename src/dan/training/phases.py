@@ -38,6 +38,7 @@ class Draw(IntEnum):
     STATISTICS = 4
     CONFIDENCE = 7
     REFINEMENT = 8
+    CERTAINTY = 9
 
 
 FINAL_RATE = 0.01

@@ -20,6 +20,7 @@ from dan.datasets.pack import FacePack
 from dan.model import DAN, DANConfig, load_model, save_model
 from dan.model.weights import ModelFile, load_header
 from dan.schemes import LandmarkScheme
+from dan.training import point_certainty
 from dan.training.augmentation import Augmenter
 from dan.training.confidence import ConfidenceFigures, fit_confidence, n_batches
 from dan.training.devices import build_accelerator
@@ -34,6 +35,7 @@ from dan.training.log import TrainingLog, log_of_process, plot_curves, plot_reli
 from dan.training.loop import train_phase
 from dan.training.losses import loss_kind_of
 from dan.training.phases import Draw, Phase, PhaseKind, derive_seed, phases_of
+from dan.training.point_certainty import fit_point_certainty
 from dan.training.recipe import Recipe
 from dan.training.run_folder import PhaseFolder, check_fingerprint, write_json
 from dan.training.state import load_phase
@@ -235,22 +237,26 @@ def mean_of_models(models: Sequence[DAN]) -> DAN:
 def _save_finished(
     path: Path, finished: ModelFile, recipe: Recipe, data: TrainingData, log: TrainingLog
 ) -> ConfidenceFigures | None:
-    """Write the finished model, with a confidence head where the recipe asks for one."""
-    model, figures, draws = finished.model, None, recipe.training.confidence_draws
+    """Write the finished model, with the heads that say what its points are worth.
+
+    Without ``confidence_draws`` it has none; those of single points need a refinement.
+    """
+    draws, figures = recipe.training.confidence_draws, None
+    model = finished.model.to(data.train.images.device).in_memory_format(torch.channels_last)
     made = {**finished.training, "recipe": recipe.to_dict()}
     made["date"] = datetime.datetime.now(datetime.UTC).date().isoformat()
+    given = (data.train, data.valid, data.scheme, recipe.augmentation)
+    seed = recipe.training.seed
+    if draws and model.config.refinement:
+        log.begin("points", 0, point_certainty.n_batches(data.train, data.valid, draws))
+        model, worth = fit_point_certainty(
+            model, *given, draws=draws, seed=seed, on_batch=log.advance
+        )
+        made["points"] = asdict(worth)
+        log.say(str(worth))
     if draws:
         log.begin("confidence", 0, n_batches(data.train, data.valid, draws))
-        fitted = fit_confidence(
-            model.to(data.train.images.device).in_memory_format(torch.channels_last),
-            data.train,
-            data.valid,
-            data.scheme,
-            recipe.augmentation,
-            draws=draws,
-            seed=recipe.training.seed,
-            on_batch=log.advance,
-        )
+        fitted = fit_confidence(model, *given, draws=draws, seed=seed, on_batch=log.advance)
         if fitted is not None:
             model, figures = fitted
             made["confidence"] = asdict(figures)

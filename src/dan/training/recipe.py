@@ -198,7 +198,8 @@ class TrainingSettings(Table, frozen=True):
         clip_norm: gradients are scaled down to this norm; 0: never.
         average_decay: of the exponential moving average of the weights; 0: none.
         confidence_draws: crops of each kind (good, misplaced, background) from each face that the
-            confidence head learns from when the stages are done; 0: no such head.
+            confidence head learns from when the stages are done, and, with a refinement, those of
+            the points' covariance and visibility; 0: no such heads.
         validate_every: epochs from one validation to the next.
         save_seconds: at least so often the state is saved, to resume from.
         precision: ``auto`` is bf16 where the processor computes it fast, else fp32.
@@ -248,10 +249,11 @@ class Recipe(Table, frozen=True):
                 f"training.epochs: expected {self.model.n_stages} entries, one a stage, "
                 f"got {list(self.training.epochs)}"
             )
-        if self.model.confidence:
-            raise ConfigError(
-                "model.confidence: expected false; training.confidence_draws adds that head"
-            )
+        for head in ("confidence", "covariance", "visibility"):
+            if getattr(self.model, head):
+                raise ConfigError(
+                    f"model.{head}: expected false; training.confidence_draws adds that head"
+                )
         if (self.model.refinement > 0) != (self.training.refinement_epochs > 0):
             raise ConfigError(
                 "expected model.refinement and training.refinement_epochs together, got "

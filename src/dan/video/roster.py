@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
 from dan.core.types import Points
 from dan.geometry import box_of_points, box_overlap
-from dan.inference.faces import Face
+from dan.inference.faces import Face, Faces
 from dan.schemes import LandmarkScheme
 from dan.video.smoothing import Smoothing
 from dan.video.tracked_faces import TrackedFaces
@@ -63,17 +63,8 @@ class TrackRoster:
 
     def begin(self, face: Face, *, time_s: float, smoothing: Smoothing | None) -> None:
         """Follow a face from now on; it has its old id where one was lost."""
-        self.present.append(
-            Track(
-                self._id_for(face.points_xy, time_s),
-                face.points_xy,
-                face.confidence,
-                face.score,
-                time_s,
-                smoothing,
-                face.search_box_xyxy,
-            )
-        )
+        known = self._id_for(face.points_xy, time_s)
+        self.present.append(Track(known, face, time_s, smoothing))
 
     def part_converged(self) -> None:
         """Of two tracks on one face that one stays which moved as expected, else the older."""
@@ -87,16 +78,8 @@ class TrackRoster:
     def faces(self, scheme: LandmarkScheme) -> TrackedFaces:
         """The faces that are followed, as they are shown, oldest first."""
         tracks = sorted(self.present, key=lambda track: track.id)
-        if not tracks:
-            return TrackedFaces.empty(scheme)
-        return TrackedFaces(
-            np.stack([track.shown for track in tracks]),
-            np.stack([track.search_box for track in tracks]),
-            np.array([track.score for track in tracks]),
-            np.array([track.confidence for track in tracks]),
-            scheme,
-            np.array([track.id for track in tracks]),
-        )
+        shown = [replace(track.face, points_xy=track.shown) for track in tracks]
+        return TrackedFaces.of(Faces.stacked(shown, scheme), [track.id for track in tracks])
 
     def _id_for(self, points: Points, time_s: float) -> int:
         box = box_of_points(points)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ class TrackedFaces(Faces):
         ids: (F,) int64, 1 and up in the order in which faces were first seen; a face keeps its id.
     """
 
-    ids: npt.NDArray[np.int64]
+    ids: npt.NDArray[np.int64] = field(kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -39,14 +39,8 @@ class TrackedFaces(Faces):
     @classmethod
     def of(cls, faces: Faces, ids: npt.ArrayLike) -> TrackedFaces:
         """Faces with their (F,) ids."""
-        return cls(
-            faces.points_xy,
-            faces.search_boxes_xyxy,
-            faces.scores,
-            faces.confidence,
-            faces.scheme,
-            np.asarray(ids, dtype=np.int64),
-        )
+        own = {attribute.name: getattr(faces, attribute.name) for attribute in fields(Faces)}
+        return cls(**own, ids=np.asarray(ids, dtype=np.int64))
 
     def _face(self, place: int) -> Face:
         return replace(super()._face(place), id=int(self.ids[place]))

@@ -171,7 +171,7 @@ class FaceTracker:
             if not self._is_face(face.points_xy, face.confidence, before=track.points):
                 self._roster.lose(track)
                 continue
-            track.move(face.points_xy, face.confidence, self._time_s, face.search_box_xyxy)
+            track.move(face, self._time_s)
             if face.confidence >= SURE:
                 track.confirm()
 
@@ -222,7 +222,7 @@ class FaceTracker:
         pairs = match_boxes([track.box for track in tracks], found.boxes_xyxy, SAME_FACE)
         for place, other, overlap in pairs:
             track = tracks[place]
-            track.score = float(found.scores[other])
+            track.face = replace(track.face, score=float(found.scores[other]))
             if overlap < SLID_OFF:
                 self._correct(frame, track, found[[other]])
             track.confirm()
@@ -243,8 +243,8 @@ class FaceTracker:
     def _correct(self, frame: ColourImage, track: Track, found: Detections) -> None:
         """Start a track again from its detection, and keep the better of the two."""
         for face in self._align(frame, found):
-            if not face.confidence < track.confidence:
-                track.correct(face.points_xy, face.confidence, face.search_box_xyxy)
+            if not face.confidence < track.face.confidence:
+                track.correct(face)
 
     def _begin(self, frame: ColourImage, found: Detections) -> None:
         """Follow new faces, and faces that have come back."""

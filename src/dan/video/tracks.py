@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from dan.core.types import Box, FloatArray, Points
 from dan.geometry import box_centre, box_of_points, box_overlap, box_size_wh, resize_transform
+from dan.inference.faces import Face
 from dan.video.smoothing import OneEuroFilter, Smoothing
 
 MOTION_S = 0.1
@@ -25,12 +26,10 @@ class Track:
     """A face that is followed.
 
     Attributes:
-        points: (N, 2) landmarks as the network found them last, pixels.
-        confidence: of these points; NaN where the model does not say.
+        face: as the network found it last, with the score of its last detection.
         time_s: of the frame in which it was last seen.
         smoothing: of what is shown; None: nothing is smoothed.
-        search_box: (4,) where the search for these points began.
-        shown: (N, 2) the points, smoothed.
+        shown: (N, 2) its points, smoothed.
         velocity_xy: of the centre of its box, pixels a second, averaged over ``MOTION_S``.
         surprise: how far from its expected place it was found lately, share of its size.
         misses: detections in a row that did not confirm it.
@@ -40,12 +39,9 @@ class Track:
     """
 
     id: int
-    points: Points
-    confidence: float
-    score: float
+    face: Face
     time_s: float
     smoothing: Smoothing | None
-    search_box: Box
     shown: Points = field(init=False)
     velocity_xy: FloatArray = field(default_factory=lambda: np.zeros(2))
     surprise: float = 0.0
@@ -58,6 +54,11 @@ class Track:
     def __post_init__(self) -> None:
         self.confirm()
         self._show_anew()
+
+    @property
+    def points(self) -> Points:
+        """(N, 2) as the network found them last, pixels."""
+        return self.face.points_xy
 
     @property
     def box(self) -> Box:
@@ -74,17 +75,16 @@ class Track:
         shift = self.confirmed_velocity_xy * (time_s - self.confirmed_time_s)
         return [self.box, self.confirmed_box, self.confirmed_box + np.tile(shift, 2)]
 
-    def move(self, points: Points, confidence: float, time_s: float, search_box: Box) -> None:
+    def move(self, face: Face, time_s: float) -> None:
         """Take over what was found in the next frame."""
-        self.search_box = search_box
         step_s = time_s - self.time_s
         share = step_s / (step_s + MOTION_S)
-        moved = box_centre(box_of_points(points)) - box_centre(self.box)
+        moved = box_centre(face.box_xyxy) - box_centre(self.box)
         unexpected = moved - self.velocity_xy * step_s
         distance = float(np.hypot(*unexpected) / box_size_wh(self.box).max())
         self.surprise += share * (distance - self.surprise)
         self.velocity_xy = self.velocity_xy + share * unexpected / step_s
-        self.points, self.confidence, self.time_s = points, confidence, time_s
+        self.face, self.time_s = replace(face, score=self.face.score), time_s
         self._show()
 
     def confirm(self) -> None:
@@ -93,10 +93,9 @@ class Track:
         self.confirmed_box, self.confirmed_time_s = self.box, self.time_s
         self.confirmed_velocity_xy = self.velocity_xy
 
-    def correct(self, points: Points, confidence: float, search_box: Box) -> None:
+    def correct(self, face: Face) -> None:
         """Take over a better place in the same frame; it says nothing about the motion."""
-        self.search_box = search_box
-        self.points, self.confidence = points, confidence
+        self.face = face
         self.velocity_xy = np.zeros(2)
         self._show_anew()
         self.confirm()
@@ -104,9 +103,7 @@ class Track:
     def rescale(self, factor: float) -> None:
         """Follow a picture that changes its size."""
         velocity_xy = self.velocity_xy * factor
-        move = resize_transform(factor).apply
-        search_box = move(self.search_box.reshape(2, 2)).reshape(4)
-        self.correct(move(self.points), self.confidence, search_box)
+        self.correct(self.face.moved(resize_transform(factor)))
         self.velocity_xy = self.confirmed_velocity_xy = velocity_xy
 
     def _show_anew(self) -> None:
