@@ -1,6 +1,6 @@
-"""Scores of face alignment: normalised mean error, CED, AUC, failure rate."""
+"""Scores of face alignment: error, CED, AUC, failures; and of what a model says of its errors."""
 
-from dan.evaluation.metrics.calibration import Reliability, roc_auc
+from dan.evaluation.metrics.calibration import Reliability
 from dan.evaluation.metrics.curves import area_under_ced, ced, failure_rate
 from dan.evaluation.metrics.nme import (
     NORMALISERS,
@@ -11,21 +11,32 @@ from dan.evaluation.metrics.nme import (
     normaliser_lengths,
     usable_normalisers,
 )
+from dan.evaluation.metrics.normal_errors import (
+    EllipseCoverage,
+    ellipse_coverage,
+    within_probability,
+)
+from dan.evaluation.metrics.ranking import errors_over_dropped, rank_correlation, roc_auc
 from dan.evaluation.metrics.results import Score, render_table
 
 __all__ = [
     "NORMALISERS",
+    "EllipseCoverage",
     "Normaliser",
     "Reliability",
     "Score",
     "area_under_ced",
     "ced",
     "common_normalisers",
+    "ellipse_coverage",
+    "errors_over_dropped",
     "failure_rate",
     "mean_distances",
     "normalised_errors",
     "normaliser_lengths",
+    "rank_correlation",
     "render_table",
     "roc_auc",
     "usable_normalisers",
+    "within_probability",
 ]

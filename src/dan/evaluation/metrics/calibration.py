@@ -1,4 +1,4 @@
-"""How far a confidence can be trusted: ranking (ROC) and calibration (reliability)."""
+"""Whether a confidence is the share that turns out good."""
 
 from __future__ import annotations
 
@@ -10,32 +10,6 @@ import numpy.typing as npt
 from dan.core.checks import check_shape
 from dan.core.errors import ShapeError
 from dan.core.types import FloatArray
-
-
-def roc_auc(scores: FloatArray, positive: npt.NDArray[np.bool_]) -> float:
-    """Chance that a positive scores above a negative, ties counted half (area under the ROC).
-
-    Args:
-        scores: (K,) higher is more confident.
-        positive: (K,) which of them are.
-
-    Raises:
-        ShapeError: if the shapes differ or one of the two kinds is missing.
-    """
-    scores, positive = np.asarray(scores, np.float64), np.asarray(positive, bool)
-    check_shape("scores", scores, ("K",))
-    check_shape("positive", positive, (len(scores),))
-    n_positive = int(positive.sum())
-    n_negative = len(positive) - n_positive
-    if not n_positive or not n_negative or np.isnan(scores).any():
-        raise ShapeError(
-            f"roc: expected scores of both kinds and no NaN, got {n_positive} positive and "
-            f"{n_negative} negative"
-        )
-    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]  # from 1, the mean of ties
-    rank_sum = float(ranks[positive].sum())
-    return (rank_sum - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative)
 
 
 @dataclass(frozen=True)
