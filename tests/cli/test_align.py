@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dan.bulk.aligning import align_sources
 from dan.core.images import read_rgb, write_png
 from dan.datasets.formats import load_pts
 from dan.datasets.synthetic import write_synthetic_faces
@@ -424,6 +425,28 @@ def test_a_reader_that_goes_away_makes_no_traceback(world, start_dan):
     _, err = process.communicate(timeout=120)
     assert "Traceback" not in err
     assert process.returncode in (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "n_threads", "in_network"),
+    [
+        ("in/a.png in/z.png", None, 1),
+        ("in/a.png in/z.png --threads 3", 3, 1),
+        ("in/a.png --threads 3", 3, 3),
+    ],
+)
+def test_threads_are_for_several_pictures_or_else_for_the_network(
+    dan, world, monkeypatch, words, n_threads, in_network
+):
+    seen = []
+
+    def watched(aligner, *given, threads, **options):
+        seen.append((threads, aligner.model.threads))
+        return align_sources(aligner, *given, threads=threads, **options)
+
+    monkeypatch.setattr("dan.bulk.aligning.align_sources", watched)
+    assert dan("align", "--detector", "whole", *words.split()).code == 0
+    assert seen == [(n_threads, in_network)]
 
 
 # ------------------------------------------------------------------------------------ the rest

@@ -44,7 +44,9 @@ def test_evaluate_prints_a_table_and_json(dan, world):
     assert all(score["n_images"] == 6 for score in scores)
 
 
-def test_track_takes_a_checkpoint_as_align_does(dan, world, tmp_path):
+def test_track_takes_a_checkpoint_as_align_does(dan, world, tmp_path, monkeypatch):
+    import torch
+
     from dan.core.images import read_rgb
     from dan.video.writer import VideoWriter
 
@@ -59,9 +61,11 @@ def test_track_takes_a_checkpoint_as_align_does(dan, world, tmp_path):
     done = dan("track", tmp_path / "clip.avi", *words, "--provider", "nonsense")
     assert done.code == 2
     assert "nonsense" in done.err
-    done = dan("track", tmp_path / "clip.avi", *words, "--threads", "1")
-    assert done.code == 2
-    assert "--threads: expected none for a checkpoint" in done.err
+    threads = []
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    assert dan("track", tmp_path / "clip.avi", *words, "--threads", "3").code == 0
+    assert dan("align", world / "faces/testset", *words, "--threads", "3").code == 0
+    assert threads == [3, 1]  # several pictures go side by side
 
 
 def test_scales_are_set_for_int8_alone(dan, world, tmp_path):

@@ -11,20 +11,16 @@ import cv2
 import helpers
 import numpy as np
 import pytest
-from helpers import FACE_XYXY, PORTRAIT, Fixed
+from helpers import FACE_XYXY, PORTRAIT, Fixed, MeanShape
 from PIL import Image
 
 import dan
 from dan.core.errors import ConfigError, DegenerateShapeError, ImageError, ShapeError
 from dan.core.images import encode_png
-from dan.datasets.synthetic import template_shape
 from dan.geometry import Similarity, box_of_points, box_overlap, warp_image
-from dan.geometry.mean_shape import shape_in_frame
 from dan.inference.aligner import FaceAligner
 from dan.inference.detections import BoxFit, Detections
 from dan.inference.detectors import WholeImage
-from dan.inference.landmark_model import CropLandmarks
-from dan.schemes import FACE68
 from dan.video.tracker import FaceTracker
 
 EYES_PX = 40.0
@@ -548,19 +544,6 @@ def test_align_many_takes_boxes_and_passes_over_what_cannot_be_read(model, portr
 def test_align_many_wants_boxes_of_each_picture(model, portrait, boxes):
     with pytest.raises(ConfigError, match="boxes: expected those of each picture"):
         list(FaceAligner(model, Fixed()).align_many([portrait, portrait], boxes=boxes))
-
-
-class MeanShape:
-    """A network of a user's own: it finds the mean shape wherever it looks."""
-
-    name, scheme, crop_size, has_confidence = "mine", FACE68, 64, False
-
-    def __init__(self):
-        self.mean_shape = shape_in_frame(template_shape(), 64, 40)
-
-    def __call__(self, crops):
-        points = np.repeat(self.mean_shape[None], len(crops), axis=0).astype(np.float32)
-        return CropLandmarks(points, np.full(len(crops), np.nan, np.float32))
 
 
 def test_a_network_of_ones_own_works_like_a_bundle(portrait):

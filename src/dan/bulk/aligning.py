@@ -1,4 +1,4 @@
-"""Goes through many pictures: reading and detecting in threads, the network in batches."""
+"""Goes through many pictures, on all cores."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from dan.bulk.sources import Source
+from dan.core.cores import usable_cores
 from dan.core.errors import DanError, DataError
 from dan.core.images import read_rgb
 from dan.core.types import Box, FloatArray
 from dan.datasets.formats import load_boxes
-from dan.inference.aligner import FaceAligner, Search
+from dan.inference.aligner import FaceAligner, Search, in_batches
 from dan.inference.detections import BoxFit
 from dan.inference.faces import Faces
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 AHEAD = 4
-"""Pictures a reader thread may be ahead of the network: memory does not grow with their number."""
+"""Pictures for each thread that may be begun or wait for the network: memory does not grow with
+their number."""
 
 
 @dataclass(frozen=True)
@@ -67,33 +69,43 @@ def align_sources(
     *,
     boxes: Mapping[str, Box] | None = None,
     box_fit: BoxFit | None = None,
-    readers: int = 2,
+    threads: int | None = None,
 ) -> Generator[Outcome, None, None]:
     """Align picture files; outcomes come in the order of the sources.
 
+    Each thread reads a picture and finds its faces, or runs the network for those of several.
+
     Args:
+        aligner: shared by the threads; its network is best made with ``threads=1``.
         sources: what to read; taken as they are needed.
         boxes: one face a picture, by file name, instead of detecting; a picture without a box has
             no face.
         box_fit: from those boxes to the landmarks'; None: they are tight around these.
+        threads: None: one a core.
     """
 
-    def read(source: Source) -> tuple[Source, tuple[int, int], Search | DanError]:
+    def search(source: Source) -> tuple[tuple[Source, tuple[int, int]], Search | DanError]:
         try:
             picture = read_rgb(source.path)
             given = None if boxes is None else _box_of(boxes, source)
-            search = aligner.search(picture, boxes=given, box_fit=box_fit)
+            found = aligner.search(picture, boxes=given, box_fit=box_fit)
         except DanError as error:
-            return source, (0, 0), error
-        return source, (picture.shape[1], picture.shape[0]), search
+            return (source, (0, 0)), error
+        return (source, (picture.shape[1], picture.shape[0])), found
 
-    searches = (((source, wh), found) for source, wh, found in _ahead(read, sources, readers))
-    for (source, size_wh), found in aligner.pooled(searches):
-        if isinstance(found, DanError):
-            reason = str(found).removeprefix(f"{source.path}: ")
-            yield Outcome(source, None, error=reason)
-        else:
-            yield Outcome(source, found, size_wh)
+    n_threads = threads or usable_cores()
+    pool = ThreadPoolExecutor(n_threads, thread_name_prefix="dan-align")
+    try:
+        searches = _ahead(pool, search, sources, AHEAD * n_threads)
+        for batch in _ahead(pool, aligner.faces_of_each, in_batches(searches), n_threads):
+            for (source, size_wh), found in batch:
+                if isinstance(found, DanError):
+                    reason = str(found).removeprefix(f"{source.path}: ")
+                    yield Outcome(source, None, error=reason)
+                else:
+                    yield Outcome(source, found, size_wh)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _box_of(boxes: Mapping[str, Box], source: Source) -> FloatArray:
@@ -101,17 +113,14 @@ def _box_of(boxes: Mapping[str, Box], source: Source) -> FloatArray:
     return np.empty((0, 4)) if box is None else np.asarray(box)[None]
 
 
-def _ahead(read: Callable[[Source], T], sources: Iterable[Source], readers: int) -> Iterator[T]:
-    """Results in order, computed by threads that stay a few pictures ahead."""
-    waiting = iter(sources)
-    with ThreadPoolExecutor(readers, thread_name_prefix="dan-reader") as threads:
-        pending: deque[Future[T]] = deque(
-            threads.submit(read, source) for source in islice(waiting, AHEAD * readers)
-        )
-        try:
-            while pending:
-                item = pending.popleft().result()
-                pending.extend(threads.submit(read, source) for source in islice(waiting, 1))
-                yield item
-        finally:
-            threads.shutdown(wait=True, cancel_futures=True)
+def _ahead(
+    pool: ThreadPoolExecutor, work: Callable[[S], T], tasks: Iterable[S], ahead: int
+) -> Iterator[T]:
+    """Results in order, computed by threads that stay at most so many tasks ahead."""
+    pending: deque[Future[T]] = deque()
+    for task in tasks:
+        pending.append(pool.submit(work, task))
+        if len(pending) > ahead or pending[0].done():
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import typer
@@ -50,8 +51,10 @@ def align(
     tell_passed_over(words, leave_out=before)
     sources = find_sources(words, leave_out=before)
     given = None if boxes is None else load_boxes_of(boxes, sources)
-    # With boxes no detector has to be installed.
-    aligner = options.build(None if given is None else WholeImage(), passes=passes)
+    # Pictures that go side by side need no threads inside the network. With boxes no detector has
+    # to be installed.
+    inside = replace(options, threads=1) if len(sources) > 1 else options
+    aligner = inside.build(None if given is None else WholeImage(), passes=passes)
     folder, left = None, sources
     if out is not None:
         faces = options.detector_name if boxes is None else f"{boxes} ({box_kind})"
@@ -60,7 +63,9 @@ def align(
         tell_admitted(sources, left)
     with (
         progress_bar("aligning", len(left)) as on_picture,
-        closing(align_sources(aligner, left, boxes=given, box_fit=fit)) as outcomes,
+        closing(
+            align_sources(aligner, left, boxes=given, box_fit=fit, threads=options.threads)
+        ) as outcomes,
     ):
         printer = Printer(on_picture, as_json=as_json, says_faces=folder is None)
         tally = take_outcomes(outcomes, aligner, folder, formats, draw=draw, on_outcome=printer)

@@ -69,7 +69,7 @@ def load_model(
     """A bundle (by path or name), or a checkpoint on a device; only the latter needs torch.
 
     Raises:
-        ConfigError: if the device or the number of threads cannot take effect.
+        ConfigError: if the device cannot take effect.
     """
     if not model.endswith(".safetensors"):
         from dan.inference.onnx_model import PROVIDERS, OnnxModel
@@ -81,12 +81,14 @@ def load_model(
                 f"got {device}"
             )
         return OnnxModel(model, threads=threads, provider="cpu" if device == "auto" else device)
-    if threads is not None:
-        raise ConfigError(f"--threads: expected none for a checkpoint ({model}), got {threads}")
     need_torch()
+    import torch
+
     from dan.model.torch_model import TorchModel
     from dan.training.devices import build_accelerator
 
+    if threads is not None:
+        torch.set_num_threads(threads)
     return TorchModel(model, build_accelerator(device, "fp32").device)
 
 

@@ -334,7 +334,7 @@ class AlignerOptions:
         ),
     ] = None
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads of the network. Default: all cores.")
+        int | None, typer.Option(min=1, help="Threads to work with. Default: one per core.")
     ] = None
     provider: Annotated[
         str,

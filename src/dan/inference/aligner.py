@@ -252,13 +252,14 @@ class FaceAligner:
                 except DanError as error:
                     yield None, error
 
-        for _, found in self.pooled(searches()):
-            if isinstance(found, Faces):
-                yield found
-            elif on_error == "raise":
-                raise found
-            else:
-                yield None
+        for batch in in_batches(searches()):
+            for _, found in self.faces_of_each(batch):
+                if isinstance(found, Faces):
+                    yield found
+                elif on_error == "raise":
+                    raise found
+                else:
+                    yield None
 
     def detect(
         self,
@@ -366,33 +367,15 @@ class FaceAligner:
         chosen[places] = rivals[best, np.arange(len(places))]
         return every.part(chosen)
 
-    def pooled(
-        self, searches: Iterable[tuple[T, Search | DanError]]
-    ) -> Iterator[tuple[T, Faces | DanError]]:
-        """Faces of many pictures in order, full batches going through the network.
-
-        Args:
-            searches: what :meth:`search` gave or raised, each with anything that tells pictures
-                apart; taken as they are needed.
-        """
-        waiting: list[tuple[T, Search]] = []
-
-        def flush() -> Iterator[tuple[T, Faces]]:
-            if waiting:
-                found = self.faces_of([search for _, search in waiting])
-                yield from zip([key for key, _ in waiting], found, strict=True)
-                waiting.clear()
-
-        for key, search in searches:
-            if isinstance(search, DanError):
-                yield from flush()
-                yield key, search
-                continue
-            waiting.append((key, search))
-            n_faces = sum(len(one.batch) for _, one in waiting)
-            if len(waiting) >= BATCH_PICTURES or n_faces >= BATCH_FACES:
-                yield from flush()
-        yield from flush()
+    def faces_of_each(
+        self, batch: Sequence[tuple[T, Search | DanError]]
+    ) -> list[tuple[T, Faces | DanError]]:
+        """Faces in place of the searches of a batch; see :func:`in_batches`."""
+        searches = [search for _, search in batch if isinstance(search, Search)]
+        faces = iter(self.faces_of(searches) if searches else [])
+        return [
+            (key, next(faces) if isinstance(search, Search) else search) for key, search in batch
+        ]
 
     def _detected(self, rgb: ColourImage) -> Detections:
         """Boxes of the landmarks and scores, highest score first."""
@@ -412,6 +395,27 @@ class FaceAligner:
         points = points.reshape(0, n_landmarks, 2) if not points.size else points
         check_shape("points", points, ("F", n_landmarks, 2))
         return points
+
+
+def in_batches(
+    searches: Iterable[tuple[T, Search | DanError]],
+) -> Iterator[list[tuple[T, Search | DanError]]]:
+    """Many pictures in order, those together that go through the network together.
+
+    Args:
+        searches: what :meth:`FaceAligner.search` gave or raised, each with anything that tells
+            pictures apart; taken as they are needed. An error ends its batch.
+    """
+    batch: list[tuple[T, Search | DanError]] = []
+    n_faces = 0
+    for key, search in searches:
+        batch.append((key, search))
+        n_faces += len(search.batch) if isinstance(search, Search) else BATCH_FACES
+        if len(batch) >= BATCH_PICTURES or n_faces >= BATCH_FACES:
+            yield batch
+            batch, n_faces = [], 0
+    if batch:
+        yield batch
 
 
 def is_likely(

@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from dan.core.cores import usable_cores
 from dan.core.errors import DanError, DataError
 from dan.core.files import building_folder, write_inside
 from dan.core.image_files import list_images
@@ -221,13 +222,6 @@ def _ctrl_c_held_back() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
     if pressed:
         raise KeyboardInterrupt
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _pair_up(options: SampleOptions) -> tuple[list[Path], list[tuple[str, str]]]:
