@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from dan.core.errors import ConfigError
 from dan.model import DAN, DANConfig, cost_of
-from dan.model.refinement import PointwiseLinear, patches
+from dan.model.refinement import PointwiseLinear, covariance_of, patches
 from dan.model.stage import READ_STRIDES, Stage, map_channels
 
 CONFIG = DANConfig(n_landmarks=5, image_size=32, width=2, hidden=8, dropout=0.0, refinement=3)
@@ -147,3 +147,41 @@ def test_its_cost():
 def test_wrong_units():
     with pytest.raises(ConfigError, match="refinement: expected 0 or more units, got -1"):
         replace(CONFIG, refinement=-1)
+
+
+def test_covariances_are_the_product_of_a_triangle_with_itself():
+    values = torch.tensor([[[2.0, 3.0, 1.0], [1.0, 1.0, 1.0]]]).log()
+    values[0, 0, 2] = -0.5
+    triangle = torch.tensor([[2.0, 0.0], [-0.5, 3.0]])
+    found = covariance_of(values)
+    torch.testing.assert_close(found[0, 0], triangle @ triangle.T)
+    torch.testing.assert_close(found[0, 1], torch.eye(2))
+
+
+def test_the_certainty_of_points_is_that_of_the_crop():
+    """The last stage looks at a straightened crop; covariances turn and grow with its points."""
+    model = network(n_stages=2, covariance=True, visibility=True)
+    with torch.no_grad():
+        for value in model.covariance.parameters():
+            value.normal_(std=0.3)
+        output = model(torch.rand(4, 1, 32, 32) * 255)
+        certainty = model.certainty(output)
+        canonical = covariance_of(model.covariance(output.local, output.hidden))
+    assert list(certainty) == ["covariance", "visibility"]
+    assert (certainty["visibility"] == 0.5).all()
+    linear = output.crop_from_canonical[:, None, :, :2]
+    scale = linear.square().sum(dim=(2, 3)) / 2
+    np.testing.assert_allclose(
+        torch.linalg.det(certainty["covariance"]),
+        torch.linalg.det(canonical) * scale**2,
+        rtol=1e-4,
+    )
+    u = torch.tensor([1.0, 2.0])  # the variance along a direction turns with it
+    there = torch.einsum("bnij,j->bni", linear.transpose(2, 3), u)
+    along = torch.einsum("bni,bnij,bnj->bn", there, canonical, there)
+    torch.testing.assert_close(torch.einsum("i,bnij,j->bn", u, certainty["covariance"], u), along)
+
+
+def test_heads_of_points_need_the_refinement():
+    with pytest.raises(ConfigError, match="expected a model with a refinement"):
+        DANConfig(visibility=True)

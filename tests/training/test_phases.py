@@ -116,6 +116,7 @@ def test_uses_of_randomness_keep_their_numbers():
         "STATISTICS": 4,
         "CONFIDENCE": 7,
         "REFINEMENT": 8,
+        "CERTAINTY": 9,
     }
 
 

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -139,7 +139,8 @@ def export(file: ModelFile, options: ExportOptions) -> Bundle:
         raise ConfigError("int8: expected crops to calibrate with")
     model = deepcopy(file.model).eval()
     if options.weights == "int8" and model.refinement is not None:
-        model.refinement.look = GroupedLinear(model.refinement.look)
+        dense = cast(PointwiseLinear, model.refinement.look)
+        model.refinement.look = GroupedLinear(dense)
     cascade = Cascade(model, scheme.mirror if options.mirrored else None).eval()
     bundle = Bundle(
         name=options.name,

@@ -47,7 +47,7 @@ class LocalRefinement(nn.Module):
             for n in n_channels
         )
         n_values = len(n_channels) * MAP_CHANNELS * PATCH_SIDE**2
-        self.look = PointwiseLinear(n_landmarks, n_values, units)
+        self.look: nn.Module = PointwiseLinear(n_landmarks, n_values, units)
         self.norm = GlobalBatchNorm1d(n_landmarks * units)
         self.offsets = nn.Linear(n_landmarks * units + config.hidden, 2 * n_landmarks)
         self.apply(glorot_for_relu)
