@@ -50,7 +50,8 @@ class PointFigures:
     """What the heads are worth on held-out faces, as a detector gives them.
 
     Attributes:
-        coverage: shares of the errors within the ellipses of ``SHARES``.
+        coverage: shares of the errors, weighted as the points are, within the ellipses of
+            ``SHARES``.
         visibility_roc_auc: points that can be seen against all others; None: no set says.
     """
 
@@ -174,12 +175,11 @@ def _fit_covariance(
     with torch.no_grad():
         squares = _mahalanobis(judge.values(head), judge.errors)
         for region in regions:
-            own = squares[:, region]
-            factor = _best_factor(own[own.isfinite()])
+            factor = _best_factor(squares[:, region], judge.weights[:, region])
             squares[:, region] /= factor
             _scale_covariances(head, region, factor)
-        known = squares[squares.isfinite()]
-    return tuple(round(float((known <= _radius(share)).float().mean()), 4) for share in SHARES)
+        held = _held(squares, judge.weights, torch.ones(1, device=squares.device))
+    return tuple(round(float(share), 4) for share in held[:, 0])
 
 
 def _mahalanobis(values: Tensor, errors: Tensor) -> Tensor:
@@ -189,25 +189,31 @@ def _mahalanobis(values: Tensor, errors: Tensor) -> Tensor:
     return first.square() + second.square()
 
 
-def _radius(share: float) -> float:
-    """Squared Mahalanobis distance that holds a share of a two-dimensional normal distribution."""
-    return -2 * math.log(1 - share)
-
-
-def _best_factor(squares: Tensor) -> float:
+def _best_factor(squares: Tensor, weights: Tensor) -> float:
     """By which covariances grow, so that the worst coverage of all ``SHARES`` is the nearest.
 
     A factor cannot give heavy tails; it lets the ellipses of all shares err equally.
     """
-    ordered = squares.sort().values
-    factors = torch.logspace(-1, 1, 401, dtype=ordered.dtype, device=ordered.device)
-    worst = torch.stack(
-        [
-            (torch.searchsorted(ordered, factors * _radius(share)) / len(ordered) - share).abs()
-            for share in SHARES
-        ]
-    ).amax(dim=0)
-    return float(factors[worst.argmin()])
+    factors = torch.logspace(-1, 1, 401, device=squares.device)
+    wanted = torch.tensor(SHARES, device=squares.device)[:, None]
+    off = (_held(squares, weights, factors) - wanted).abs().amax(dim=0)
+    return float(factors[off.argmin()])
+
+
+def _held(squares: Tensor, weights: Tensor, factors: Tensor) -> Tensor:
+    """(3, F) shares of errors within the ellipses of ``SHARES``, were covariances that much larger.
+
+    Args:
+        squares: squared Mahalanobis distances, NaN where there is none.
+        weights: how much each counts.
+        factors: (F,).
+    """
+    known = squares.isfinite()
+    ordered, order = squares[known].sort()
+    shares = functional.pad(weights[known][order].cumsum(dim=0), [1, 0])
+    # The squared distance that holds the share p of a two-dimensional normal distribution.
+    radii = torch.tensor([[-2 * math.log(1 - share)] for share in SHARES], device=squares.device)
+    return shares[torch.searchsorted(ordered, radii * factors, right=True)] / shares[-1]
 
 
 def _scale_covariances(head: PointHead, region: Sequence[int], factor: float) -> None:
