@@ -1,6 +1,7 @@
 """Scores of face alignment: error, CED, AUC, failures; and of what a model says of its errors."""
 
 from dan.evaluation.metrics.calibration import Reliability
+from dan.evaluation.metrics.coverage import EllipseCoverage, ellipse_coverage
 from dan.evaluation.metrics.curves import area_under_ced, ced, failure_rate
 from dan.evaluation.metrics.nme import (
     NORMALISERS,
@@ -10,11 +11,6 @@ from dan.evaluation.metrics.nme import (
     normalised_errors,
     normaliser_lengths,
     usable_normalisers,
-)
-from dan.evaluation.metrics.normal_errors import (
-    EllipseCoverage,
-    ellipse_coverage,
-    within_probability,
 )
 from dan.evaluation.metrics.ranking import errors_over_dropped, rank_correlation, roc_auc
 from dan.evaluation.metrics.results import Score, render_table
@@ -38,5 +34,4 @@ __all__ = [
     "render_table",
     "roc_auc",
     "usable_normalisers",
-    "within_probability",
 ]
