@@ -55,7 +55,9 @@ def test_within_by_the_density_in_polar_coordinates(ratio, radius):
     a, b, theta = 1.3, 1.3 / ratio, np.arange(20000) * (2 * np.pi / 20000)
     g = np.cos(theta) ** 2 / a**2 + np.sin(theta) ** 2 / b**2
     expected = (-np.expm1(-(radius**2) * g / 2) / g).mean() / (a * b)
-    assert within_probability(turned_covariance([a, b], 35), radius) == pytest.approx(expected, rel=1e-10)
+    assert within_probability(turned_covariance([a, b], 35), radius) == pytest.approx(
+        expected, rel=1e-10
+    )
 
 
 def test_within_by_the_density_on_a_grid():

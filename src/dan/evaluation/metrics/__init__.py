@@ -13,7 +13,7 @@ from dan.evaluation.metrics.nme import (
     usable_normalisers,
 )
 from dan.evaluation.metrics.ranking import errors_over_dropped, rank_correlation, roc_auc
-from dan.evaluation.metrics.results import Score, render_table
+from dan.evaluation.metrics.results import Score, plain_values, render_table
 
 __all__ = [
     "NORMALISERS",
@@ -30,6 +30,7 @@ __all__ = [
     "mean_distances",
     "normalised_errors",
     "normaliser_lengths",
+    "plain_values",
     "rank_correlation",
     "render_table",
     "roc_auc",
