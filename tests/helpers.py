@@ -1,6 +1,7 @@
 """What tests of several packages share, as modules do; fixtures lie in ``conftest.py``."""
 
 import io
+import math
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -41,6 +42,13 @@ def run_command(*words, stdin=b""):
     with patch.object(sys, "stdin", given), redirect_stdout(out), redirect_stderr(err):
         code = run(lambda: app([str(word) for word in words], standalone_mode=False))
     return Done(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))
+
+
+def turned_covariance(deviations, angle_deg):
+    """(2, 2) covariance of an ellipse whose first axis lies at that angle."""
+    cos, sin = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
+    axes = np.array([[cos, -sin], [sin, cos]])
+    return axes @ np.diag(np.square(deviations)) @ axes.T
 
 
 class Fixed:

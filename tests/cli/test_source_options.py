@@ -3,12 +3,15 @@
 import json
 import shutil
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 import typer
 
+from dan.cli.common import load_model
 from dan.cli.main import app
 from dan.cli.options import SourceOptions
+from dan.cli.predicting import predict_parts
 from dan.datasets.annotation_files import load_annotations
 from dan.datasets.formats import render_coco
 from dan.datasets.pack import load_pack
@@ -121,12 +124,26 @@ def test_absolute_names_are_opened_only_where_the_user_allows_it(dan, folder):
     assert {path.name for path in copied} == {path.name for path in drawn}
 
 
+@pytest.mark.parametrize("every", [2, 3, 50])
+def test_every_so_many_th_face_is_one_that_training_holds_out(dan, folder, every):
+    assert dan("prepare", "pictures", "-o", "faces.npz").code == 0
+    model, source = load_model("dan68-fast", "cpu"), SourceOptions()
+    (part,) = predict_parts(
+        model, Path("pictures"), source, "gt", protocol=None, every=every, out=None
+    )
+    assert part.subset == f"pictures (1 in {every})"
+    names = tuple(image.name for image in part.predictions.images)
+    assert names == load_pack("faces.npz").split(every)[1].names
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["data", "stats", "points", "--images", "pictures", "--category", "face"],
          "--category: expected COCO keypoints, got a folder of images"),
         (["evaluate", "dan68-fast", "pictures", "--protocol", "300w", "--find-images"],
+         "--protocol 300w: expected the release's own folders, got options of other data"),
+        (["evaluate", "dan68-fast", "pictures", "--protocol", "300w", "--every", "10"],
          "--protocol 300w: expected the release's own folders, got options of other data"),
         (["evaluate", "dan68-fast", "pictures", "--protocol", "300w", "--boxes", "b.json"],
          "--boxes b.json: expected none with --protocol 300w"),

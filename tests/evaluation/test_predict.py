@@ -19,7 +19,7 @@ from dan.evaluation.prediction_files import (
     save_predictions,
     write_predictions,
 )
-from dan.evaluation.protocol import SubsetPredictions
+from dan.evaluation.protocol import SubsetPredictions, concatenated
 from dan.evaluation.report import write_report
 from dan.geometry import box_of_points
 from dan.geometry.mean_shape import shape_in_frame
@@ -90,6 +90,34 @@ def test_boxes_of_a_file_are_used_and_missing_ones_are_missed_faces(faces, model
     score = score_predictions(found, "drawn")[1]
     assert (score.n_images, score.n_missed, score.box_source) == (10, 1, "boxes")
     assert score.failure_percent >= 10
+
+
+class CertainModel(MeanShapeModel):
+    """Says that each point errs by 3 crop pixels along x and 1 along y, and how likely it is."""
+
+    def __call__(self, crops):
+        found = super().__call__(crops)
+        covariance = np.tile(np.diag(np.float32([9, 1])), (*found.points.shape[:2], 1, 1))
+        seen = np.tile(np.linspace(0, 1, 68, dtype=np.float32), (len(crops), 1))
+        return replace(found, covariance=covariance, visibility=seen)
+
+
+def test_what_the_model_says_of_its_points_is_kept_in_pixels_of_the_picture(faces, model, tmp_path):
+    assert predict_annotated(faces[:1], model).covariance is None
+    boxes = {i.image_path.name: box_of_points(i.load_points()).tolist() for i in faces[1:5]}
+    (tmp_path / "boxes.json").write_text(json.dumps(boxes))
+    certain = CertainModel(load_pts(faces[0].points_path))
+    found = predict_annotated(faces[:5], certain, tmp_path / "boxes.json", batch_size=3)
+    assert np.isnan(found.covariance[0]).all()  # there is no box
+    assert np.isnan(found.visibility[0]).all()
+    shift = found.estimates[1, 1:, 0, 0] - found.estimates[0, 1:, 0, 0]  # of 2 crop pixels
+    expected = np.diag([9, 1]) * (shift[:, None, None, None] / 2) ** 2
+    np.testing.assert_allclose(found.covariance[1:], np.tile(expected, (1, 68, 1, 1)), rtol=1e-4)
+    np.testing.assert_allclose(found.visibility[4], np.linspace(0, 1, 68))
+    both = concatenated([found, found])
+    assert both.covariance.shape == (10, 68, 2, 2)
+    assert both.visibility.shape == (10, 68)
+    assert concatenated([predict_annotated(faces[:1], model)] * 2).covariance is None
 
 
 def test_scores_name_all_they_depend_on(faces, model):

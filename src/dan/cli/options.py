@@ -287,6 +287,15 @@ CompareOption = Annotated[
         help="NAME=FOLDER with the .pts files of another method, for the report; can be repeated."
     ),
 ]
+ScoredEveryOption = Annotated[
+    int | None,
+    typer.Option(
+        "--every",
+        min=2,
+        help="Score only every Nth face by name, those that 'dan train' holds out "
+        "(data.validation_every); of fewer faces, the last one.",
+    ),
+]
 ThresholdOption = Annotated[
     float,
     typer.Option(min=1e-6, help="Limit of AUC and failure rate, as a fraction of the normaliser."),

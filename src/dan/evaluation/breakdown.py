@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from dan.evaluation.metrics import failure_rate
+from dan.evaluation.metrics import failure_rate, plain_values
 from dan.evaluation.per_face import errors_over, mean_percent
 from dan.evaluation.protocol import SubsetPredictions
 from dan.evaluation.tables import Table
@@ -51,10 +51,7 @@ class GroupScore:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; None for a figure that is NaN or infinite."""
-        return {
-            name: None if isinstance(value, float) and not np.isfinite(value) else value
-            for name, value in asdict(self).items()
-        }
+        return plain_values(self)
 
 
 def scores_by_group(part: SubsetPredictions, threshold: float = 0.08) -> list[GroupScore]:
@@ -66,8 +63,7 @@ def scores_by_group(part: SubsetPredictions, threshold: float = 0.08) -> list[Gr
         threshold: of the failure rate, a fraction of the box size.
     """
     predictions = part.predictions
-    covered = predictions.covered
-    seen = ~np.isnan(predictions.truth).any(axis=2) & ~covered
+    covered, seen = predictions.covered, predictions.seen
     yaws = np.abs(estimate_yaws(predictions.truth, predictions.scheme))
     groups = {ALL: np.ones(len(yaws), dtype=np.bool_)}
     for low, high in zip((0.0, *YAWS_DEG), (*YAWS_DEG, np.inf), strict=True):

@@ -1,15 +1,17 @@
-"""Pictures of the report: cumulative errors and the worst faces."""
+"""Pictures of the report: cumulative errors, errors over dropped points, the worst faces."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dan.core.files import replacing
 from dan.core.images import write_png
 from dan.drawing.landmarks import around_face, contact_sheet
+from dan.evaluation.certainty import CertaintyScore
 from dan.evaluation.metrics import ced
 from dan.evaluation.per_face import errors_of, mean_percent, peer_predictions
 from dan.evaluation.prediction_files import draw_prediction
@@ -17,7 +19,11 @@ from dan.evaluation.protocol import SubsetPredictions
 from dan.evaluation.published import PUBLISHED, is_comparable
 from dan.geometry import with_position
 
-CURVES, WORST_NAMES = "ced.png", "worst-*.png"
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CURVES, DROPPED_CURVES, WORST_NAMES = "ced.png", "dropped.png", "worst-*.png"
 
 WORST = 20
 CURVE_END = 0.1
@@ -27,12 +33,9 @@ def plot_curves(
     path: Path, parts: Sequence[SubsetPredictions], peers: Mapping[str, Path]
 ) -> Path | None:
     """CED of every part, with published means as marks; None where matplotlib is missing."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
+    if (canvas := _canvas()) is None:
         return None
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = canvas
     thresholds = np.linspace(0, CURVE_END, 500)
     for part in parts:
         errors = errors_of(part.predictions)
@@ -54,8 +57,41 @@ def plot_curves(
                 )
     axes.set(xlabel="error, % of the normaliser", ylabel="faces at or below, %", ylim=(0, 100))
     axes.set_xlim(0, 100 * CURVE_END)
-    axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
+    return _saved(figure, path)
+
+
+def plot_dropped(path: Path, scores: Sequence[CertaintyScore]) -> Path | None:
+    """Mean error as points are dropped; None without stated errors or matplotlib."""
+    scores = [score for score in scores if score.n_points]
+    if not scores or (canvas := _canvas()) is None:
+        return None
+    figure, axes = canvas
+    for score in scores:
+        shares = 100 * np.array(score.dropped)
+        label = f"{score.subset}, {score.box_source}"
+        (line,) = axes.plot(shares, score.remaining_percent, label=f"{label}: by stated errors")
+        ideal = f"{label}: by true ones"
+        axes.plot(shares, score.ideal_percent, "--", color=line.get_color(), label=ideal)
+    axes.set(xlabel="points dropped, %", ylabel="mean error of the others, % of the normaliser")
+    axes.set(xlim=(0, 100), ylim=(0, None))
+    axes.legend(loc="lower left")
+    return _saved(figure, path)
+
+
+def _canvas() -> tuple[Figure, Axes] | None:
+    """A new picture; None where matplotlib is missing."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return None
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.grid(alpha=0.3)
+    return figure, axes
+
+
+def _saved(figure: Figure, path: Path) -> Path:
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
     return path

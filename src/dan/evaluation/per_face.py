@@ -18,6 +18,25 @@ from dan.evaluation.metrics import (
     normaliser_lengths,
 )
 from dan.evaluation.predictions import Predictions
+from dan.schemes import LandmarkScheme
+
+REGIONS = {
+    "jaw": ("jaw",),
+    "brows": ("left_brow", "right_brow"),
+    "nose": ("nose_bridge", "nostrils"),
+    "eyes": ("left_eye", "right_eye"),
+    "mouth": ("outer_lips", "inner_lips"),
+}
+"""Regions of the report's tables, as groups of the scheme."""
+
+
+def regions_of(scheme: LandmarkScheme) -> dict[str, list[int]]:
+    """The points of each region that the scheme has."""
+    regions = {
+        name: [index for group in groups for index in scheme.groups.get(group, ())]
+        for name, groups in REGIONS.items()
+    }
+    return {name: places for name, places in regions.items() if places}
 
 
 def errors_of(
@@ -72,4 +91,6 @@ def peer_predictions(predictions: Predictions, folder: Path) -> Predictions:
         found[place] = points
     if np.isnan(found).all():
         raise DataError(f"{folder}: expected .pts files named as the faces are, found none")
-    return replace(predictions, estimates=found[None], box_source="own")
+    return replace(
+        predictions, estimates=found[None], box_source="own", covariance=None, visibility=None
+    )

@@ -16,7 +16,7 @@ from dan.datasets.formats import HIDDEN, VISIBLE, load_boxes
 from dan.evaluation.metrics import Normaliser, common_normalisers
 from dan.geometry import box_of_points, with_position
 from dan.inference.crops import CropBatch
-from dan.inference.landmark_model import LandmarkModel
+from dan.inference.landmark_model import CropLandmarks, LandmarkModel
 from dan.schemes import LandmarkScheme
 
 
@@ -29,6 +29,9 @@ class Predictions:
         estimates: (n_stages, F, N, 2); NaN where there was no initial box.
         truth: (F, N, 2); NaN where a point has no position.
         box_source: ``gt``, or the name of the boxes' file.
+        covariance: (F, N, 2, 2) that the model states of each error after the last stage, square
+            pixels; NaN likewise. None: it states none.
+        visibility: (F, N) how likely the model holds each point to be seen, likewise.
     """
 
     images: Sequence[AnnotatedImage]
@@ -36,6 +39,8 @@ class Predictions:
     truth: npt.NDArray[np.float32]
     scheme: LandmarkScheme
     box_source: str
+    covariance: npt.NDArray[np.float32] | None = None
+    visibility: npt.NDArray[np.float32] | None = None
 
     @property
     def normalisers(self) -> list[Normaliser]:
@@ -51,9 +56,10 @@ class Predictions:
         return covered
 
     @property
-    def all_seen(self) -> bool:
-        """Whether every point of every face has a position and is not covered."""
-        return not (np.isnan(self.truth).any() or self.covered.any())
+    def seen(self) -> npt.NDArray[np.bool_]:
+        """(F, N) points that have a position and are not covered."""
+        seen: npt.NDArray[np.bool_] = ~np.isnan(self.truth).any(axis=2) & ~self.covered
+        return seen
 
 
 BoxSource = Callable[[AnnotatedImage, Points], Box | None]
@@ -96,24 +102,34 @@ def predict_annotated(
     found = list(boxes)
     if not found:
         raise DataError(f"{boxes_path}: expected boxes of these images, found none by their names")
-    estimates = []
+    parts = []
     for start in range(0, len(found), batch_size):
         cuts = []
         for place in found[start : start + batch_size]:
             picture = read_rgb(images[place].image_path)
             cuts.append(CropBatch.cut(picture, model, boxes_xyxy=[boxes[place]]))
             on_face()
-        batch = CropBatch.joined(cuts)
-        estimates.append(batch.found_by(model).estimates())
-    in_order = np.concatenate(estimates, axis=1)  # (n_stages, faces with a box, N, 2)
-    everywhere = np.full((len(in_order), *truth.shape), np.nan, dtype=np.float32)
-    everywhere[:, found] = in_order
+        parts.append(CropBatch.joined(cuts).found_by(model))
+    landmarks = CropLandmarks.joined(parts)  # of the faces with a box
+    stages = landmarks.estimates()
+    estimates = np.full((len(stages), *truth.shape), np.nan, dtype=np.float32)
+    estimates[:, found] = stages
+
+    def of_all(values: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float32] | None:
+        if values is None:
+            return None
+        everywhere = np.full((len(images), *values.shape[1:]), np.nan, dtype=np.float32)
+        everywhere[found] = values
+        return everywhere
+
     return Predictions(
         images=list(images),
-        estimates=everywhere,
+        estimates=estimates,
         truth=truth,
         scheme=model.scheme,
         box_source="gt" if boxes_path is None else str(boxes_path),
+        covariance=of_all(landmarks.covariance),
+        visibility=of_all(landmarks.visibility),
     )
 
 

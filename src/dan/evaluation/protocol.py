@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from dan.core.errors import DataError
 from dan.datasets.annotated import AnnotatedFaces, LeftOut, find_annotated
@@ -124,11 +125,18 @@ def _is_repeated(subset: str, folders: Sequence[str]) -> bool:
 
 
 def concatenated(parts: Sequence[Predictions]) -> Predictions:
-    """Predictions of several folders as one."""
+    """Predictions of several folders, of one model, as one."""
+
+    def together(name: str) -> npt.NDArray[np.float32] | None:
+        arrays = [getattr(part, name) for part in parts]
+        return None if arrays[0] is None else np.concatenate(arrays)
+
     return Predictions(
         images=[image for part in parts for image in part.images],
         estimates=np.concatenate([part.estimates for part in parts], axis=1),
         truth=np.concatenate([part.truth for part in parts]),
         scheme=parts[0].scheme,
         box_source=parts[0].box_source,
+        covariance=together("covariance"),
+        visibility=together("visibility"),
     )

@@ -10,27 +10,27 @@ from dan.core.files import check_output_folder, check_outputs, make_folder, writ
 from dan.core.types import FilePath
 from dan.datasets.annotated import counts_in_words
 from dan.evaluation.breakdown import group_table, scores_by_group
-from dan.evaluation.figures import CURVES, WORST_NAMES, draw_worst, plot_curves
+from dan.evaluation.certainty import certainty_scores, certainty_table, coverage_table
+from dan.evaluation.figures import (
+    CURVES,
+    DROPPED_CURVES,
+    WORST_NAMES,
+    draw_worst,
+    plot_curves,
+    plot_dropped,
+)
 from dan.evaluation.metrics import Score, mean_distances, normaliser_lengths
-from dan.evaluation.per_face import errors_of, mean_percent, peer_predictions
+from dan.evaluation.per_face import errors_of, mean_percent, peer_predictions, regions_of
 from dan.evaluation.predictions import Predictions
 from dan.evaluation.protocol import SubsetPredictions, left_out_of
 from dan.evaluation.published import PUBLISHED, is_comparable
 from dan.evaluation.score import score_of
 from dan.evaluation.tables import Table, render_html, render_markdown
 
-REGIONS = {
-    "jaw": ("jaw",),
-    "brows": ("left_brow", "right_brow"),
-    "nose": ("nose_bridge", "nostrils"),
-    "eyes": ("left_eye", "right_eye"),
-    "mouth": ("outer_lips", "inner_lips"),
-}
-"""Regions of the table, as groups of the scheme."""
+TEXTS = ("report.md", "report.html", "scores.json")
 
-
-FIXED_NAMES = ("report.md", "report.html", "scores.json", CURVES)
-"""Files of every report; the pictures of the worst faces are called ``WORST_NAMES``."""
+FIXED_NAMES = (*TEXTS, CURVES, DROPPED_CURVES)
+"""Files of reports; the pictures of the worst faces are called ``WORST_NAMES``."""
 
 
 def check_report_folder(folder: Path, inputs: Iterable[FilePath]) -> None:
@@ -49,28 +49,34 @@ def write_report(
     threshold: float,
     peers: Mapping[str, Path],
 ) -> list[Path]:
-    """Write ``report.md``, ``report.html``, ``scores.json``, the curves and the worst faces.
+    """Write ``report.md``, ``report.html``, ``scores.json``, curves and the worst faces.
 
     Args:
         parts: what was predicted; see :func:`dan.evaluation.protocol.predict_protocol`.
         about: model, data, date and the like, told on top.
         peers: name -> folder with ``NAME.pts`` of each face of another method, named as ours are.
     """
-    make_folder(folder)
     if left_out := left_out_of(parts):
         about = {**about, "left out": counts_in_words(face.reason for face in left_out)}
     scores = [score for part in parts for score in scores_of(part, threshold)]
     groups = [group for part in parts for group in scores_by_group(part, threshold)]
+    certainty = certainty_scores(parts)
     tables = [
         _score_table(scores),
         _stage_table(parts),
         _region_table(parts),
         group_table(groups),
+        certainty_table(certainty),
+        coverage_table(certainty),
         _published_table(parts),
     ]
     if peers:
         tables.append(_peer_table(parts, peers, threshold))
-    pictures = [("Cumulative error", plot_curves(folder / CURVES, parts, peers))]
+    make_folder(folder)
+    pictures = [
+        ("Cumulative error", plot_curves(folder / CURVES, parts, peers)),
+        ("Error over dropped points", plot_dropped(folder / DROPPED_CURVES, certainty)),
+    ]
     pictures += [
         (f"The worst faces, {part.subset}, {part.box_source} boxes", draw_worst(folder, part))
         for part in parts
@@ -84,10 +90,10 @@ def write_report(
         "about": dict(about),
         "scores": [score.to_dict() for score in scores],
         "groups": [group.to_dict() for group in groups],
+        "certainty": [score.to_dict() for score in certainty],
     }
     write_text(folder / "scores.json", json.dumps(values, indent=2) + "\n")
-    texts = [name for name in FIXED_NAMES if name != CURVES]
-    return [*(folder / name for name in texts), *(path for _, path in kept)]
+    return [*(folder / name for name in TEXTS), *(path for _, path in kept)]
 
 
 def scores_of(part: SubsetPredictions, threshold: float) -> list[Score]:
@@ -132,12 +138,7 @@ def _stage_table(parts: Sequence[SubsetPredictions]) -> Table:
 
 
 def _region_table(parts: Sequence[SubsetPredictions]) -> Table:
-    scheme = parts[0].predictions.scheme
-    regions = {
-        name: [index for group in groups for index in scheme.groups.get(group, ())]
-        for name, groups in REGIONS.items()
-    }
-    regions = {name: places for name, places in regions.items() if places}
+    regions = regions_of(parts[0].predictions.scheme)
     rows = tuple(
         (
             f"{part.subset}, {part.box_source}",

@@ -7,6 +7,7 @@ from dan.geometry.boxes import (
     box_size_wh,
     with_position,
 )
+from dan.geometry.normal_errors import within_probability
 from dan.geometry.procrustes import align_shape, mean_shape_of
 from dan.geometry.similarity import Similarity, estimate_similarity
 from dan.geometry.warp import flip_image, flip_points, resize_transform, warp_image
@@ -25,4 +26,5 @@ __all__ = [
     "resize_transform",
     "warp_image",
     "with_position",
+    "within_probability",
 ]

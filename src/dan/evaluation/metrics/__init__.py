@@ -1,6 +1,7 @@
 """Scores of face alignment: error, CED, AUC, failures; and of what a model says of its errors."""
 
 from dan.evaluation.metrics.calibration import Reliability
+from dan.evaluation.metrics.coverage import EllipseCoverage, ellipse_coverage
 from dan.evaluation.metrics.curves import area_under_ced, ced, failure_rate
 from dan.evaluation.metrics.nme import (
     NORMALISERS,
@@ -11,13 +12,8 @@ from dan.evaluation.metrics.nme import (
     normaliser_lengths,
     usable_normalisers,
 )
-from dan.evaluation.metrics.normal_errors import (
-    EllipseCoverage,
-    ellipse_coverage,
-    within_probability,
-)
 from dan.evaluation.metrics.ranking import errors_over_dropped, rank_correlation, roc_auc
-from dan.evaluation.metrics.results import Score, render_table
+from dan.evaluation.metrics.results import Score, plain_values, render_table
 
 __all__ = [
     "NORMALISERS",
@@ -34,9 +30,9 @@ __all__ = [
     "mean_distances",
     "normalised_errors",
     "normaliser_lengths",
+    "plain_values",
     "rank_correlation",
     "render_table",
     "roc_auc",
     "usable_normalisers",
-    "within_probability",
 ]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dan.core.types import FloatArray
 from dan.evaluation.metrics.curves import area_under_ced, failure_rate
 from dan.evaluation.metrics.nme import Normaliser
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,20 @@ class Score:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; the error is None where no face was found."""
-        values = asdict(self)
-        return values | {"nme_percent": self.nme_percent if np.isfinite(self.nme_percent) else None}
+        return plain_values(self)
+
+
+def plain_values(score: DataclassInstance) -> dict[str, Any]:
+    """The fields of a dataclass of figures, for JSON; None for one that is NaN or infinite."""
+    return {name: _plain(value) for name, value in asdict(score).items()}
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever the fields hold
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def render_table(scores: Sequence[Score]) -> str:

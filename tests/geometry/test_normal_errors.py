@@ -1,0 +1,76 @@
+"""How likely a normal error is to be short, on answers known in closed form."""
+
+import math
+
+import numpy as np
+import pytest
+from helpers import turned_covariance
+
+from dan.core.errors import ConfigError, DegenerateShapeError, ShapeError
+from dan.geometry import within_probability
+
+NAN = np.nan
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param([[1, 0], [0, 0]], id="flat"),
+        pytest.param([[1, 2], [2, 1]], id="indefinite"),
+        pytest.param([[-1, 0], [0, -1]], id="negative"),
+        pytest.param([[1, 0.5], [0.4, 1]], id="not symmetric"),
+        pytest.param([[1, NAN], [NAN, 1]], id="NaN"),
+        pytest.param([[np.inf, 0], [0, 1]], id="infinite"),
+    ],
+)
+def test_no_covariance(wrong):
+    covariance = np.array([np.eye(2), wrong])
+    message = "covariance: expected symmetric positive definite matrices, got "
+    with pytest.raises(DegenerateShapeError, match=message):
+        within_probability(covariance, 1.0)
+
+
+def test_shapes_and_ranges():
+    with pytest.raises(ShapeError, match=r"covariance: expected shape .* got \(3, 2, 3\)"):
+        within_probability(np.ones((3, 2, 3)), 1)
+    with pytest.raises(ConfigError, match="radius: expected numbers of at least 0, got -1"):
+        within_probability(np.eye(2), -1)
+
+
+@pytest.mark.parametrize("radius", [0, 1e-6, 0.3, 2, 15, np.inf])
+def test_within_a_circle(radius):
+    expected = -math.expm1(-(radius**2) / (2 * 1.5**2))
+    assert within_probability(1.5**2 * np.eye(2), radius) == pytest.approx(expected, rel=1e-14)
+
+
+@pytest.mark.parametrize("radius", [0.1, 0.7, 2.5])
+def test_within_a_line_nearly(radius):
+    found = within_probability(turned_covariance([1, 1e-5], 50), radius)
+    assert found == pytest.approx(math.erf(radius / math.sqrt(2)), abs=1e-4)
+
+
+@pytest.mark.parametrize("ratio", [1.0, 2.0, 5.0, 10.0])
+@pytest.mark.parametrize("radius", [0.02, 0.3, 1.0, 4.0])
+def test_within_by_the_density_in_polar_coordinates(ratio, radius):
+    a, b, theta = 1.3, 1.3 / ratio, np.arange(20000) * (2 * np.pi / 20000)
+    g = np.cos(theta) ** 2 / a**2 + np.sin(theta) ** 2 / b**2
+    expected = (-np.expm1(-(radius**2) * g / 2) / g).mean() / (a * b)
+    assert within_probability(turned_covariance([a, b], 35), radius) == pytest.approx(
+        expected, rel=1e-10
+    )
+
+
+def test_within_by_the_density_on_a_grid():
+    side = (np.arange(1600) + 0.5) / 400 - 2
+    x, y = np.meshgrid(side, side)
+    density = np.exp(-(x**2 / 1.0 + y**2 / 0.25) / 2) / (2 * np.pi * 0.5)
+    expected = density[np.hypot(x, y) < 1.1].sum() / 400**2
+    assert within_probability(np.diag([1, 0.25]), 1.1) == pytest.approx(expected, abs=1e-4)
+
+
+def test_covariances_and_radii_are_broadcast():
+    covariance = np.array([[np.eye(2)], [4 * np.eye(2)]])  # (2, 1, 2, 2)
+    found = within_probability(covariance, [1.0, 2.0, 4.0])
+    assert found.shape == (2, 3)
+    assert found[0, :2] == pytest.approx(found[1, 1:])
+    assert within_probability(np.empty((0, 68, 2, 2)), 1.0).shape == (0, 68)
