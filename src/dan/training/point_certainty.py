@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from torch import Tensor
 from torch.nn import functional
 
+from dan.evaluation.certainty import SHARES
 from dan.evaluation.metrics import roc_auc
 from dan.model import DAN
 from dan.model.refinement import PointHead
@@ -36,9 +37,6 @@ DETECTED = replace(Augmentation.none(), rotation_deg=4.0, scale=0.06, shift=0.02
 FREEDOM = 5.0
 """Degrees of freedom of the Student distribution: of a normal one and 5, the one under which the
 errors of faces held out were likelier, by 0.1 nats a point on hard samples."""
-
-SHARES = (0.5, 0.68, 0.95)
-"""Of errors that ellipses should hold."""
 
 WEIGHT_DECAY = 1e-2
 MAX_STEPS = 100
