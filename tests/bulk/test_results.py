@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,49 @@ def test_coco_is_consistent():
         assert entry["category_id"] == category["id"]
         assert entry["num_keypoints"] == 68
     assert [entry["score"] for entry in values["annotations"]] == [0.75, 0.9, 0.75]
+
+
+def telling(count=1):
+    """Faces of a model that tells the certainty of points: every second is likely not seen."""
+    known = faces(count)
+    spread = np.tile(np.array([[4, 1], [1, 9]]), (count, 68, 1, 1))
+    seen = np.tile([0.5, 0.4999], (count, 34))
+    return replace(known, covariance=spread, visibility=seen)
+
+
+def test_certainty_follows_the_other_columns():
+    record = record_of(source("a"), (100, 80), telling(), certainty=True)
+    silent = record_of(source("b"), (100, 80), faces(1), certainty=True)
+    head, first, second = csv.reader(
+        io.StringIO(render_csv([record, silent], FACE68, certainty=True))
+    )
+    before, plain = list(csv.reader(io.StringIO(render_csv(records()[:1], FACE68))))[:2]
+    assert head[: len(before)] == before
+    assert first[: len(before)] == plain
+    new = head[len(before) :]
+    assert new[:4] == ["xx0", "xy0", "yy0", "xx1"]
+    assert new[-69:] == ["yy67", *(f"visibility{place}" for place in range(68))]
+    assert first[len(before) :] == ["4.0", "1.0", "9.0"] * 68 + ["0.5", "0.4999"] * 34
+    assert second[len(before) :] == [""] * 4 * 68
+
+
+def test_coco_calls_hidden_what_is_likely_not_seen():
+    of = [record_of(source("a"), (9, 9), telling(), certainty=asked) for asked in (True, False)]
+    (told,), (untold,) = (json.loads(render_coco([one], FACE68))["annotations"] for one in of)
+    assert told["keypoints"][2::3] == [2, 1] * 34
+    assert untold["keypoints"][2::3] == [2] * 68
+    assert told["num_keypoints"] == 68
+
+
+def test_tables_of_a_folder_with_certainty_tell_it(tmp_path):
+    folder = opened(tmp_path / "out", source("a"), options={**OPTIONS, "certainty": True})
+    folder.add(record_of(source("a"), (9, 9), telling(), certainty=True), [])
+    folder.finish([ResultFormat.CSV], FACE68)
+    head, row = (tmp_path / "out/faces.csv").read_text().splitlines()
+    assert head.endswith(",visibility67")
+    assert row.endswith(",0.4999")
+    with pytest.raises(DataError, match=r"other options \(certainty: true, now null\)"):
+        ResultFolder(tmp_path / "out", OPTIONS)
 
 
 def test_coco_is_read_by_its_own_tools(tmp_path):

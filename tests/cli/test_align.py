@@ -20,6 +20,7 @@ from dan.datasets.formats import load_pts
 from dan.datasets.synthetic import write_synthetic_faces
 from dan.inference.detections import BoxFit, Detections
 from dan.inference.detectors import DETECTORS
+from dan.inference.onnx_model import OnnxModel
 from dan.schemes import FACE68
 from dan.video.writer import VideoWriter
 
@@ -298,6 +299,99 @@ def test_the_size_of_the_detector_is_one_of_the_options(dan, world, blind):
     done = dan(*words[:-1], "320")
     assert done.code == 2
     assert done.err.startswith("dan: out: holds results of other options")
+
+
+class Telling(OnnxModel):
+    """Tells certainty, too: every second point is likely not seen."""
+
+    def __init__(self, *words, **options):
+        super().__init__(*words, **options)
+        self.certainty = (*self.certainty, "covariance", "visibility")
+
+    def _outputs(self, crops, names):
+        known = super()._outputs(crops, names[:-2])
+        spread = np.tile(np.float32([[4, 1], [1, 9]]), (len(crops), 68, 1, 1))
+        return [*known, spread, np.tile(np.float32([0.75, 0.25]), (len(crops), 34))]
+
+
+@pytest.fixture
+def telling(monkeypatch):
+    def load(model, device, threads=None, **_):
+        return Telling(model, threads=threads)
+
+    monkeypatch.setattr("dan.cli.options.load_model", load)
+
+
+def test_certainty_goes_into_all_files_on_request_and_else_into_none(dan, world, telling):
+    words = ["align", "in/a.png", "-f", "csv", "-f", "coco", "--draw", *FAST]
+    assert dan(*words, "-o", "plain").code == 0
+    assert dan(*words, "-o", "out", "--certainty").code == 0
+    (before,), (record,) = (lines_of(world / name / "faces.jsonl") for name in ("plain", "out"))
+    (face,) = record["faces"]
+    assert list(face) == [*before["faces"][0], "covariance", "visibility"]
+    assert face["visibility"] == [0.75, 0.25] * 34
+    assert np.array(face["covariance"]).shape == (68, 3)
+    with (world / "out/faces.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert [float(row[f"{name}5"]) for name in ("xx", "xy", "yy")] == face["covariance"][5]
+    (entry,) = json.loads((world / "out/coco.json").read_text())["annotations"]
+    assert entry["keypoints"][2::3] == [2, 1] * 34
+    plain, drawn, picture = map(read_rgb, ("plain/a.png", "out/a.png", "in/a.png"))
+    n_plain, n_drawn = ((one != picture).any(axis=2).sum() for one in (plain, drawn))
+    assert n_drawn > 1.2 * n_plain
+    assert "certainty" not in (world / "plain/run.json").read_text()
+    assert dan(*words, "-o", "out", "--certainty").err.startswith("1 picture was done before\n")
+    done = dan(*words, "-o", "plain", "--certainty")
+    assert done.code == 2
+    assert "plain: holds results of other options (certainty: null, now true)" in done.err
+    (printed,) = json.loads(dan("align", "in/a.png", "--json", "--certainty", *FAST).out)["faces"]
+    assert printed == face
+
+
+def test_certainty_of_a_video(dan, world, telling):
+    with VideoWriter(world / "a.avi", 25) as writer:
+        for _ in range(2):
+            writer.write(read_rgb("in/a.png"))
+    assert dan("align", "a.avi", "-o", "out", "-f", "csv", "--certainty", *FAST).code == 0
+    first, _ = lines_of(world / "out/a.jsonl")
+    assert first["visibility"] == [0.75, 0.25] * 34
+    printed = dan("align", "a.avi", "--json", "--certainty", *FAST).out
+    assert printed == (world / "out/a.jsonl").read_text()
+    assert "covariance" not in dan("align", "a.avi", "--json", *FAST).out
+    words = ["track", "a.avi", *FAST, "--points"]
+    assert dan(*words, "rows.csv", "--certainty", "-o", "told.avi").code == 0
+    assert (world / "rows.csv").read_bytes() == (world / "out/a.csv").read_bytes()
+    assert dan(*words, "plain.csv", "-o", "plain.avi").code == 0
+    assert "visibility" not in (world / "plain.csv").read_text()
+    assert (world / "plain.avi").read_bytes() != (world / "told.avi").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "words", [["align", "in"], ["align", "a.avi"], ["track", "a.avi"]], ids=str
+)
+def test_a_model_that_does_not_tell_certainty_is_refused_before_any_work(dan, world, words):
+    with VideoWriter(world / "a.avi", 25) as writer:
+        writer.write(np.zeros((16, 16, 3), np.uint8))
+    before = hashes(world)
+    done = dan(*words, "-o", "out" if words[0] == "align" else "out.mp4", "--certainty", *FAST)
+    assert (done.code, done.out) == (2, "")
+    told = "expected a model that tells the covariance or visibility of its points, got dan68-fast"
+    assert done.err == f"dan: --certainty: {told}\n"
+    assert hashes(world) == before
+    assert not (world / "out").exists()
+
+
+def test_a_model_that_is_not_there_leaves_no_folder_for_a_video(dan, world):
+    with VideoWriter(world / "a.avi", 25) as writer:
+        writer.write(np.zeros((16, 16, 3), np.uint8))
+    assert dan("align", "a.avi", "-o", "out", "--model", "none.danbundle").code == 2
+    assert not (world / "out").exists()
+
+
+def test_certainty_that_nothing_would_tell_is_refused(dan, world, telling):
+    done = dan("align", "in", "--certainty", *FAST)
+    assert done.code == 2
+    assert done.err == "dan: --certainty: expected -o OUT or --json, to which it adds\n"
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,53 @@ def test_integer_points_are_taken():
     )
 
 
+def turned_covariance(deviations, angle_deg):
+    angle = np.deg2rad(angle_deg)
+    axes = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return axes @ np.diag(np.square(deviations)) @ axes.T
+
+
+@pytest.mark.parametrize("angle", [0, 30, 90, 135])
+@pytest.mark.parametrize("min_side", [0, 300])
+def test_an_ellipse_lies_where_the_mahalanobis_distance_says(angle, min_side):
+    point, covariance = np.array([[80.25, 60.5]]), turned_covariance([15, 6], angle)[None]
+    plain = draw_face(GREY, point, min_side=min_side)
+    painted = (draw_face(GREY, point, min_side=min_side, covariance=covariance) != plain).any(
+        axis=2
+    )
+    factor = len(plain) // len(GREY)
+    y, x = np.nonzero(painted)
+    offsets = (np.stack([x, y], axis=1) + 0.5) / factor - 0.5 - point
+    squares = np.einsum("ki,ij,kj->k", offsets, np.linalg.inv(covariance[0]), offsets)
+    away = np.abs(np.sqrt(squares / 5.9915) - 1)  # chi-square with 2 degrees, 95 %
+    assert away.max() < 2 / factor / (6 * 2.45)  # 2 pixels of the picture along the short axis
+    widest = np.sqrt(5.9915 * covariance[0].diagonal())
+    np.testing.assert_allclose(np.abs(offsets).max(axis=0), widest, atol=1.5 / factor)
+
+
+def test_ellipses_without_a_place_or_a_size_are_left_out():
+    covariance = np.tile(100 * np.eye(2), (4, 1, 1))
+    points = SQUARE.copy()
+    points[0], covariance[1, 0, 1] = np.nan, np.inf
+    new = draw_face(GREY, points, covariance=covariance) != draw_face(GREY, points)
+    assert not new[:60, :75].any()
+    assert not new[:60, 75:].any()
+    assert new[66:, :75].any()
+    assert new[66:, 75:].any()
+
+
+def test_points_that_are_likely_not_seen_are_hollow():
+    visibility = [0.49, 0.5, np.nan, 1]
+    picture = draw_face(GREY, SQUARE, min_side=600, visibility=visibility)
+    centres = resize_transform(4).apply(SQUARE).round().astype(int)
+    is_dark = [picture[y, x].max() < 60 for x, y in centres]
+    assert is_dark == [True, False, False, False]
+    (x, y), plain = centres[0], draw_face(GREY, SQUARE, min_side=600)
+    assert how_much(picture[y - 20 : y + 20, x - 20 : x + 20], PREDICTED_RGB).max() > 0.9
+    assert (picture[:, 300:] == plain[:, 300:]).all()
+    assert (draw_face(GREY, SQUARE, visibility=np.ones(4)) == draw_face(GREY, SQUARE)).all()
+
+
 def test_box_is_drawn_along_its_sides():
     painted = changes(draw_face(GREY, None, box_xyxy=[20, 30, 120, 100]))
     assert painted[30, 20:121].all()
@@ -251,6 +298,10 @@ def test_bad_truth_and_box_are_named():
         draw_face(GREY, SQUARE, SQUARE_SCHEME, truth_xy=SQUARE[:2])
     with pytest.raises(ShapeError, match="box: expected x0 < x1"):
         draw_face(GREY, SQUARE, box_xyxy=[5, 5, 5, 9])
+    with pytest.raises(ShapeError, match=r"covariance: expected shape \(4, 2, 2\), got \(4, 3\)"):
+        draw_face(GREY, SQUARE, covariance=np.ones((4, 3)))
+    with pytest.raises(ShapeError, match=r"visibility: expected shape \(4\), got \(3,\)"):
+        draw_face(GREY, SQUARE, visibility=np.ones(3))
 
 
 def tile(level, size_wh=(50, 50)):

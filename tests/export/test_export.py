@@ -16,7 +16,8 @@ from dan.export.bundling import CHECKED_BATCHES, Cascade, GroupedLinear, distanc
 from dan.inference.bundle import load_bundle, save_bundle
 from dan.inference.onnx_model import OnnxModel
 from dan.model import DAN, DANConfig
-from dan.model.weights import ModelFile
+from dan.model.torch_model import TorchModel
+from dan.model.weights import ModelFile, save_model
 from dan.schemes import FACE68
 
 SIZE = 32
@@ -114,6 +115,8 @@ def test_points_and_their_certainty_are_those_of_torch(crops, tmp_path):
         certainty = file.model.certainty(output)
     np.testing.assert_allclose(found.points, output.estimates[-1], atol=0.01)
     assert list(certainty) == ["confidence", "covariance", "visibility"]
+    save_model(tmp_path / "tiny.safetensors", file.model, file.scheme)
+    assert TorchModel(tmp_path / "tiny.safetensors").certainty == tuple(certainty)
     for name, values in certainty.items():
         np.testing.assert_allclose(getattr(found, name), values, rtol=1e-3, atol=1e-4)
     assert np.ptp(found.visibility) > 0.1

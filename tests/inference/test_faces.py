@@ -1,6 +1,7 @@
 """The result type."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -180,11 +181,63 @@ def test_to_dict_is_plain_and_unknown_is_none():
     assert first["score"] == 1.0
 
 
+def telling(scheme=SCHEME, count=2):
+    """Faces of a model that tells all; outer eye corners, if any, lie 100 pixels apart."""
+    n_landmarks = scheme.n_landmarks
+    points = np.random.default_rng(0).uniform(20, 70, (count, n_landmarks, 2))
+    if scheme.eyes is not None:
+        points[:, scheme.eyes.outer_corners] = [[10, 20], [90, 80]]
+    spread = np.tile(np.array([[4, 1.23456], [1.23456, 9]]), (count, n_landmarks, 1, 1))
+    spread[:, 1] = 16 * np.eye(2)
+    seen = np.linspace(0, 0.9, count * n_landmarks).reshape(count, n_landmarks)
+    half = np.full(count, 0.5)
+    return Faces(points, np.zeros((count, 4)), half, half, scheme, spread, seen)
+
+
+def test_certainty_is_told_on_request():
+    (first, second) = telling().to_dict(certainty=True)["faces"]
+    assert first["covariance"] == [[4, 1.2346, 9], [16, 0, 16], [4, 1.2346, 9]]
+    assert first["visibility"] == [0, 0.18, 0.36]
+    assert second["visibility"] == [0.54, 0.72, 0.9]
+    plain = telling().to_dict()["faces"][0]
+    assert list(first) == [*plain, "covariance", "visibility"]
+    assert {name: first[name] for name in plain} == plain
+    unknown = faces(1).to_dict(certainty=True)["faces"][0]
+    assert (unknown["covariance"], unknown["visibility"]) == (None, None)
+
+
+def test_certainty_is_drawn_on_request():
+    picture = np.zeros((90, 90, 3), np.uint8)
+    found = telling(FACE68, count=1)
+    plain, both = found.draw(picture), found.draw(picture, certainty=True)
+    assert np.array_equal(plain, replace(found, covariance=None, visibility=None).draw(picture))
+    for silent in ({"covariance": None}, {"visibility": None}):
+        one = replace(found, **silent).draw(picture, certainty=True)
+        assert not np.array_equal(one, plain)
+        assert not np.array_equal(one, both)
+
+
+def test_a_point_is_as_sure_as_its_covariance_says():
+    found = telling(FACE68)  # good: within 8 pixels
+    np.testing.assert_allclose(found.point_confidence[:, 1], 1 - np.exp(-2), rtol=1e-6)
+    assert (found.point_confidence[:, 0] > found.point_confidence[:, 1]).all()
+    for other in (telling(SCHEME), replace(found, covariance=None)):
+        assert (other.point_confidence == 0.5).all()
+        assert other.point_confidence.shape == other.points_xy.shape[:2]
+    assert Faces.empty(FACE68).point_confidence.shape == (0, 68)
+
+
 def test_to_supervision():
     pytest.importorskip("supervision")
     points = faces().to_supervision()
     assert points.xy.shape == (4, 3, 2)
-    assert points.keypoint_confidence.shape == (4, 3)
+    np.testing.assert_array_equal(
+        points.keypoint_confidence, faces().confidence[:, None] + [[0] * 3]
+    )
+    found = telling(FACE68)
+    assert (found.to_supervision().keypoint_confidence == found.point_confidence).all()
+    silent = replace(faces(), confidence=np.full(4, np.nan)).to_supervision()
+    assert (silent.keypoint_confidence == 1).all()
 
 
 def test_to_supervision_says_what_is_missing():

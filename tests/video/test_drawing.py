@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -50,6 +52,20 @@ def test_the_confidence_is_told_where_it_is_known(scene, monkeypatch):
     nobody = draw_tracked(frame, TrackedFaces.empty(FACE68))
     assert (nobody == frame).all()
     assert nobody is not frame
+
+
+def test_certainty_is_drawn_on_request_in_the_colour_of_the_id(scene):
+    frame = np.full((240, 320, 3), 90, dtype=np.uint8)
+    plain = tracked(scene.face()[1][None] + [100, 100], [2])
+    spread = np.tile(900 * np.eye(2), (1, 68, 1, 1))
+    telling = replace(plain, covariance=spread, visibility=np.zeros((1, 68)))
+    without = draw_tracked(frame, plain)
+    assert (draw_tracked(frame, telling) == without).all()
+    added = draw_tracked(frame, telling, certainty=True).astype(int) - without
+    far = added[60:90, 100:180].max(axis=(0, 1))  # only ellipses reach there
+    red, green, blue = np.array(colour_of(2)) - 90
+    assert far[0] > 20 > blue
+    np.testing.assert_allclose(far, [far[0], far[0] * green / red, 0], atol=1)
 
 
 def test_no_window_without_a_display(monkeypatch):

@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -41,6 +42,26 @@ def test_json_lines(tmp_path):
     assert (first["frame"], first["time_s"], first["id"]) == (7, 0.5, 3)
     assert np.array(first["points_xy"]).shape == (68, 2)
     assert second["confidence"] is None
+
+
+def test_certainty_is_written_on_request(tmp_path):
+    spread = np.tile(np.array([[4, 1], [1, 9]]), (2, 68, 1, 1))
+    found = replace(two_faces(), covariance=spread, visibility=np.full((2, 68), 0.25))
+    for name in ("a.csv", "a.jsonl"):
+        with RowWriter(tmp_path / name, FACE68, certainty=True) as rows:
+            rows.write(7, 0.5, found)
+            rows.write(8, 0.5, two_faces()[:1])
+    first, _, silent = csv.DictReader((tmp_path / "a.csv").read_text().splitlines())
+    assert list(first)[-68 * 4 :: 68] == ["xx0", "yy22", "xy45", "visibility0"]
+    assert [first[name] for name in ("xx67", "xy67", "yy67", "visibility67")] == [
+        "4.0", "1.0", "9.0", "0.25"
+    ]  # fmt: skip
+    assert (silent["y67"], silent["xx0"], silent["visibility67"]) == ("135.25", "", "")
+    first, _, silent = map(json.loads, (tmp_path / "a.jsonl").read_text().splitlines())
+    assert list(first)[-3:] == ["points_xy", "covariance", "visibility"]
+    assert first["covariance"] == [[4, 1, 9]] * 68
+    assert first["visibility"] == [0.25] * 68
+    assert (silent["covariance"], silent["visibility"]) == (None, None)
 
 
 def test_rows_are_on_disk_before_the_end_and_stay_after_an_error(tmp_path):

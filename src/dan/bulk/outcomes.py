@@ -47,10 +47,16 @@ class Tally:
 
 
 def options_of(
-    aligner: FaceAligner, faces: str, formats: Collection[ResultFormat], *, draw: bool
+    aligner: FaceAligner,
+    faces: str,
+    formats: Collection[ResultFormat],
+    *,
+    draw: bool,
+    certainty: bool,
 ) -> dict[str, Any]:
     """All that decides what the results of a run are."""
-    return {
+    later = {"certainty": True} if certainty else {}  # folders of earlier versions do not name it
+    return later | {
         "model": aligner.model.name,
         "model_sha256": getattr(aligner.model, "sha256", None),
         "faces": faces,
@@ -70,12 +76,14 @@ def take_outcomes(
     formats: Collection[ResultFormat],
     *,
     draw: bool,
+    certainty: bool,
     on_outcome: Callable[[Outcome, dict[str, Any]], None],
 ) -> Tally:
     """Write and count what became of each picture.
 
     Args:
         folder: that has admitted the pictures; None: nothing is written.
+        certainty: lines and drawings tell the points' covariance and visibility, too.
         on_outcome: called with each, and its line in ``faces.jsonl``.
     """
     tally = Tally()
@@ -85,13 +93,13 @@ def take_outcomes(
         if faces is None:
             record = error_record(source, outcome.error)
         else:
-            record = record_of(source, outcome.size_wh, faces)
+            record = record_of(source, outcome.size_wh, faces, certainty=certainty)
         if folder is not None:
             if draw and faces is not None:
                 # It is read again: keeping many pictures would take any amount of memory.
                 path = folder.path / f"{source.name}.png"
                 make_folder(path.parent)
-                write_png(path, faces.draw(source.path))
+                write_png(path, faces.draw(source.path, certainty=certainty))
             folder.add(record, formats)
         on_outcome(outcome, record)
     return tally

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from dan.bulk.result_format import ResultFormat
 from dan.bulk.sources import Source
 from dan.core.errors import DataError
 from dan.core.files import make_folder, read_text, replacing, system_errors, write_text
-from dan.datasets.formats import VISIBLE, save_pts
+from dan.datasets.formats import HIDDEN, VISIBLE, save_pts
 from dan.datasets.formats.coco import coco_face, coco_text
+from dan.drawing.landmarks import LIKELY_SEEN
 from dan.inference.face_csv import csv_head, csv_row
 from dan.inference.faces import Faces
 from dan.schemes import LandmarkScheme
@@ -32,10 +34,12 @@ LINES, OPTIONS = "faces.jsonl", "run.json"
 Record = Mapping[str, Any]
 
 
-def record_of(source: Source, size_wh: tuple[int, int], faces: Faces) -> dict[str, Any]:
-    """The line of a picture that was read."""
+def record_of(
+    source: Source, size_wh: tuple[int, int], faces: Faces, *, certainty: bool = False
+) -> dict[str, Any]:
+    """The line of a picture that was read; for ``certainty`` see :meth:`Faces.to_dict`."""
     head = {"file": str(source.path), "name": source.name, "size_wh": list(size_wh)}
-    return head | faces.to_dict()
+    return head | faces.to_dict(certainty=certainty)
 
 
 def error_record(source: Source, reason: str) -> dict[str, Any]:
@@ -69,6 +73,7 @@ class ResultFolder:
                 "choose another folder, or remove it"
             )
         self.names = ResultNames(path)
+        self._has_certainty = bool(options.get("certainty"))
         self._stamps: dict[str, list[int]] = {}
         self._done = {
             record["name"]: record["file_stamp"] for record in self._read() if "error" not in record
@@ -164,7 +169,7 @@ class ResultFolder:
         """Write the tables of all results, those of earlier runs anew; returns the files."""
         written = [self.lines]
         for kind, name, render in (
-            (ResultFormat.CSV, "faces.csv", render_csv),
+            (ResultFormat.CSV, "faces.csv", partial(render_csv, certainty=self._has_certainty)),
             (ResultFormat.COCO, "coco.json", render_coco),
         ):
             path = self.path / name
@@ -220,9 +225,15 @@ def line_of(record: Record) -> str:
     return text + "\n"
 
 
-def render_csv(records: Sequence[Record], scheme: LandmarkScheme) -> str:
-    """One row a face: file, place, score, confidence, box, then x and y of each point."""
-    lines = [csv_head(("file", "face"), scheme)]
+def render_csv(
+    records: Sequence[Record], scheme: LandmarkScheme, *, certainty: bool = False
+) -> str:
+    """One row a face: file, place, score, confidence, box, then x and y of each point.
+
+    Args:
+        certainty: whether the records tell the points' covariance and visibility, too.
+    """
+    lines = [csv_head(("file", "face"), scheme, certainty=certainty)]
     for record in records:
         file = record["file"].encode(errors="backslashreplace").decode()
         for place, face in enumerate(record.get("faces", []), start=1):
@@ -234,7 +245,8 @@ def render_coco(records: Sequence[Record], scheme: LandmarkScheme) -> str:
     """COCO keypoints: images, one category with the scheme's names and edges, annotations.
 
     ``bbox`` is the box of the points; ``score`` is the confidence where the model has one, else
-    the detector's. COCO has pixel centres at integers, as we have.
+    the detector's. A point whose record says that it is likely not seen counts as occluded, any
+    other as seen. COCO has pixel centres at integers, as we have.
     """
     images = [(record["file"], record.get("size_wh", (0, 0))) for record in records]
     faces = [
@@ -249,7 +261,8 @@ def _coco_face(image: int, face: Record) -> dict[str, Any]:
     points = np.array(face["points_xy"], dtype=np.float64)
     x0, y0, x1, y1 = face["box_xyxy"]
     area = round((x1 - x0) * (y1 - y0), 3)
-    seen = [VISIBLE] * len(points)
+    likely = face.get("visibility") or [1.0] * len(points)
+    seen = [VISIBLE if each >= LIKELY_SEEN else HIDDEN for each in likely]
     confidence = face["confidence"]
     score = face["score"] if confidence is None else confidence
     return coco_face(image, points, seen, area=area, box_xyxy=(x0, y0, x1, y1)) | {"score": score}

@@ -37,8 +37,8 @@ def align(
     from dan.inference.detectors import WholeImage, box_fit_of
 
     formats = formats or []
-    if (draw or formats) and out is None:
-        raise ConfigError("--draw and --format: expected a folder for them, -o OUT")
+    if out is None:
+        _check_without_folder(formats, options, draw=draw, as_json=as_json)
     if len(inputs) == 1 and is_video(inputs[0]):
         has_boxes = boxes is not None or box_kind != "landmarks"
         _check_video(inputs[0], formats, is_odd=has_boxes or passes > 1)
@@ -55,10 +55,11 @@ def align(
     # to be installed.
     inside = replace(options, threads=1) if len(sources) > 1 else options
     aligner = inside.build(None if given is None else WholeImage(), passes=passes)
+    shown = {"draw": draw, "certainty": options.certainty}
     folder, left = None, sources
     if out is not None:
         faces = options.detector_name if boxes is None else f"{boxes} ({box_kind})"
-        run = options_of(aligner, faces, formats, draw=draw)
+        run = options_of(aligner, faces, formats, **shown)
         folder, left = ResultFolder.open_for(out, run, sources)
         tell_admitted(sources, left)
     with (
@@ -68,12 +69,21 @@ def align(
         ) as outcomes,
     ):
         printer = Printer(on_picture, as_json=as_json, says_faces=folder is None)
-        tally = take_outcomes(outcomes, aligner, folder, formats, draw=draw, on_outcome=printer)
+        tally = take_outcomes(outcomes, aligner, folder, formats, **shown, on_outcome=printer)
     tell_done(
         tally, aligner, [] if folder is None else folder.finish(formats, aligner.model.scheme)
     )
     if tally.n_unreadable:
         raise typer.Exit(1)
+
+
+def _check_without_folder(
+    formats: list[ResultFormat], options: opt.AlignerOptions, *, draw: bool, as_json: bool
+) -> None:
+    if draw or formats:
+        raise ConfigError("--draw and --format: expected a folder for them, -o OUT")
+    if options.certainty and not as_json:
+        raise ConfigError("--certainty: expected -o OUT or --json, to which it adds")
 
 
 def _check_video(video: str, formats: list[ResultFormat], *, is_odd: bool) -> None:

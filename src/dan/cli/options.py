@@ -342,6 +342,14 @@ class AlignerOptions:
             "ones seen.",
         ),
     ] = None
+    certainty: Annotated[
+        bool,
+        typer.Option(
+            "--certainty",
+            help="Also write the covariance and visibility of each point; draw 95 % ellipses, "
+            "and points that are likely not seen hollow.",
+        ),
+    ] = False
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads to work with. Default: one per core.")
     ] = None
@@ -362,8 +370,14 @@ class AlignerOptions:
         """The aligner, with its own detector or a given one, which cannot have another size."""
         from dan.inference.aligner import FaceAligner
 
+        model = load_model(self.model, self.provider, self.threads, option="--provider")
+        if self.certainty and not {"covariance", "visibility"}.intersection(model.certainty):
+            raise ConfigError(
+                "--certainty: expected a model that tells the covariance or visibility of its "
+                f"points, got {model.name}"
+            )
         aligner = FaceAligner(
-            load_model(self.model, self.provider, self.threads, option="--provider"),
+            model,
             detector or self.detector_name,
             detector_size=self.detector_size,
             passes=passes,
@@ -373,7 +387,7 @@ class AlignerOptions:
         _ = aligner.detector  # one that cannot work is told before anything is read or written
         return aligner
 
-    def build_tracker(self, *, detect_every: int, smoothing: bool) -> FaceTracker:
+    def build_tracker(self, *, detect_every: int = 15, smoothing: bool = True) -> FaceTracker:
         """A tracker, whose aligner leaves no face out; see :meth:`build`."""
         from dan.video.tracker import FaceTracker
 

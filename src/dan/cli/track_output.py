@@ -35,15 +35,19 @@ def align_video(
     from dan.bulk.names import name_video_files
     from dan.video.reader import VideoReader
 
+    _silence_opencv()
+    VideoReader(video).close()  # what is no video, and what cannot work, is told before a
+    tracker = options.build_tracker()  # folder is made
     rows: list[Path] = []
     movie = None
     if out is not None:
-        _silence_opencv()
-        VideoReader(video).close()  # what is no video is told before a folder is made
         suffixes = (".mp4", ".jsonl", ".csv") if as_csv else (".mp4", ".jsonl")
         movie, *rows = name_video_files(out, Path(video), suffixes)
-    printer = _Printer(video, as_json=as_json) if as_json or out is None else None
-    follow_video(video, options, movie=movie if draw else None, rows=rows, printer=printer)
+    wants_lines = as_json or out is None
+    printer = _Printer(video, options, as_json=as_json) if wants_lines else None
+    movie = movie if draw else None
+    _check_outputs(movie, rows, inputs=(video, options.model, options.detector_name))
+    _follow(video, tracker, options, movie=movie, rows=rows, printer=printer)
 
 
 def follow_video(
@@ -52,23 +56,35 @@ def follow_video(
     *,
     movie: Path | None,
     rows: Sequence[Path],
-    printer: Sink | None = None,
-    detect_every: int = 15,
-    smoothing: bool = True,
+    detect_every: int,
+    smoothing: bool,
 ) -> None:
     """Track, write, and say what was done."""
     _silence_opencv()
+    _check_outputs(movie, rows, inputs=(video, options.model, options.detector_name))
+    tracker = options.build_tracker(detect_every=detect_every, smoothing=smoothing)
+    _follow(video, tracker, options, movie=movie, rows=rows)
+
+
+def _follow(
+    video: str,
+    tracker: FaceTracker,
+    options: AlignerOptions,
+    *,
+    movie: Path | None,
+    rows: Sequence[Path],
+    printer: Sink | None = None,
+) -> None:
     from dan.video.following import follow
     from dan.video.reader import VideoReader
     from dan.video.rows import RowWriter
 
     written = [*([] if movie is None else [movie]), *rows]
-    _check_outputs(movie, rows, inputs=(video, options.model, options.detector_name))
+    scheme, certainty = tracker.aligner.model.scheme, options.certainty
     is_camera = video.isdecimal() and not Path(video).exists()
     with VideoReader(int(video) if is_camera else video) as reader:
-        tracker = options.build_tracker(detect_every=detect_every, smoothing=smoothing)
-        pictures = _pictures(reader, movie, may_do_without_window=bool(written))
-        tables = [RowWriter(path, tracker.aligner.model.scheme) for path in rows]
+        pictures = _pictures(reader, movie, options, may_do_without_window=bool(written))
+        tables = [RowWriter(path, scheme, certainty=certainty) for path in rows]
         sinks = [sink for sink in (*tables, printer, pictures) if sink is not None]
         with progress_bar("tracking", reader.n_promised) as on_frame:
             followed = follow(reader, tracker, sinks, on_frame)
@@ -88,14 +104,15 @@ def follow_video(
 class _Printer(AbstractContextManager[object]):
     """A sink: the faces of each frame on standard output."""
 
-    def __init__(self, video: str, *, as_json: bool) -> None:
-        self.video, self.as_json = video, as_json
+    def __init__(self, video: str, options: AlignerOptions, *, as_json: bool) -> None:
+        self.video, self.certainty, self.as_json = video, options.certainty, as_json
 
     def take(self, frame: Frame, faces: TrackedFaces) -> bool:
         from dan.video.rows import render_jsonl
 
         if self.as_json:
-            print(render_jsonl(frame.number, frame.time_s, faces), end="", flush=True)
+            lines = render_jsonl(frame.number, frame.time_s, faces, certainty=self.certainty)
+            print(lines, end="", flush=True)
             return True
         for face in faces:
             where = f"{self.video}: frame {frame.number}, face {face.id}"
@@ -107,7 +124,11 @@ class _Printer(AbstractContextManager[object]):
 
 
 def _pictures(
-    reader: VideoReader, movie: Path | None, *, may_do_without_window: bool
+    reader: VideoReader,
+    movie: Path | None,
+    options: AlignerOptions,
+    *,
+    may_do_without_window: bool,
 ) -> Pictures | None:
     """Where drawn frames go; None: nobody wants them."""
     from dan.video import window
@@ -124,7 +145,8 @@ def _pictures(
             error_console.print(f"{error}; going on without")
     if movie is None and shown is None:
         return None
-    return Pictures(None if movie is None else VideoWriter(movie, reader.fps), shown)
+    writer = None if movie is None else VideoWriter(movie, reader.fps)
+    return Pictures(writer, shown, certainty=options.certainty)
 
 
 def _silence_opencv() -> None:

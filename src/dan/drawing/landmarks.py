@@ -3,17 +3,18 @@
 Every mark is light with a dark rim, so that it reads on any skin and any background, and grows with
 the face. Points are set to a sixteenth of a pixel. The predicted and the true landmarks differ in
 colour (blue against orange, safe for the usual colour blindness) and in form (dots against rings).
+The ellipses about points are faint and have no rim: many overlap, and the face is beneath.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, log, sqrt
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from dan.core.checks import as_array, as_box, as_points
+from dan.core.checks import as_array, as_box, as_floats, as_points, check_shape
 from dan.core.errors import ConfigError, ShapeError
 from dan.core.types import ColourImage, FloatArray, GreyImage, IntArray, Points
 from dan.geometry import resize_transform
@@ -26,6 +27,12 @@ TRUTH_RGB: Colour = (255, 165, 20)
 BOX_RGB: Colour = (255, 255, 255)
 RIM_RGB: Colour = (12, 12, 20)
 SHEET_RGB: Colour = (28, 28, 32)
+
+LIKELY_SEEN = 0.5
+"""Visibility from which a point counts as seen; below, it is painted hollow."""
+
+ELLIPSE_SHARE = 0.95
+"""Of a point's errors that lie within the ellipse about it."""
 
 _SHIFT = 4
 _FAR = 1 << 16  # pixels; keeps coordinates well inside OpenCV's 32-bit fixed point
@@ -70,14 +77,15 @@ def draw_face(
     label: str | None = None,
     min_side: int = 0,
     colour: Colour = PREDICTED_RGB,
+    covariance: npt.ArrayLike | None = None,
+    visibility: npt.ArrayLike | None = None,
 ) -> ColourImage:
     """Paint one face on a copy of the image; call again on the result for a second face.
 
     Args:
         image: (H, W) grey or (H, W, 3) RGB, uint8. It is not changed.
         points_xy: (N, 2) predicted landmarks, pixels of ``image``; None for a face without any.
-            Points outside the image or not finite are left out, and so are their edges where
-            nothing of them can be seen.
+            What lies outside the image or is not finite is left out.
         scheme: joins the points by its edges; None paints points only.
         truth_xy: (N, 2) true landmarks, pixels of ``image``, painted beneath in the other colour.
         box_xyxy: (4,) box, pixels of ``image``.
@@ -85,14 +93,15 @@ def draw_face(
         min_side: the picture is first enlarged by the smallest whole factor that makes its longer
             side at least this many pixels; 0 keeps the size. 400 suits a crop of 112 pixels.
         colour: RGB of the predicted points and edges, to tell faces apart.
+        covariance: (N, 2, 2) of the predicted points' errors, square pixels, for the ellipses.
+        visibility: (N,) of the predicted points, 0..1; those below ``LIKELY_SEEN`` are hollow.
 
     Returns:
         (s·H, s·W, 3) RGB uint8 with the whole factor ``s`` >= 1. Pixel centres are kept: an image
         point x lies at (x + 1/2)·s - 1/2.
 
     Raises:
-        ShapeError: if the image, the points or the box have another shape, or the scheme another
-            number of points.
+        ShapeError: if an array has another shape, or the scheme another number of points.
     """
     rgb = _as_rgb("image", image)
     factor = max(1, ceil(min_side / max(rgb.shape[:2])))
@@ -109,11 +118,12 @@ def draw_face(
     if box is not None:
         _paint_box(canvas, box, pen)
     if truth is not None:
-        _paint_edges(canvas, truth, edges, TRUTH_RGB, pen)
-        _paint_rings(canvas, truth, TRUTH_RGB, pen)
+        _paint_truth(canvas, truth, edges, pen)
     if points is not None:
         _paint_edges(canvas, points, edges, colour, pen)
-        _paint_dots(canvas, points, colour, pen)
+        if covariance is not None:
+            _paint_ellipses(canvas, _ellipses(points, covariance, factor), colour, pen)
+        _paint_dots(canvas, points, visibility, colour, pen)
     if label:
         _paint_label(canvas, label, None if box is None else _box_around(box, points))
     return canvas
@@ -199,6 +209,13 @@ def _finite_or_nan(points: Points) -> FloatArray:
     """(N, 2) float64 points, those with an infinite coordinate as NaN."""
     finite = np.isfinite(points).all(axis=1, keepdims=True)
     return np.where(finite, points, np.nan).astype(np.float64)
+
+
+def _of_points(name: str, values: npt.ArrayLike, shape: tuple[int, ...]) -> FloatArray:
+    """What is said of points, as float64 of that shape."""
+    floats = as_floats(name, values)
+    check_shape(name, floats, shape)
+    return floats
 
 
 def _enlarged(rgb: ColourImage, factor: int) -> ColourImage:
@@ -299,17 +316,66 @@ def _discs(points: Points, radius: float, hole: float = -1.0) -> Callable[[GreyI
     return draw
 
 
-def _paint_dots(canvas: ColourImage, points: Points, rgb: Colour, pen: _Pen) -> None:
-    _paint(canvas, RIM_RGB, 0.85, _discs(points, pen.radius + pen.rim))
-    _paint(canvas, rgb, 1.0, _discs(points, pen.radius))
+def _paint_dots(
+    canvas: ColourImage,
+    points: Points,
+    visibility: npt.ArrayLike | None,
+    rgb: Colour,
+    pen: _Pen,
+) -> None:
+    hollow = np.zeros(len(points), dtype=np.bool_)
+    if visibility is not None:
+        hollow = _of_points("visibility", visibility, (len(points),)) < LIKELY_SEEN
+    full = points[~hollow]
+    _paint(canvas, RIM_RGB, 0.85, _discs(full, pen.radius + pen.rim))
+    _paint(canvas, rgb, 1.0, _discs(full, pen.radius))
+    if hollow.any():  # larger, as a hole in so small a dot would not be seen
+        radius = 2 * pen.radius
+        hole = radius - max(1.0, 0.7 * pen.radius)
+        _paint(canvas, RIM_RGB, 0.85, _discs(points[hollow], radius + pen.rim))
+        _paint(canvas, rgb, 1.0, _discs(points[hollow], radius, hole))
 
 
-def _paint_rings(canvas: ColourImage, points: Points, rgb: Colour, pen: _Pen) -> None:
+def _ellipses(points: Points, covariance: npt.ArrayLike, factor: int) -> FloatArray:
+    """(K, 64, 2) outlines about those of (N, 2) points that are finite.
+
+    A share p of normal errors lies where the squared Mahalanobis distance is below -2 ln(1 - p).
+
+    Args:
+        points: pixels of the enlarged picture.
+        covariance: (N, 2, 2), square pixels of the image.
+        factor: by which that was enlarged.
+    """
+    spread = factor**2 * _of_points("covariance", covariance, (len(points), 2, 2))
+    known = np.isfinite(points).all(axis=1) & np.isfinite(spread).all(axis=(1, 2))
+    variances, axes = np.linalg.eigh(spread[known])  # (K, 2); (K, 2, 2), an axis a column
+    half_axes = sqrt(-2 * log(1 - ELLIPSE_SHARE)) * np.sqrt(np.maximum(variances, 0))
+    turn = np.linspace(0, 2 * np.pi, 64, endpoint=False)
+    circle = np.stack([np.cos(turn), np.sin(turn)])  # (2, 64)
+    outlines: FloatArray = (axes * half_axes[:, None] @ circle).swapaxes(1, 2)
+    return points[known][:, None] + outlines
+
+
+def _paint_ellipses(canvas: ColourImage, outlines: FloatArray, rgb: Colour, pen: _Pen) -> None:
+    width = max(1, round(pen.line / 2))
+
+    def draw(mask: GreyImage) -> None:
+        fixed = list(_fixed(outlines).astype(np.int32))
+        cv2.polylines(mask, fixed, True, (255,), width, cv2.LINE_AA, _SHIFT)
+
+    _paint(canvas, rgb, 0.8 * pen.line_opacity, draw)
+
+
+def _paint_truth(
+    canvas: ColourImage, points: Points, edges: Sequence[tuple[int, int]], pen: _Pen
+) -> None:
+    """Edges, and rings that stay visible about a dot."""
     hole = 1.7 * pen.radius
     width = max(1.0, 0.7 * pen.radius)
     rim = 0.7 * pen.rim
+    _paint_edges(canvas, points, edges, TRUTH_RGB, pen)
     _paint(canvas, RIM_RGB, 0.7, _discs(points, hole + width + rim, hole - rim))
-    _paint(canvas, rgb, 1.0, _discs(points, hole + width, hole))
+    _paint(canvas, TRUTH_RGB, 1.0, _discs(points, hole + width, hole))
 
 
 def _fitted_text(text: str, height: float, width: float) -> tuple[str, float, int]:

@@ -13,20 +13,28 @@ COLUMNS = ("score", "confidence", "box_x0", "box_y0", "box_x1", "box_y1")
 """Of every table, between those that say which face it is and ``x0, y0, x1, …``."""
 
 
-def csv_head(keys: Iterable[str], scheme: LandmarkScheme) -> str:
-    """The first line; ``keys`` name the columns that say which face it is."""
-    points = [f"{axis}{place}" for place in range(scheme.n_landmarks) for axis in "xy"]
-    return _line([*keys, *COLUMNS, *points])
+def csv_head(keys: Iterable[str], scheme: LandmarkScheme, *, certainty: bool = False) -> str:
+    """The first line; ``keys`` name the columns that say which face it is.
+
+    With ``certainty``, ``xx0, xy0, yy0, xx1, …`` of the covariances follow, and ``visibility0, …``.
+    """
+    kinds = (("x", "y"), ("xx", "xy", "yy"), ("visibility",))[: 3 if certainty else 1]
+    places = range(scheme.n_landmarks)
+    columns = [f"{name}{place}" for kind in kinds for place in places for name in kind]
+    return _line([*keys, *COLUMNS, *columns])
 
 
 def csv_row(keys: Iterable[object], face: Mapping[str, Any]) -> str:
     """The line of a face, as :meth:`dan.inference.faces.Face.to_dict` gives it.
 
-    An unknown confidence is left empty.
+    What is not known is left empty.
     """
-    confidence = "" if face["confidence"] is None else face["confidence"]
-    points = [value for point in face["points_xy"] for value in point]
-    return _line([*keys, face["score"], confidence, *face["box_xyxy"], *points])
+    values = [value for point in face["points_xy"] for value in point]
+    if "covariance" in face:
+        spread = face["covariance"] or [[None] * 3] * len(face["points_xy"])
+        values += [value for elements in spread for value in elements]
+        values += face["visibility"] or [None] * len(face["points_xy"])
+    return _line([*keys, face["score"], face["confidence"], *face["box_xyxy"], *values])
 
 
 def _line(values: list[object]) -> str:

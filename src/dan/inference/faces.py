@@ -14,7 +14,7 @@ from dan.core.checks import check_shape
 from dan.core.errors import ConfigError
 from dan.core.images import Channels, Picture, as_rgb
 from dan.core.types import ColourImage
-from dan.geometry import Similarity
+from dan.geometry import Similarity, within_probability
 from dan.inference.detections import Detections
 from dan.inference.landmark_model import CropLandmarks
 from dan.schemes import FACE5, LandmarkScheme
@@ -22,6 +22,9 @@ from dan.schemes.conversions import convert_points
 
 if TYPE_CHECKING:
     import supervision
+
+GOOD_ERROR = 0.08
+"""Of the distance of the outer eye corners: the error below which a face or a point is good."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -94,15 +97,27 @@ class Face:
             covariance=None if spread is None else move.apply_to_covariance(spread),
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON, to a thousandth of a pixel; an unknown confidence is None."""
-        values = {
+    def to_dict(self, *, certainty: bool = False) -> dict[str, Any]:
+        """Plain values, for JSON, to a thousandth of a pixel; an unknown confidence is None.
+
+        Args:
+            certainty: with ``covariance``, N times xx, xy and yy, square pixels, and ``visibility``
+                of N points, each to four decimals; None where the model does not say.
+        """
+        values: dict[str, Any] = {
             "box_xyxy": _rounded(self.box_xyxy),
             "search_box_xyxy": _rounded(self.search_box_xyxy),
             "score": round(self.score, 4),
             "confidence": None if math.isnan(self.confidence) else round(self.confidence, 4),
             "points_xy": [_rounded(point) for point in self.points_xy],
         }
+        if certainty:
+            spread, seen = self.covariance, self.visibility
+            upper = None if spread is None else spread[:, [0, 0, 1], [0, 1, 1]]
+            values |= {
+                "covariance": None if upper is None else [_rounded(three, 4) for three in upper],
+                "visibility": None if seen is None else _rounded(seen, 4),
+            }
         return values if self.id is None else values | {"id": self.id}
 
 
@@ -119,7 +134,7 @@ class Faces:
             the detector, the caller's boxes or the caller's points suggested them.
         scores: (F,) float32, of the detector; 1 where the caller gave the box.
         confidence: (F,) float32, how likely the mean error is under 8 % of the distance of the
-            outer eye corners; NaN where the model does not say.
+            outer eye corners (``GOOD_ERROR``); NaN where the model does not say.
         scheme: what the N landmarks are.
         covariance: (F, N, 2, 2) float32, of the error of each point, square pixels of the picture:
             of errors like those of faces held out, with the share p lies within the ellipse where
@@ -197,6 +212,20 @@ class Faces:
         """(F, 4) float32 boxes around the points of each face."""
         return np.concatenate([self.points_xy.min(axis=1), self.points_xy.max(axis=1)], axis=1)
 
+    @property
+    def point_confidence(self) -> npt.NDArray[np.float32]:
+        """(F, N) float32, how likely the error of each point is under ``GOOD_ERROR``.
+
+        From its covariance, and the distance of the outer eye corners as they were found. Where the
+        model tells no covariance or the scheme has no such corners, it is the face's confidence.
+        """
+        eyes = self.scheme.eyes
+        if self.covariance is None or eyes is None or eyes.outer_corners is None:
+            return np.repeat(self.confidence[:, None], self.scheme.n_landmarks, axis=1)
+        left, right = (self.points_xy[:, corner] for corner in eyes.outer_corners)
+        radius = GOOD_ERROR * np.linalg.norm(right - left, axis=1)
+        return within_probability(self.covariance, radius[:, None]).astype(np.float32)
+
     def __len__(self) -> int:
         """How many faces."""
         return len(self.points_xy)
@@ -257,12 +286,16 @@ class Faces:
             raise ConfigError("confidence: expected faces of a model that knows it")
         return self if not at_least else self[self.confidence >= at_least]
 
-    def draw(self, picture: Picture, *, channels: Channels = "rgb") -> ColourImage:
+    def draw(
+        self, picture: Picture, *, channels: Channels = "rgb", certainty: bool = False
+    ) -> ColourImage:
         """A copy of the picture with points, edges, boxes and confidence painted on it.
 
         Args:
             picture: what the faces were found in: a path, an array or a PIL image.
             channels: ``rgb`` or ``bgr``, of three-channel arrays.
+            certainty: with ellipses that hold 95 % of each point's errors, and points that are
+                likely not seen hollow, where the model tells.
 
         Returns:
             (H, W, 3) RGB uint8.
@@ -272,16 +305,23 @@ class Faces:
         drawn = as_rgb(picture, channels)
         for face in self:
             drawn = draw_face(
-                drawn, face.points_xy, face.scheme, box_xyxy=face.box_xyxy, label=_label(face)
+                drawn,
+                face.points_xy,
+                face.scheme,
+                box_xyxy=face.box_xyxy,
+                label=_label(face),
+                covariance=face.covariance if certainty else None,
+                visibility=face.visibility if certainty else None,
             )
         return drawn
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON; an unknown confidence is None."""
-        return {"scheme": self.scheme.name, "faces": [face.to_dict() for face in self]}
+    def to_dict(self, *, certainty: bool = False) -> dict[str, Any]:
+        """Plain values, for JSON; see :meth:`Face.to_dict`."""
+        faces = [face.to_dict(certainty=certainty) for face in self]
+        return {"scheme": self.scheme.name, "faces": faces}
 
     def to_supervision(self) -> supervision.KeyPoints:
-        """As ``supervision.KeyPoints``; every point has its face's confidence (1 if unknown).
+        """As ``supervision.KeyPoints``, with :attr:`point_confidence` (1 if unknown).
 
         Needs supervision 0.29 or newer.
 
@@ -292,10 +332,9 @@ class Faces:
             import supervision
         except ImportError as error:
             raise ConfigError("to_supervision: pip install 'supervision>=0.29' first") from error
-        confidence = np.nan_to_num(self.confidence, nan=1.0)
         return supervision.KeyPoints(
             xy=self.points_xy,
-            keypoint_confidence=np.repeat(confidence[:, None], self.scheme.n_landmarks, axis=1),
+            keypoint_confidence=np.nan_to_num(self.point_confidence, nan=1.0),
             detection_confidence=self.scores,
         )
 
@@ -305,6 +344,6 @@ def _label(face: Face) -> str:
     return f"{face.score if math.isnan(face.confidence) else face.confidence:.0%}"
 
 
-def _rounded(values: npt.NDArray[np.float32]) -> list[float]:
-    """To a thousandth of a pixel."""
-    return [round(value, 3) for value in values.astype(float).tolist()]
+def _rounded(values: npt.NDArray[np.float32], decimals: int = 3) -> list[float]:
+    """To a thousandth of a pixel, or more."""
+    return [round(value, decimals) for value in values.astype(float).tolist()]

@@ -35,7 +35,11 @@ class TorchModel:
         self.scheme: LandmarkScheme = loaded.scheme
         self.crop_size: int = loaded.model.config.image_size
         self.mean_shape: Points = loaded.model.mean_shape.cpu().numpy()
-        self.has_confidence: bool = loaded.model.config.confidence
+        config = loaded.model.config
+        self.has_confidence: bool = config.confidence
+        self.certainty: tuple[str, ...] = tuple(
+            name for name in ("confidence", "covariance", "visibility") if getattr(config, name)
+        )
 
     @torch.inference_mode()
     def __call__(self, crops: npt.NDArray[np.uint8]) -> CropLandmarks:

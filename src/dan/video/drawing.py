@@ -27,8 +27,13 @@ def colour_of(track_id: int) -> Colour:
     return ID_COLOURS[(track_id - 1) % len(ID_COLOURS)]
 
 
-def draw_tracked(frame_rgb: ColourImage, faces: TrackedFaces) -> ColourImage:
-    """A copy of the (H, W, 3) RGB frame with points, edges, boxes, ids and confidence."""
+def draw_tracked(
+    frame_rgb: ColourImage, faces: TrackedFaces, *, certainty: bool = False
+) -> ColourImage:
+    """A copy of the (H, W, 3) RGB frame with points, edges, boxes, ids and confidence.
+
+    For ``certainty`` see :meth:`dan.inference.faces.Faces.draw`.
+    """
     picture = frame_rgb.copy()
     for face in faces:
         is_known = not math.isnan(face.confidence)
@@ -39,5 +44,7 @@ def draw_tracked(frame_rgb: ColourImage, faces: TrackedFaces) -> ColourImage:
             box_xyxy=face.box_xyxy,
             label=f"{face.id}: {face.confidence:.0%}" if is_known else f"{face.id}",
             colour=colour_of(face.id or 1),
+            covariance=face.covariance if certainty else None,
+            visibility=face.visibility if certainty else None,
         )
     return picture

@@ -27,14 +27,23 @@ class Sink(AbstractContextManager[object], Protocol):
 
 
 class Pictures(AbstractContextManager[object]):
-    """A sink that draws the faces, into a movie, a live window, or both."""
+    """A sink that draws the faces, into a movie, a live window, or both.
 
-    def __init__(self, movie: VideoWriter | None, window: LiveWindow | None = None) -> None:
-        self.movie, self.window = movie, window
+    For ``certainty`` see :func:`dan.video.drawing.draw_tracked`.
+    """
+
+    def __init__(
+        self,
+        movie: VideoWriter | None,
+        window: LiveWindow | None = None,
+        *,
+        certainty: bool = False,
+    ) -> None:
+        self.movie, self.window, self.certainty = movie, window, certainty
 
     def take(self, frame: Frame, faces: TrackedFaces) -> bool:
         """Draw the faces of a frame; False once the window is closed."""
-        picture = draw_tracked(frame.rgb, faces)
+        picture = draw_tracked(frame.rgb, faces, certainty=self.certainty)
         if self.movie is not None:
             self.movie.write(picture)
         return self.window is None or self.window.show(picture)

@@ -23,31 +23,34 @@ class RowWriter:
     """Writes the faces of each frame into a file that others may read meanwhile.
 
     A context manager, and a sink of :func:`dan.video.following.follow`. CSV: the columns of
-    :data:`KEYS` and of :data:`dan.inference.face_csv.COLUMNS`, then ``x0, y0, x1, …``; an unknown
-    confidence is left empty. JSON lines: ``{"frame", "time_s", "id", "score", "confidence",
-    "box_xyxy", "points_xy"}``; an unknown confidence is null. Pixels to a thousandth.
+    :data:`KEYS` and of :func:`dan.inference.face_csv.csv_head`; what is not known is left empty.
+    JSON lines: ``{"frame", "time_s", "id", "score", "confidence", "box_xyxy", "points_xy"}``; what
+    is not known is null. Pixels to a thousandth.
 
     Args:
         path: ends in ``.csv`` or ``.jsonl``; a file that is there is replaced.
+        scheme: of the points.
+        certainty: also the points' covariance and visibility, as
+            :meth:`dan.inference.faces.Face.to_dict` gives them.
 
     Raises:
         ConfigError: if the suffix is another.
         DataError: naming the path, if it cannot be written.
     """
 
-    def __init__(self, path: FilePath, scheme: LandmarkScheme) -> None:
-        self.path = Path(path)
+    def __init__(self, path: FilePath, scheme: LandmarkScheme, *, certainty: bool = False) -> None:
+        self.path, self.certainty = Path(path), certainty
         check_rows_path(self.path)
         self._as_csv = self.path.suffix.lower() == ".csv"
         with system_errors(path, "cannot be written"):
             self._file = self.path.open("w", encoding="utf-8", newline="")
         if self._as_csv:
-            self._put(csv_head(KEYS, scheme))
+            self._put(csv_head(KEYS, scheme, certainty=certainty))
 
     def write(self, frame: int, time_s: float, faces: TrackedFaces) -> None:
         """Add the faces of a frame."""
         render = render_csv if self._as_csv else render_jsonl
-        self._put(render(frame, time_s, faces))
+        self._put(render(frame, time_s, faces, certainty=self.certainty))
 
     def take(self, frame: Frame, faces: TrackedFaces) -> bool:
         """Add the faces of a frame; True."""
@@ -73,18 +76,20 @@ def check_rows_path(path: Path) -> None:
     check_outputs([path])
 
 
-def render_csv(frame: int, time_s: float, faces: TrackedFaces) -> str:
+def render_csv(frame: int, time_s: float, faces: TrackedFaces, *, certainty: bool = False) -> str:
     """One line a face, without the head."""
     return "".join(
-        csv_row((frame, round(time_s, 6), face["id"]), face) for face in faces.to_dict()["faces"]
+        csv_row((frame, round(time_s, 6), face["id"]), face)
+        for face in faces.to_dict(certainty=certainty)["faces"]
     )
 
 
-def render_jsonl(frame: int, time_s: float, faces: TrackedFaces) -> str:
+def render_jsonl(frame: int, time_s: float, faces: TrackedFaces, *, certainty: bool = False) -> str:
     """One JSON object a line and face."""
-    names = ("id", "score", "confidence", "box_xyxy", "points_xy")
+    names = ["id", "score", "confidence", "box_xyxy", "points_xy"]
+    names += ["covariance", "visibility"] if certainty else []
     lines = []
-    for face in faces.to_dict()["faces"]:
+    for face in faces.to_dict(certainty=certainty)["faces"]:
         row = {"frame": frame, "time_s": round(time_s, 6)} | {name: face[name] for name in names}
         lines.append(json.dumps(row) + "\n")
     return "".join(lines)
