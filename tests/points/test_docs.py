@@ -35,3 +35,14 @@ def run_page(blocks, names):
 def test_pose(blocks_of, check_sample):
     check_sample(*run_page(blocks_of("pose.md"), {}))
     assert (read_rgb("pose.png") != read_rgb("portrait.jpg")).any()
+
+
+def test_measures(blocks_of, check_sample, dan, blinking_clip, folder):
+    pytest.importorskip("matplotlib")
+    blocks = blocks_of("measures.md")
+    check_sample(*run_page(blocks, {}))
+    shutil.copy(blinking_clip, folder / "clip.mp4")
+    ((_, line),) = [block for block in blocks if block[0] == "sh"]
+    assert dan(*line.split()[1:]).code == 0
+    assert (folder / "plot.png").stat().st_size > 10_000
+    assert len((folder / "clip.csv").read_text().splitlines()) == 1 + 75
