@@ -254,7 +254,7 @@ def fit_heads(
 
     Returns:
         (F, 3, 3) rotations, (F,) pixels per unit of ``HEAD``, and (F, 2) pixels where its origin
-        is; NaN where fewer than a third of the points are known, or all lie in one place.
+        is; NaN where fewer than a third of the points are known, or they lie on a line.
     """
     known = ~np.isnan(inner).any(axis=2)
     shares = np.where(known, weights, 0)[..., None]  # (F, 51, 1)
