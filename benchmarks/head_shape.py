@@ -2,7 +2,7 @@
 
     python benchmarks/head_shape.py PATH/TO/300w [--check PATH/TO/aflw/points.npz]
 
-Prints ``HEAD`` of ``dan.evaluation.yaw``: the faces of 300-W's training folders seen as views of
+Prints ``HEAD`` of ``dan.points.pose``: the faces of 300-W's training folders seen as views of
 one rigid shape (Tomasi and Kanade 1992, scaled orthography), made the same on both sides. The check
 compares estimates with the file's ``yaw``; every tenth face by name is held out of it.
 """

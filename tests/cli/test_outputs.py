@@ -62,6 +62,11 @@ TABLE = {
     "track, rows": ("track clip.mp4 --points OUT.csv", "clip.mp4"),
     "track, model": ("track clip.mp4 --model m.danbundle --points OUT.csv", "m.danbundle"),
     "track, detector": ("track clip.mp4 --detector found.onnx -o OUT.mp4", "found.onnx"),
+    "measure": ("measure clip.mp4 -o OUT.csv", "clip.mp4"),
+    "measure, plot": ("measure clip.mp4 -o m.csv --plot OUT.png", "clip.mp4"),
+    "measure, picture": ("measure faces -o OUT.csv", f"{FACE}.png"),
+    "measure, model": ("measure faces --model m.danbundle -o OUT.csv", "m.danbundle"),
+    "measure, detector": ("measure faces --detector found.onnx -o OUT.csv", "found.onnx"),
     "demo": ("demo -o OUT.png --model m.danbundle --no-show", "m.danbundle"),
     "export": ("export m.safetensors -o OUT.danbundle", "m.safetensors"),
     "export, pack": (

@@ -12,7 +12,7 @@ from dan.datasets.formats import HIDDEN, UNKNOWN, VISIBLE
 from dan.evaluation import Predictions
 from dan.evaluation.breakdown import ALL, group_table, scores_by_group
 from dan.evaluation.protocol import SubsetPredictions
-from dan.evaluation.yaw import HEAD
+from dan.points.pose import HEAD
 from dan.schemes import FACE51, LandmarkScheme
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dan.evaluation.yaw import HEAD, estimate_yaws
+from dan.evaluation.yaw import estimate_yaws
+from dan.points.pose import HEAD
 from dan.schemes import COFW29, FACE51, FACE68, LandmarkScheme
 
 BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "head_shape.py"

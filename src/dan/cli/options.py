@@ -108,6 +108,12 @@ MovieOption = Annotated[
 RowsOption = Annotated[
     Path | None, typer.Option(help="Table to write, one row per face and frame: .csv or .jsonl.")
 ]
+TableOption = Annotated[
+    Path, typer.Option("--out", "-o", help="Table to write, one row per face (and frame): .csv.")
+]
+MeasuresPlotOption = Annotated[
+    Path | None, typer.Option("--plot", help="Picture of a video's measures over time: .png.")
+]
 DetectEveryOption = Annotated[int, typer.Option(min=1, help="Detect new faces every N frames.")]
 SmoothingOption = Annotated[bool, typer.Option(help="Smooth the points with a One-Euro filter.")]
 

@@ -17,6 +17,7 @@ from dan.core.types import ColourImage
 from dan.geometry import Similarity, within_probability
 from dan.inference.detections import Detections
 from dan.inference.landmark_model import CropLandmarks
+from dan.points.pose import HeadPose, estimate_poses
 from dan.schemes import FACE5, LandmarkScheme
 from dan.schemes.conversions import convert_points
 
@@ -86,6 +87,16 @@ class Face:
                 f"{self.scheme.name}: expected one of {', '.join(groups)}, got {name}"
             )
         return self.points_xy[list(groups[name])]
+
+    def pose(
+        self, *, size_wh: tuple[float, float] | None = None, focal_px: float | None = None
+    ) -> HeadPose:
+        """Where the head looks; see :func:`dan.points.pose.estimate_poses`."""
+        spread = None if self.covariance is None else self.covariance[None]
+        (pose,) = estimate_poses(
+            self.points_xy[None], self.scheme, spread, size_wh=size_wh, focal_px=focal_px
+        )
+        return pose
 
     def moved(self, move: Similarity) -> Self:
         """The same face in another frame."""
@@ -285,6 +296,14 @@ class Faces:
         if at_least and np.isnan(self.confidence).any():
             raise ConfigError("confidence: expected faces of a model that knows it")
         return self if not at_least else self[self.confidence >= at_least]
+
+    def poses(
+        self, *, size_wh: tuple[float, float] | None = None, focal_px: float | None = None
+    ) -> list[HeadPose]:
+        """Where each head looks; see :func:`dan.points.pose.estimate_poses`."""
+        return estimate_poses(
+            self.points_xy, self.scheme, self.covariance, size_wh=size_wh, focal_px=focal_px
+        )
 
     def draw(
         self, picture: Picture, *, channels: Channels = "rgb", certainty: bool = False
