@@ -12,6 +12,7 @@ import typer
 import dan
 from dan.cli import (
     align,
+    chips,
     data,
     demo,
     evaluate,
@@ -62,6 +63,7 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "demo": demo.demo,
         "align": align.align,
         "track": track.track,
+        "chips": chips.chips,
         "info": info.info,
     },
     "Data": {"prepare": prepare.prepare, "data": data.app, "scheme": scheme.app},

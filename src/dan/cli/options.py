@@ -111,6 +111,14 @@ RowsOption = Annotated[
 DetectEveryOption = Annotated[int, typer.Option(min=1, help="Detect new faces every N frames.")]
 SmoothingOption = Annotated[bool, typer.Option(help="Smooth the points with a One-Euro filter.")]
 
+TemplateOption = Annotated[
+    str,
+    typer.Option(
+        help="What the chips are for: arcface112 (or another multiple of 112 or 128), dlib150 (or "
+        "dlibSIZE:PADDING), ffhq256 (or another size), lips96, or a file (.toml, .json)."
+    ),
+]
+
 DemoOption = Annotated[Path, typer.Option("--out", "-o", help="Picture to write.")]
 ShowOption = Annotated[bool, typer.Option(help="Open the picture, if there is a display.")]
 

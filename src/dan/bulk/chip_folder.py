@@ -1,0 +1,65 @@
+"""A folder of chips: a PNG for each face, and ``chips.json`` with the transforms."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from dan.core.files import make_folder, write_text
+from dan.core.images import write_png
+from dan.core.types import ColourImage
+from dan.inference.faces import Face
+from dan.points.chips import Template
+from dan.video.reader import Frame
+from dan.video.tracked_faces import TrackedFaces
+
+TRANSFORMS = "chips.json"
+
+
+class ChipFolder(AbstractContextManager[object]):
+    """Writes chips into a folder that is there.
+
+    A sink of :func:`dan.video.following.follow`, too: there chips are called
+    ``NAME_ID_FRAME.png``.
+
+    Args:
+        file: the video; None where pictures are added one by one.
+    """
+
+    def __init__(self, path: Path, template: Template, file: str | None = None) -> None:
+        self.path, self.template, self.file = path, template, file
+        self.chips: list[dict[str, Any]] = []
+
+    def add(self, name: str, picture: ColourImage, face: Face, facts: Mapping[str, object]) -> None:
+        """Cut a face of an (H, W, 3) RGB picture; the facts stand beside its transform."""
+        chip = face.chip(picture, self.template)
+        target = self.path / f"{name}.png"
+        make_folder(target.parent)
+        write_png(target, chip.image)
+        found, move = face.to_dict(), chip.chip_from_picture.matrix
+        self.chips.append(
+            {"chip": target.relative_to(self.path).as_posix(), **facts}
+            | {key: found[key] for key in ("confidence", "box_xyxy")}
+            | {"chip_from_picture": move.round(6).tolist()}
+        )
+
+    def take(self, frame: Frame, faces: TrackedFaces) -> bool:
+        """Cut the faces of the next frame of the video."""
+        for face in faces:
+            name = f"{Path(str(self.file)).stem}_{face.id}_{frame.number}"
+            when = {"frame": frame.number, "time_s": round(frame.time_s, 4)}
+            self.add(name, frame.rgb, face, {"file": self.file, "id": face.id, **when})
+        return True
+
+    def finish(self) -> None:
+        """Write the transforms."""
+        head = {"template": self.template.name, "size": self.template.size}
+        lines = ",\n".join(json.dumps(chip) for chip in self.chips)
+        text = json.dumps(head)[:-1] + f', "chips": [\n{lines}\n]}}\n'
+        write_text(self.path / TRANSFORMS, text)
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing has to be closed."""

@@ -1,0 +1,1 @@
+"""What people do with the points: crops, head pose, measures, shapes."""
