@@ -338,6 +338,21 @@ class Faces:
         rgb, template = as_rgb(picture, channels), template_of(template)
         return [face.chip(rgb, template) for face in self]
 
+    def mask(self, size_wh: tuple[int, int], part: str = "face") -> npt.NDArray[np.bool_]:
+        """(height, width) mask of a part of all faces, such as ``lips``; see `dan.points.shapes`.
+
+        Args:
+            size_wh: of the picture, pixels.
+
+        Raises:
+            ConfigError: if there is no such part, or the scheme does not lead to ``face68``.
+            DegenerateShapeError: if a point is not finite.
+        """
+        from dan.points.shapes import fill_outlines, part_mask
+
+        masks = [part_mask(face.points_xy, self.scheme, size_wh, part) for face in self]
+        return np.asarray(np.any([fill_outlines([], size_wh), *masks], axis=0))
+
     def to_dict(self, *, certainty: bool = False) -> dict[str, Any]:
         """Plain values, for JSON; see :meth:`Face.to_dict`."""
         faces = [face.to_dict(certainty=certainty) for face in self]
