@@ -96,6 +96,7 @@ OTHER_NAMES = "align clip.mp4 -o OUT --draw"
 
 NEW_FOLDER = {
     "chips": "chips faces -o report",
+    "blur": "blur faces -o report",
     "predict": "predict m.danbundle faces -o report",
     "merge": "merge faces -o report",
 }

@@ -1,4 +1,4 @@
-"""The snippets of docs/chips.md and docs/shapes.md print what the pages say."""
+"""The snippets of docs/chips.md, shapes.md and blur.md print what the pages say."""
 
 import contextlib
 import io
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from dan.core.images import read_rgb
+from dan.video.writer import VideoWriter
 
 PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 
@@ -20,6 +21,8 @@ def run_page(blocks_of, check_sample, dan, tmp_path, monkeypatch):
 
     def run(page):
         shutil.copy(PICTURES / "portrait.jpg", tmp_path)
+        with VideoWriter(tmp_path / "clip.mp4", 20) as video:
+            video.write(read_rgb(PICTURES / "portrait.jpg"))
         monkeypatch.chdir(tmp_path)
         blocks, names, printed = blocks_of(page), {}, io.StringIO()
         for language, text in blocks:
@@ -53,3 +56,12 @@ def test_shapes(run_page):
     folder = run_page("shapes.md")
     made = read_rgb(folder / "parts.png")[20:420, 60:460].astype(int)
     assert np.abs(made - read_rgb(PICTURES / "shapes.jpg")).mean() < 6
+
+
+def test_blur(run_page):
+    folder = run_page("blur.md")
+    shown = read_rgb(PICTURES / "blur.jpg").astype(int)
+    for place, name in enumerate(("blurred.png", "covered/portrait.png")):
+        made = read_rgb(folder / name)[20:420, 80:440]
+        assert np.abs(made - shown[:, 360 * place :][:, :360]).mean() < 6
+    assert (folder / "covered.mp4").is_file()

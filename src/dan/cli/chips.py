@@ -41,7 +41,7 @@ def chips(
         if len(inputs) == 1 and is_video(inputs[0]):
             tally = None
             target = ChipFolder(folder, chosen, inputs[0])
-            follow_video(inputs[0], options, movie=None, rows=[], printer=target)
+            follow_video(inputs[0], options, movie=None, rows=[], sink=target)
         else:
             target = ChipFolder(folder, chosen)
             tally = _cut_pictures(inputs, target, options)

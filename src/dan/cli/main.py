@@ -12,6 +12,7 @@ import typer
 import dan
 from dan.cli import (
     align,
+    blur,
     chips,
     data,
     demo,
@@ -64,6 +65,7 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "align": align.align,
         "track": track.track,
         "chips": chips.chips,
+        "blur": blur.blur,
         "info": info.info,
     },
     "Data": {"prepare": prepare.prepare, "data": data.app, "scheme": scheme.app},
