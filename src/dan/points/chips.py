@@ -120,6 +120,11 @@ def cut_chip(
 ) -> Chip:
     """Cut one face; where it becomes smaller, pixels are averaged first, so that nothing aliases.
 
+    >>> points = 10 + 2 * ARCFACE_112
+    >>> chip = cut_chip(np.zeros((300, 300, 3), np.uint8), points, FACE5, "arcface112")
+    >>> chip.image.shape, chip.chip_from_picture.apply(points)[0].round(4).tolist()
+    ((112, 112, 3), [38.2946, 51.6963])
+
     Args:
         picture: (H, W, 3) RGB uint8.
         points: (N, 2) landmarks, pixels of the picture.

@@ -63,6 +63,11 @@ def cover(picture: ColourImage, outlines: Iterable[FloatArray], how: How = "blur
     ``blur`` and ``pixelate`` leave :data:`CELLS` means across each outline, smooth or square;
     ``fill`` leaves black.
 
+    >>> picture = np.full((20, 20, 3), 200, np.uint8)
+    >>> covered = cover(picture, [box_outline((6, 8, 13, 14))], "fill")
+    >>> covered[10, 10].tolist(), covered[0, 0].tolist()
+    ([0, 0, 0], [200, 200, 200])
+
     Args:
         picture: (H, W, 3) RGB uint8.
         outlines: (K, 2) each, pixels of the picture; they may lie partly or all beyond it.

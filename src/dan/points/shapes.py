@@ -81,7 +81,11 @@ def part_mask(
 
 
 def fill_outlines(outlines: list[FloatArray], size_wh: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """(height, width) mask of the pixels that closed outlines, (K, 2) each, hold or touch."""
+    """(height, width) mask of the pixels that closed outlines, (K, 2) each, hold or touch.
+
+    >>> fill_outlines([np.array([(0, 0), (2, 0), (2, 1), (0, 1)])], (4, 3)).astype(int).tolist()
+    [[1, 1, 1, 0], [1, 1, 1, 0], [0, 0, 0, 0]]
+    """
     mask = np.zeros(size_wh[::-1], dtype=np.uint8)
     for outline in outlines:
         fixed = np.rint(np.clip(outline, -_FARTHEST, _FARTHEST) * 16).astype(np.int32)
@@ -99,6 +103,9 @@ def triangles_of(points: Points) -> npt.NDArray[np.int64]:
 
     Taken once from a mean shape, they are the mesh of all faces of that scheme. Points that
     coincide count once.
+
+    >>> triangles_of(np.array([(0, 0), (4, 0), (0, 4)])).tolist()
+    [[0, 1, 2]]
 
     Raises:
         DegenerateShapeError: if the points span no area, or are not finite.
