@@ -27,23 +27,26 @@ class ChipFolder(AbstractContextManager[object]):
 
     Args:
         file: the video; None where pictures are added one by one.
+        certainty: see :meth:`dan.Face.to_dict`.
     """
 
-    def __init__(self, path: Path, template: Template, file: str | None = None) -> None:
-        self.path, self.template, self.file = path, template, file
+    def __init__(
+        self, path: Path, template: Template, file: str | None = None, *, certainty: bool = False
+    ) -> None:
+        self.path, self.template = path, template
+        self.file, self.certainty = file, certainty
         self.chips: list[dict[str, Any]] = []
 
     def add(self, name: str, picture: ColourImage, face: Face, facts: Mapping[str, object]) -> None:
-        """Cut a face of an (H, W, 3) RGB picture; the facts stand beside its transform."""
+        """Cut a face of an (H, W, 3) RGB picture; the facts stand before its transform."""
         chip = face.chip(picture, self.template)
         target = self.path / f"{name}.png"
         make_folder(target.parent)
         write_png(target, chip.image)
-        found, move = face.to_dict(), chip.chip_from_picture.matrix
         self.chips.append(
             {"chip": target.relative_to(self.path).as_posix(), **facts}
-            | {key: found[key] for key in ("confidence", "box_xyxy")}
-            | {"chip_from_picture": move.round(6).tolist()}
+            | {"chip_from_picture": chip.chip_from_picture.matrix.round(6).tolist()}
+            | face.to_dict(certainty=self.certainty)
         )
 
     def take(self, frame: Frame, faces: TrackedFaces) -> bool:
@@ -51,7 +54,7 @@ class ChipFolder(AbstractContextManager[object]):
         for face in faces:
             name = f"{Path(str(self.file)).stem}_{face.id}_{frame.number}"
             when = {"frame": frame.number, "time_s": round(frame.time_s, 4)}
-            self.add(name, frame.rgb, face, {"file": self.file, "id": face.id, **when})
+            self.add(name, frame.rgb, face, {"file": self.file, **when})
         return True
 
     def finish(self) -> None:

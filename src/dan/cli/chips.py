@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -38,12 +39,12 @@ def chips(
     chosen = template_of(template)
     check_new_folder(out)
     with building_folder(out) as folder:
-        if len(inputs) == 1 and is_video(inputs[0]):
-            tally = None
-            target = ChipFolder(folder, chosen, inputs[0])
+        is_clip = len(inputs) == 1 and is_video(inputs[0])
+        file = inputs[0] if is_clip else None
+        target, tally = ChipFolder(folder, chosen, file, certainty=options.certainty), None
+        if is_clip:
             follow_video(inputs[0], options, movie=None, rows=[], sink=target)
         else:
-            target = ChipFolder(folder, chosen)
             tally = _cut_pictures(inputs, target, options)
         target.finish()
     error_console.print(f"written: {out}, {counted(len(target.chips), 'chip')}")
@@ -60,7 +61,9 @@ def _cut_pictures(inputs: list[str], target: ChipFolder, options: opt.AlignerOpt
 
     words = with_standard_input(inputs)
     tell_passed_over(words)
-    sources, aligner = find_sources(words), options.build()
+    sources = find_sources(words)
+    # Pictures that go side by side need no threads inside the network.
+    aligner = (replace(options, threads=1) if len(sources) > 1 else options).build()
 
     def take(outcome: Outcome, record: Mapping[str, Any]) -> None:
         source = outcome.source
@@ -73,9 +76,11 @@ def _cut_pictures(inputs: list[str], target: ChipFolder, options: opt.AlignerOpt
 
     with (
         progress_bar("cutting", len(sources)) as on_picture,
-        closing(align_sources(aligner, sources)) as outcomes,
+        closing(align_sources(aligner, sources, threads=options.threads)) as outcomes,
     ):
         printer = Printer(on_picture, as_json=False, says_faces=False)
-        tally = take_outcomes(outcomes, aligner, None, (), draw=False, on_outcome=take)
+        tally = take_outcomes(
+            outcomes, aligner, None, (), draw=False, certainty=False, on_outcome=take
+        )
     tell_done(tally, aligner, [])
     return tally
