@@ -106,6 +106,16 @@ def test_what_may_be_a_face_is_covered(score, confidence, is_covered):
     assert (area(covering(*at(0.2))) > covered) == is_covered
 
 
+def test_neighbours_that_are_not_tracked_are_both_covered_and_held():
+    aligner = aligner_of()
+    aligner.detector.found = Detections.of([(90, 90, 150, 150), (130, 90, 190, 150)], [0.9, 0.8])
+    covering = Covering(aligner, "fill")
+    now = covering(*at(0.0))
+    aligner.detector.found = Detections.of([], [])
+    for picture in (now, covering(*at(0.5))):
+        assert (picture[120, [80, 200]] == 0).all()
+
+
 def test_a_finding_on_a_tracked_face_adds_nothing():
     aligner = aligner_of(1.0)
     frame, faces = at(0.0, ids=(1,))

@@ -81,7 +81,8 @@ class Covering:
         """
         outlines = outlines_in(frame.rgb, faces, self.aligner)
         for place, outline in enumerate(outlines):
-            known = int(faces.ids[place]) if place < len(faces) else self._untracked(outline)
+            is_tracked = place < len(faces)
+            known = int(faces.ids[place]) if is_tracked else self._untracked(outline, frame.time_s)
             self._places[known] = frame.time_s, outline
         ages = {known: frame.time_s - time_s for known, (time_s, _) in self._places.items()}
         self._places = {
@@ -93,11 +94,12 @@ class Covering:
         ]
         return cover(frame.rgb, held, self.how)
 
-    def _untracked(self, outline: FloatArray) -> int:
-        """Below 0: the number of what was found at that place before, or a new one."""
+    def _untracked(self, outline: FloatArray, time_s: float) -> int:
+        """Below 0: the number of what was found at that place in a frame before, or a new one."""
         box = box_of_points(outline)
-        for known, (_, before) in self._places.items():
-            if known < 0 and box_overlap(box, box_of_points(before)) > SAME_PLACE:
+        for known, (seen_s, before) in self._places.items():
+            is_same = box_overlap(box, box_of_points(before)) > SAME_PLACE
+            if known < 0 and seen_s < time_s and is_same:
                 return known
         self._n_untracked += 1
         return -self._n_untracked
