@@ -99,7 +99,12 @@ ITSELF = {
 OTHER_NAMES = "align clip.mp4 -o OUT --draw"
 """It names its results so that they meet no file."""
 
-NEW_FOLDER = {"predict": "predict m.danbundle faces -o report", "merge": "merge faces -o report"}
+NEW_FOLDER = {
+    "chips": "chips faces -o report",
+    "blur": "blur faces -o report",
+    "predict": "predict m.danbundle faces -o report",
+    "merge": "merge faces -o report",
+}
 """They make a folder that has to be new or empty."""
 
 

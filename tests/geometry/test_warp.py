@@ -191,3 +191,17 @@ def test_mirror_of_another_length_is_refused():
 def test_an_image_that_becomes_a_dot_costs_no_memory(scale):
     picture = np.full((90, 120), 60, np.uint8)
     assert np.unique(warp_image(picture, Similarity(scale, 0, 5, 5), (12, 12))).tolist() == [60]
+
+
+@pytest.mark.parametrize(
+    ("border", "row"),
+    [
+        ("edge", [10, 10, 10, 20, 30, 30]),
+        ("black", [0, 0, 10, 20, 30, 0]),
+        ("reflect", [30, 20, 10, 20, 30, 20]),
+    ],
+)
+def test_what_lies_beyond_the_image(border, row):
+    image = np.tile(np.array([10, 20, 30], np.uint8), (3, 1))
+    right = Similarity.about([0, 0], move_to_xy=[2, 0])
+    assert warp_image(image, right, (6, 3), border=border)[1].tolist() == row

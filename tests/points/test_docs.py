@@ -1,48 +1,67 @@
-"""The snippets of docs/pose.md and docs/measures.md print what the pages say."""
+"""The snippets of docs/chips.md, shapes.md and blur.md print what the pages say."""
 
 import contextlib
 import io
+import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dan.core.images import read_rgb
+from dan.video.writer import VideoWriter
 
 PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    """A folder with the portrait, where the snippets run."""
-    shutil.copy(PICTURES / "portrait.jpg", tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+@pytest.fixture
+def run_page(blocks_of, check_sample, dan, tmp_path, monkeypatch):
+    """Runs a page's commands and Python, one after the other in one folder, which it gives."""
+
+    def run(page):
+        shutil.copy(PICTURES / "portrait.jpg", tmp_path)
+        with VideoWriter(tmp_path / "clip.mp4", 20) as video:
+            video.write(read_rgb(PICTURES / "portrait.jpg"))
+        monkeypatch.chdir(tmp_path)
+        blocks, names, printed = blocks_of(page), {}, io.StringIO()
+        for language, text in blocks:
+            if language == "toml":
+                (tmp_path / "own.toml").write_text(text)
+            elif language == "sh":
+                assert dan(*text.split()[1:]).code == 0
+            elif language == "python":
+                with contextlib.redirect_stdout(printed):
+                    exec(text, names)
+        check_sample(printed.getvalue(), "".join(text for kind, text in blocks if kind == "text"))
+        return tmp_path
+
+    return run
 
 
-def run_page(blocks, names):
-    """What the Python blocks of a page print, and the page's samples of it."""
-    printed, samples = io.StringIO(), []
-    for language, text in blocks:
-        if language == "text":
-            samples.append(text)
-        elif language == "python":
-            with contextlib.redirect_stdout(printed):
-                exec(text, names)
-    return printed.getvalue(), "".join(samples)
+def test_chips(run_page, blocks_of):
+    folder = run_page("chips.md")
+    shown = read_rgb(PICTURES / "chips.jpg")[:112, :112].astype(int)
+    assert np.abs(shown - read_rgb(folder / "chip.png")).mean() < 6
+    (sample,) = [json.loads(text) for kind, text in blocks_of("chips.md") if kind == "json"]
+    written = json.loads((folder / "faces/chips.json").read_text())
+    assert written.keys() == sample.keys()
+    (chip,), (expected,) = written["chips"], sample["chips"]
+    assert chip.keys() == expected.keys()
+    np.testing.assert_allclose(chip["chip_from_picture"], expected["chip_from_picture"], atol=3)
+    assert read_rgb(folder / "faces" / chip["chip"]).shape == (512, 512, 3)
 
 
-def test_pose(blocks_of, check_sample):
-    check_sample(*run_page(blocks_of("pose.md"), {}))
-    assert (read_rgb("pose.png") != read_rgb("portrait.jpg")).any()
+def test_shapes(run_page):
+    folder = run_page("shapes.md")
+    made = read_rgb(folder / "parts.png")[20:420, 60:460].astype(int)
+    assert np.abs(made - read_rgb(PICTURES / "shapes.jpg")).mean() < 6
 
 
-def test_measures(blocks_of, check_sample, dan, blinking_clip, folder):
-    pytest.importorskip("matplotlib")
-    blocks = blocks_of("measures.md")
-    check_sample(*run_page(blocks, {}))
-    shutil.copy(blinking_clip, folder / "clip.mp4")
-    ((_, line),) = [block for block in blocks if block[0] == "sh"]
-    assert dan(*line.split()[1:]).code == 0
-    assert (folder / "plot.png").stat().st_size > 10_000
-    assert len((folder / "clip.csv").read_text().splitlines()) == 1 + 75
+def test_blur(run_page):
+    folder = run_page("blur.md")
+    shown = read_rgb(PICTURES / "blur.jpg").astype(int)
+    for place, name in enumerate(("blurred.png", "covered/portrait.png")):
+        made = read_rgb(folder / name)[20:420, 80:440]
+        assert np.abs(made - shown[:, 360 * place :][:, :360]).mean() < 6
+    assert (folder / "covered.mp4").is_file()

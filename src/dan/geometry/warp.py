@@ -5,6 +5,7 @@ Convention: integer coordinates are pixel centres. Resizing by ``s`` keeps pixel
 """
 
 import math
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -18,6 +19,15 @@ from dan.geometry.similarity import Similarity
 MAX_OPENCV_SIDE = 32766
 """cv2.warpAffine addresses the source with 16-bit integers."""
 
+Border = Literal["edge", "black", "reflect"]
+"""What lies beyond an image: its edge repeated, nothing, or its reflection about the last pixel."""
+
+_BORDERS = {
+    "edge": cv2.BORDER_REPLICATE,
+    "black": cv2.BORDER_CONSTANT,
+    "reflect": cv2.BORDER_REFLECT_101,
+}
+
 
 def warp_image(
     image: npt.NDArray[np.uint8],
@@ -25,8 +35,9 @@ def warp_image(
     size_wh: tuple[int, int],
     *,
     to_grey: bool = False,
+    border: Border = "edge",
 ) -> npt.NDArray[np.uint8]:
-    """Warp an image by a similarity; bilinear, edges repeated beyond the border.
+    """Warp an image by a similarity; bilinear.
 
     Only the part of the image that the output can see is touched, and where the output is smaller
     than half the input the part is first shrunk by area averaging, so that a large photograph
@@ -37,6 +48,7 @@ def warp_image(
         out_from_image: takes image points to output points.
         size_wh: width and height of the output, pixels.
         to_grey: turn the part that is seen of an RGB image into grey levels first.
+        border: see :data:`Border`.
 
     Returns:
         (height, width) or (height, width, C) uint8.
@@ -59,7 +71,7 @@ def warp_image(
             out_from_small.matrix,
             size_wh,
             flags=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
+            borderMode=_BORDERS[border],
         ),
         dtype=np.uint8,
     )

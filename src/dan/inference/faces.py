@@ -18,11 +18,13 @@ from dan.geometry import Similarity, within_probability
 from dan.inference.detections import Detections
 from dan.inference.landmark_model import CropLandmarks
 from dan.points.pose import HeadPose, estimate_poses
-from dan.schemes import FACE5, LandmarkScheme
-from dan.schemes.conversions import convert_points
+from dan.schemes import LandmarkScheme
+from dan.schemes.conversions import point_named
 
 if TYPE_CHECKING:
     import supervision
+
+    from dan.points.chips import Chip, Template
 
 GOOD_ERROR = 0.08
 """Of the distance of the outer eye corners: the error below which a face or a point is good."""
@@ -66,14 +68,7 @@ class Face:
         Raises:
             ConfigError: if there is no such landmark.
         """
-        names = self.scheme.point_names
-        if name in names:
-            return np.asarray(self.points_xy[names.index(name)])
-        try:
-            common = convert_points(self.points_xy, self.scheme, FACE5)
-            return np.asarray(common[FACE5.point_names.index(name)], dtype=np.float32)
-        except ValueError as error:
-            raise ConfigError(f"{self.scheme.name}: it has no landmark {name}") from error
+        return point_named(self.points_xy, self.scheme, name).astype(np.float32)
 
     def part(self, name: str) -> npt.NDArray[np.float32]:
         """(K, 2) the landmarks of a group of the scheme, such as ``left_eye``.
@@ -97,6 +92,14 @@ class Face:
             self.points_xy[None], self.scheme, spread, size_wh=size_wh, focal_px=focal_px
         )
         return pose
+
+    def chip(
+        self, picture: Picture, template: str | Template, *, channels: Channels = "rgb"
+    ) -> Chip:
+        """The face cut out as other programs want it; see :meth:`Faces.chips`."""
+        from dan.points.chips import cut_chip
+
+        return cut_chip(as_rgb(picture, channels), self.points_xy, self.scheme, template)
 
     def moved(self, move: Similarity) -> Self:
         """The same face in another frame."""
@@ -333,6 +336,41 @@ class Faces:
                 visibility=face.visibility if certainty else None,
             )
         return drawn
+
+    def chips(
+        self, picture: Picture, template: str | Template, *, channels: Channels = "rgb"
+    ) -> list[Chip]:
+        """Each face cut out as other programs want it, with its transform; none without a face.
+
+        Args:
+            picture: what the faces were found in: a path, an array or a PIL image.
+            template: ``arcface112``, ``dlib150``, ``ffhq256``, ``lips96``, a file, or one of one's
+                own; see :func:`dan.points.chips.template_of`.
+            channels: ``rgb`` or ``bgr``, of three-channel arrays; chips are RGB.
+
+        Raises:
+            ConfigError: if there is no such template, or the scheme lacks a landmark it needs.
+            DegenerateShapeError: if the landmarks of a face coincide or are not finite.
+        """
+        from dan.points.chips import template_of
+
+        rgb, template = as_rgb(picture, channels), template_of(template)
+        return [face.chip(rgb, template) for face in self]
+
+    def mask(self, size_wh: tuple[int, int], part: str = "face") -> npt.NDArray[np.bool_]:
+        """(height, width) mask of a part of all faces, such as ``lips``; see `dan.points.shapes`.
+
+        Args:
+            size_wh: of the picture, pixels.
+
+        Raises:
+            ConfigError: if there is no such part, or the scheme does not lead to ``face68``.
+            DegenerateShapeError: if a point is not finite.
+        """
+        from dan.points.shapes import fill_outlines, part_mask
+
+        masks = [part_mask(face.points_xy, self.scheme, size_wh, part) for face in self]
+        return np.asarray(np.any([fill_outlines([], size_wh), *masks], axis=0))
 
     def to_dict(self, *, certainty: bool = False) -> dict[str, Any]:
         """Plain values, for JSON; see :meth:`Face.to_dict`."""

@@ -275,3 +275,19 @@ def convert_points(
     converted = matrix @ np.where(unknown[..., None], 0.0, given)
     missing = unknown.astype(np.float64) @ (matrix != 0).T > 0
     return np.where(missing[..., None], np.nan, converted)
+
+
+def point_named(points: FloatArray, scheme: LandmarkScheme, name: str) -> FloatArray:
+    """(2,) one of (N, 2) landmarks, by the scheme's name for it or by one of face5.
+
+    Raises:
+        ConfigError: if there is no such landmark.
+    """
+    names = scheme.point_names
+    if name in names:
+        return np.asarray(points[names.index(name)])
+    try:
+        common = convert_points(points, scheme, FACE5)
+        return np.asarray(common[FACE5.point_names.index(name)])
+    except ValueError as error:
+        raise ConfigError(f"{scheme.name}: it has no landmark {name}") from error

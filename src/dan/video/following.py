@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Protocol
 
+from dan.core.types import ColourImage
 from dan.video.drawing import draw_tracked
 from dan.video.reader import Frame, VideoReader
 from dan.video.tracked_faces import TrackedFaces
@@ -26,10 +27,16 @@ class Sink(AbstractContextManager[object], Protocol):
         """Take in the faces of the next frame; False asks to end the video here."""
 
 
-class Pictures(AbstractContextManager[object]):
-    """A sink that draws the faces, into a movie, a live window, or both.
+Paint = Callable[[Frame, TrackedFaces], ColourImage]
+"""Makes the picture that is shown of a frame and its faces."""
 
-    For ``certainty`` see :func:`dan.video.drawing.draw_tracked`.
+
+class Pictures(AbstractContextManager[object]):
+    """A sink that shows the faces, in a movie, a live window, or both.
+
+    Args:
+        paint: what is shown; None: the frame with the faces drawn.
+        certainty: of drawn faces; see :func:`dan.video.drawing.draw_tracked`.
     """
 
     def __init__(
@@ -37,13 +44,18 @@ class Pictures(AbstractContextManager[object]):
         movie: VideoWriter | None,
         window: LiveWindow | None = None,
         *,
+        paint: Paint | None = None,
         certainty: bool = False,
     ) -> None:
-        self.movie, self.window, self.certainty = movie, window, certainty
+        self.movie, self.window = movie, window
+        self.paint, self.certainty = paint, certainty
 
     def take(self, frame: Frame, faces: TrackedFaces) -> bool:
-        """Draw the faces of a frame; False once the window is closed."""
-        picture = draw_tracked(frame.rgb, faces, certainty=self.certainty)
+        """Show a frame; False once the window is closed."""
+        if self.paint is None:
+            picture = draw_tracked(frame.rgb, faces, certainty=self.certainty)
+        else:
+            picture = self.paint(frame, faces)
         if self.movie is not None:
             self.movie.write(picture)
         return self.window is None or self.window.show(picture)

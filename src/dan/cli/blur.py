@@ -1,0 +1,84 @@
+"""``dan blur``: pictures and videos in which no face can be recognised."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from dan.cli import options as opt
+from dan.cli.common import counted, error_console, progress_bar, tell_passed_over
+from dan.core.errors import DanError
+from dan.inference.defaults import DEFAULT_MODEL
+
+
+def blur(
+    inputs: opt.InputsArgument,
+    out: opt.CoveredOption,
+    *,
+    how: opt.CoverOption = opt.CoverKind.BLUR,
+    hold: opt.HoldOption = 2.0,
+    model: opt.ModelOption = DEFAULT_MODEL,
+    detector_size: opt.FineSizeOption = 1280,
+    threads: opt.ThreadsOption = None,
+    provider: opt.ProviderOption = "cpu",
+) -> None:
+    """Cover every face, and what may be one; in a video, also where a face was lost."""
+    from dan.bulk.sources import is_video
+    from dan.cli.track_output import follow_video
+    from dan.video.covering import Covering
+
+    options = opt.AlignerOptions(
+        model=model, detector_size=detector_size, threads=threads, provider=provider
+    )
+    if len(inputs) == 1 and is_video(inputs[0]):
+        follow_video(
+            inputs[0],
+            options,
+            movie=out,
+            rows=[],
+            smoothing=False,  # which would lag behind
+            painter=lambda aligner: Covering(aligner, how.value, hold_s=hold),
+        )
+    elif not _cover_pictures(inputs, out, how, options):
+        raise typer.Exit(1)
+
+
+def _cover_pictures(
+    inputs: list[str], out: Path, how: opt.CoverKind, options: opt.AlignerOptions
+) -> bool:
+    """Whether all of them could be read."""
+    from dan.bulk.sources import find_sources
+    from dan.cli.align_output import with_standard_input
+    from dan.core.files import building_folder, check_new_folder, make_folder
+    from dan.core.images import read_rgb, write_png
+    from dan.points.covers import cover
+    from dan.video.covering import outlines_in
+
+    check_new_folder(out)
+    words = with_standard_input(inputs)
+    tell_passed_over(words)
+    sources, aligner, n_places, n_unreadable = find_sources(words), options.build(), 0, 0
+    with (
+        building_folder(out) as folder,
+        progress_bar("covering", len(sources)) as on_picture,
+    ):
+        for source in sources:
+            on_picture()
+            try:
+                picture = read_rgb(source.path)
+            except DanError as error:
+                error_console.print(f"skipped {error}")
+                n_unreadable += 1
+                continue
+            outlines = outlines_in(picture, aligner(picture), aligner)
+            target = folder / f"{source.name}.png"
+            make_folder(target.parent)
+            write_png(target, cover(picture, outlines, how.value))
+            n_places += len(outlines)
+    skipped = f", {n_unreadable} skipped" if n_unreadable else ""
+    error_console.print(
+        f"written: {out}; {counted(len(sources), 'picture')}{skipped}, "
+        f"{counted(n_places, 'place')} covered"
+    )
+    return not n_unreadable
