@@ -24,7 +24,19 @@ SIZES = {
     "dark_stops": 3.0,
     "jpeg_quality": 20.0,
 }
-OF_SOME = ("blur", "noise", "mask", "glasses", "hair", "hand", "motion", "small", "dark", "jpeg")
+OF_SOME = (
+    "blur",
+    "noise",
+    "mask",
+    "glasses",
+    "hair",
+    "hand",
+    "patch",
+    "motion",
+    "small",
+    "dark",
+    "jpeg",
+)
 HARD = {**SIZES, "turn": 0.5, **dict.fromkeys(OF_SOME, 0.5)}
 
 

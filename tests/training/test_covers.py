@@ -14,6 +14,7 @@ from dan.training.covers import (
     hair,
     hand,
     mask,
+    patch,
 )
 from dan.training.dice import Dice
 from dan.training.face_tensors import faces_of_pack, mean_shape_of_pack
@@ -36,7 +37,13 @@ def dice() -> Dice:
 # Where a cover may lie: least and most y on the middle of the face, in distances of the eyes.
 @pytest.mark.parametrize(
     ("paint", "least_y", "most_y"),
-    [(mask, -0.2, 2.5), (glasses, -0.6, 0.7), (hair, -2.2, 1.9), (hand, -9.0, 9.0)],
+    [
+        (mask, -0.2, 2.5),
+        (glasses, -0.6, 0.7),
+        (hair, -2.2, 1.9),
+        (hand, -9.0, 9.0),
+        (patch, -2.1, 3.4),
+    ],
 )
 def test_covers_change_only_what_they_cover(mean_face, paint, least_y, most_y):
     covers = Covers(mean_face, FACE68, replace(NONE, **{paint.__name__: 1.0}))
@@ -64,7 +71,7 @@ def test_covers_change_only_what_they_cover(mean_face, paint, least_y, most_y):
     assert painted.max() <= 1
 
 
-@pytest.mark.parametrize("paint", [mask, glasses, hair, hand])
+@pytest.mark.parametrize("paint", [mask, glasses, hair, hand, patch])
 def test_covers_turn_with_the_face(paint):
     upright = torch.tensor([[[0.05, 0.0, -1.6], [0.0, 0.05, -1.2]]])
     quarter = torch.tensor([[[0.0, 1.0, 0.0], [-1.0, 0.0, 63.0]]])  # crop from the turned crop

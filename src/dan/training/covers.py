@@ -1,4 +1,4 @@
-"""What lies over faces: masks, glasses, hair and hands, painted as shapes with shading and texture.
+"""What lies over faces: masks, glasses, hair, hands and other things, painted as shaded shapes.
 
 Each is drawn in the *face's own coordinates*: the origin midway between the eyes, x to the eye on
 the image's right, y to the chin, one unit the distance of the eyes' centres (about 63 mm), all of
@@ -53,6 +53,7 @@ class Covers:
             glasses: settings.glasses,
             hair: settings.hair,
             hand: settings.hand,
+            patch: settings.patch,
         }
         self.shares = {paint: share for paint, share in shares.items() if share}
 
@@ -235,6 +236,22 @@ def hand(face: CoveredFaces) -> Layers:
     tone = face.choice(0.85, face.skin * face.between(0.8, 1.25), face.tone())
     surface = face.shaded(tone, face.between(0.02, 0.15))
     yield face.within(outline * size), (surface * (0.65 + 0.45 * roundness)).clamp(0, 1)
+
+
+def patch(face: CoveredFaces) -> Layers:
+    """Anything else: a rectangle or an ellipse, turned, plain or textured, over any of the face."""
+    middle_x, middle_y = face.between(-1.1, 1.1), face.between(-0.6, 1.9)
+    long, wide = face.between(0.25, 1), face.between(0.25, 1)  # half of each
+    angle = face.between(0, math.pi)
+    x, y = face.x - middle_x, face.y - middle_y
+    x, y = x * angle.cos() + y * angle.sin(), y * angle.cos() - x * angle.sin()
+    box = torch.maximum(x.abs() - long, y.abs() - wide)
+    radius = ((x / long).square() + (y / wide).square()).sqrt()
+    oval = (radius - 1) * torch.minimum(long, wide)
+    yield (
+        face.within(face.choice(0.5, box, oval)),
+        face.shaded(face.tone(), face.between(0, 0.7)),
+    )
 
 
 def _to_segment(at: tuple[Tensor, Tensor], start: Place, end: Place) -> Tensor:

@@ -120,6 +120,8 @@ class Augmentation(Table, frozen=True):
         glasses: probability of glasses, dark or clear.
         hair: probability of strands of hair over forehead, eyes or cheeks.
         hand: probability of a hand on the face.
+        patch: probability of anything else, a textured rectangle or ellipse of up to the size of
+            the face.
         motion: probability of a blur along a straight line of up to ``motion_length``.
         motion_length: as a share of the crop's side.
         small: probability of a picture in which the face's side has ``small_face`` to 64 pixels,
@@ -154,6 +156,7 @@ class Augmentation(Table, frozen=True):
     glasses: Annotated[Probability, COVERED_UNLESS_DEFAULT] = 0.0
     hair: Annotated[Probability, COVERED_UNLESS_DEFAULT] = 0.0
     hand: Annotated[Probability, COVERED_UNLESS_DEFAULT] = 0.0
+    patch: Annotated[Probability, COVERED_UNLESS_DEFAULT] = 0.0
     motion: Annotated[Probability, COVERED_UNLESS_DEFAULT] = 0.0
     motion_length: Annotated[float, Meta(ge=0, le=1), COVERED_UNLESS_DEFAULT] = 0.1
     small: Annotated[Probability, COVERED_UNLESS_DEFAULT] = 0.0
