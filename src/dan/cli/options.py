@@ -139,7 +139,11 @@ MovieOption = Annotated[
     typer.Option("--out", "-o", help="Video to write, faces drawn: .mp4, .mov, .mkv or .avi."),
 ]
 RowsOption = Annotated[
-    Path | None, typer.Option(help="Table to write, one row per face and frame: .csv or .jsonl.")
+    Path | None,
+    typer.Option(
+        help="Table to write, one row per face and frame: .csv, .jsonl, .parquet, .openface.csv or "
+        ".pyfeat.csv."
+    ),
 ]
 TableOption = Annotated[
     Path, typer.Option("--out", "-o", help="Table to write, one row per face (and frame): .csv.")

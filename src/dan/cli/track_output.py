@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from dan.bulk.result_format import ROW_SUFFIXES, ResultFormat
 from dan.cli.align_output import described
 from dan.cli.common import console, counted, error_console, progress_bar, tell_small_faces
 from dan.cli.options import AlignerOptions
@@ -28,21 +29,23 @@ def align_video(
     out: Path | None,
     options: AlignerOptions,
     *,
-    as_csv: bool,
+    formats: Sequence[ResultFormat],
     draw: bool,
     as_json: bool,
 ) -> None:
     """Hand over to the tracker; the files in the folder are named after the video."""
     from dan.bulk.names import name_video_files
+    from dan.bulk.result_tables import check_formats
     from dan.video.reader import VideoReader
 
     _silence_opencv()
     VideoReader(video).close()  # what is no video, and what cannot work, is told before a
     tracker = options.build_tracker()  # folder is made
+    check_formats(formats, tracker.aligner.model.scheme)
     rows: list[Path] = []
     movie = None
     if out is not None:
-        suffixes = (".mp4", ".jsonl", ".csv") if as_csv else (".mp4", ".jsonl")
+        suffixes = (".mp4", ".jsonl", *(ROW_SUFFIXES[kind] for kind in dict.fromkeys(formats)))
         movie, *rows = name_video_files(out, Path(video), suffixes)
     wants_lines = as_json or out is None
     printer = _Printer(video, options, as_json=as_json) if wants_lines else None
@@ -68,9 +71,13 @@ def follow_video(
         sink: takes the faces, too.
         painter: makes what paints the frames of the movie; None: the faces are drawn.
     """
+    from dan.video.rows import check_rows_path
+
     _silence_opencv()
     _check_outputs(movie, rows, inputs=(video, options.model, options.detector_name))
     tracker = options.build_tracker(detect_every=detect_every, smoothing=smoothing)
+    for path in rows:
+        check_rows_path(path, tracker.aligner.model.scheme)
     paint = None if painter is None else painter(tracker.aligner)
     _follow(video, tracker, options, movie=movie, rows=rows, sink=sink, paint=paint)
 
