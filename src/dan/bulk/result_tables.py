@@ -22,7 +22,7 @@ from dan.inference.other_columns import (
     pyfeat_columns,
     pyfeat_values,
 )
-from dan.schemes import FACE68, LandmarkScheme
+from dan.schemes import FACE51, FACE68, LandmarkScheme
 from dan.schemes.conversions import conversion_path
 
 Record = Mapping[str, Any]
@@ -39,17 +39,21 @@ TABLES = {
 KEYS = {"file": str, "face": int}
 
 
-def check_formats(formats: Collection[ResultFormat], scheme: LandmarkScheme) -> None:
+def check_formats(
+    formats: Collection[ResultFormat], scheme: LandmarkScheme, *, axes: bool = False
+) -> None:
     """Refuse, before any work, what could not be written.
 
     Raises:
         ConfigError: if pyarrow is missing, or the points do not convert to those of ``face68``,
-            which OpenFace and Py-Feat have.
+            which OpenFace and Py-Feat have, or to those of a head that has axes.
     """
     if ResultFormat.PARQUET in formats:
         need_pyarrow()
     if {ResultFormat.OPENFACE, ResultFormat.PYFEAT}.intersection(formats):
         conversion_path(scheme, FACE68)
+    if axes:
+        conversion_path(scheme, FACE51)
 
 
 def write_table(

@@ -21,6 +21,7 @@ def align(
     out: opt.ResultsOption = None,
     formats: opt.FormatsOption = None,
     draw: opt.DrawOption = False,
+    axes: opt.AxesOption = False,
     as_json: opt.LinesOption = False,
     options: opt.AlignerOptions,
     boxes: opt.GivenBoxesOption = None,
@@ -38,12 +39,14 @@ def align(
     from dan.inference.detectors import WholeImage, box_fit_of
 
     formats = formats or []
+    if axes and not draw:
+        raise ConfigError("--axes: expected --draw, to which it adds")
     if out is None:
         _check_without_folder(formats, options, draw=draw, as_json=as_json)
     if len(inputs) == 1 and is_video(inputs[0]):
         has_boxes = boxes is not None or box_kind != "landmarks"
         _check_video(inputs[0], formats, is_odd=has_boxes or passes > 1)
-        align_video(inputs[0], out, options, formats=formats, draw=draw, as_json=as_json)
+        align_video(inputs[0], out, options, formats=formats, draw=draw, axes=axes, as_json=as_json)
         return
     fit = box_fit_of(box_kind)
     _check_boxes(boxes, box_kind, options)
@@ -56,8 +59,8 @@ def align(
     # to be installed.
     inside = replace(options, threads=1) if len(sources) > 1 else options
     aligner = inside.build(None if given is None else WholeImage(), passes=passes)
-    check_formats(formats, aligner.model.scheme)
-    shown = {"draw": draw, "certainty": options.certainty}
+    check_formats(formats, aligner.model.scheme, axes=axes)
+    shown = {"draw": draw, "certainty": options.certainty, "axes": axes}
     folder, left = None, sources
     if out is not None:
         faces = options.detector_name if boxes is None else f"{boxes} ({box_kind})"
