@@ -12,7 +12,7 @@ from dan.bulk.result_folder import error_record, record_of
 from dan.bulk.result_format import ResultFormat
 from dan.bulk.result_tables import check_formats, write_table
 from dan.bulk.sources import Source
-from dan.core.errors import ConfigError
+from dan.core.errors import ConfigError, DataError
 from dan.inference.faces import Faces
 from dan.inference.other_columns import Sighting, openface_values, pyfeat_values
 from dan.points.pose import HEAD, rotation_of
@@ -192,7 +192,7 @@ def test_parquet_of_pictures_is_the_csv_with_types(tmp_path):
     assert (empty.num_rows, empty.schema) == (0, table.schema)
 
 
-def test_parquet_of_a_video_appears_when_it_is_complete(tmp_path):
+def test_parquet_of_a_video_appears_when_it_is_complete(tmp_path, monkeypatch):
     parquet = pytest.importorskip("pyarrow.parquet")
     frames = [(number, heads((0, 0, 0))) for number in range(1030)]  # more than go at once
     table = parquet.read_table(written(tmp_path / "a.parquet", *frames))
@@ -207,6 +207,13 @@ def test_parquet_of_a_video_appears_when_it_is_complete(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         write_and_stop()
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(parquet.ParquetWriter, "write_table", full)
+    with pytest.raises(DataError, match=r"c\.parquet: cannot be written: No space left"):
+        written(tmp_path / "c.parquet", *frames)
     assert [path.name for path in tmp_path.iterdir()] == ["a.parquet"]
 
 

@@ -64,7 +64,7 @@ def write_table(
     *,
     certainty: bool = False,
 ) -> None:
-    """Write one of :data:`TABLES`, whole or not at all.
+    """Write one of :data:`TABLES`; each file is whole or not there at all.
 
     Args:
         records: lines of ``faces.jsonl``; those of pictures that could not be read have no faces.
@@ -119,13 +119,16 @@ def openface_path(folder: Path, name: str) -> Path:
 
 
 def _write_openface(folder: Path, records: Sequence[Record], scheme: LandmarkScheme) -> None:
-    """A table for each picture that was read, as OpenFace writes them, empty without a face."""
+    """A table for each picture that was read, as OpenFace writes them, empty without a face.
+
+    Those of earlier runs stay, as the table of a picture that is read again was removed.
+    """
     head = openface_columns(video=False)
     for record in records:
-        if "error" in record:
+        path = openface_path(folder, record["name"])
+        if "error" in record or path.exists():
             continue
         rows = [openface_values(face, scheme, seen) for face, seen in _sightings([record])]
-        path = openface_path(folder, record["name"])
         make_folder(path.parent)
         write_text(path, "".join(csv_line(row) for row in (head, *rows)))
 

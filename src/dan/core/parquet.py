@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from types import TracebackType
 
 from dan.core.errors import ConfigError
-from dan.core.files import replacing
+from dan.core.files import replacing, system_errors
 from dan.core.types import FilePath
 
 _ROWS_AT_ONCE = 1024
@@ -41,6 +41,7 @@ class ParquetTable(AbstractContextManager["ParquetTable"]):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        self.path = path
         kinds = {str: pa.string(), int: pa.int64(), float: pa.float64()}
         self._schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
         self._rows: list[Sequence[object]] = []
@@ -63,7 +64,8 @@ class ParquetTable(AbstractContextManager["ParquetTable"]):
         typed = zip(columns, self._schema.types, strict=False)
         arrays = [pa.array(values, kind) for values, kind in typed]
         if arrays:
-            self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+            with system_errors(self.path, "cannot be written"):
+                self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
         self._rows.clear()
 
     def __exit__(
