@@ -19,8 +19,7 @@ import numpy as np
 import dan
 from dan.cli.main import run
 from dan.core.images import read_rgb, write_png
-from dan.drawing.landmarks import contact_sheet, draw_face
-from dan.evaluation.prediction_files import around_face
+from dan.drawing.landmarks import around_face, contact_sheet, draw_face
 from dan.geometry import Similarity, box_centre, box_of_points, box_size_wh, warp_image
 from dan.inference.aligner import FaceAligner
 from dan.schemes import FACE68
@@ -39,16 +38,16 @@ def main() -> None:
     flags = parser.parse_args()
     portrait = read_rgb(Path(dan.__file__).parent / "cli" / "portrait.jpg")
     aligner = FaceAligner(flags.model)
-    plain = aligner(portrait)[0].points_xy[0]
+    plain = aligner(portrait)[0].points_xy
     tiles, labels = [], []
     for name, picture, moved in spoilt(portrait, plain):
         truth = moved.apply(plain)
         found = aligner(picture, boxes=box_of_points(truth)[None])[0]
-        off = np.linalg.norm(found.points_xy[0] - truth, axis=1).mean()
+        off = np.linalg.norm(found.points_xy - truth, axis=1).mean()
         error = 100 * off / np.linalg.norm(truth[36] - truth[45])
-        drawn = draw_face(picture, found.points_xy[0], FACE68)
+        drawn = draw_face(picture, found.points_xy, FACE68)
         tiles.append(around_face(drawn, truth))
-        labels.append(f"{name}: {error:.1f} %, confidence {found.confidence[0]:.2f}")
+        labels.append(f"{name}: {error:.1f} %, confidence {found.confidence:.2f}")
         print(labels[-1])
     write_png(flags.out, contact_sheet(tiles, LEVELS, 200, labels))
 

@@ -121,6 +121,19 @@ def test_the_lines_of_the_readme_make_its_picture(tmp_path, monkeypatch):
     assert np.abs(made - shown).mean() < 1 < np.abs(made - plain).mean()
 
 
+def test_the_picture_of_uses_is_what_the_commands_make(tmp_path, monkeypatch, dan):
+    shutil.copy(ROOT / "docs/pictures/portrait.jpg", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert dan("align", "portrait.jpg", "-o", "drawn", "--draw", "--axes").code == 0
+    assert dan("chips", "portrait.jpg", "-o", "chips", "--template", "ffhq256").code == 0
+    assert dan("blur", "portrait.jpg", "-o", "blurred").code == 0
+    drawn, chip, blurred = (
+        read_rgb(f"{name}/portrait.png").astype(int) for name in ("drawn", "chips", "blurred")
+    )
+    made = np.hstack([drawn[80:336, 131:387], chip, blurred[80:336, 131:387]])
+    assert np.abs(made - read_rgb(ROOT / "docs/pictures/uses.jpg")).mean() < 2
+
+
 def test_both_readmes_have_the_same_code():
     def code_of(path):
         lines = [line for kind in ("sh", "python") for block in blocks(path, kind)

@@ -23,7 +23,7 @@ from dan.schemes import FACE5
 
 N_HISTORIES = int(os.environ.get("DAN_HISTORIES", "12"))
 OPTIONS = {"model": "toy", "passes": 1}
-FORMATS = list(ResultFormat)
+FORMATS = [ResultFormat.PTS, ResultFormat.CSV, ResultFormat.COCO]
 FOLDERS = (".", "trip", "trip/day", "a.pts")
 STEMS = ("a", "A", "a_2", "a_2_3", "b", "faces", "a.jpg", "é", "e\u0301")
 SUFFIXES = (".jpg", ".png", ".JPG")

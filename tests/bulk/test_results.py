@@ -5,6 +5,7 @@ import io
 import json
 import os
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,9 @@ from dan.bulk.result_folder import (
     error_record,
     line_of,
     record_of,
-    render_coco,
-    render_csv,
 )
 from dan.bulk.result_format import ResultFormat
+from dan.bulk.result_tables import render_coco, render_csv
 from dan.bulk.sources import Source
 from dan.core.errors import DataError
 from dan.datasets.formats import load_pts
@@ -204,6 +204,20 @@ def test_tables_of_an_earlier_run_take_in_what_came_later(tmp_path):
     assert [path.name for path in only.finish(tables[:1], FACE68)] == ["faces.jsonl", "faces.csv"]
 
 
+def test_a_picture_that_changed_loses_its_table(tmp_path):
+    folder = opened(tmp_path / "out", source("sub/a"), source("b"))
+    for name in ("sub/a", "b"):
+        folder.add(record_of(source(name), (9, 9), faces(1)), [])
+    assert folder.finish([ResultFormat.OPENFACE], FACE68)[1:] == [tmp_path / "out/openface"]
+    assert (tmp_path / "out/openface/sub/a.csv").is_file()
+    folder._done.clear()  # as if both had changed
+    folder.admit([source("sub/a")])
+    folder.add(error_record(source("sub/a"), "expected a picture"), [])
+    folder.finish([], FACE68)
+    left = [path.name for path in (tmp_path / "out/openface").rglob("*.csv")]
+    assert left == ["b.csv"]
+
+
 @pytest.mark.parametrize(
     ("other", "told"),
     [
@@ -259,7 +273,9 @@ def test_odd_names_survive(tmp_path, name):
     folder = opened(tmp_path / "out", source(name))
     folder.add(record_of(source(name), (5, 5), faces(1)), [])
     assert ResultFolder(tmp_path / "out", OPTIONS).admit([source(name)]) == []
-    folder.finish(list(ResultFormat), FACE68)
+    has_pyarrow = find_spec("pyarrow") is not None
+    folder.finish([kind for kind in ResultFormat if kind != "parquet" or has_pyarrow], FACE68)
+    assert (tmp_path / f"out/openface/{name}.csv").is_file()
     coco = json.loads((tmp_path / "out/coco.json").read_text(encoding="utf-8"))
     assert coco["images"][0]["file_name"] == f"in/{name}.jpg"
     rows = list(csv.reader(io.StringIO((tmp_path / "out/faces.csv").read_text(encoding="utf-8"))))

@@ -348,6 +348,27 @@ def test_certainty_goes_into_all_files_on_request_and_else_into_none(dan, world,
     assert printed == face
 
 
+def test_axes_are_drawn_on_request(dan, world):
+    words = ("align", "in/a.png", "--draw", *FAST)
+    assert dan(*words, "-o", "plain").code == 0
+    assert dan(*words, "-o", "out", "--axes").code == 0
+    assert (read_rgb("plain/a.png") != read_rgb("out/a.png")).any()
+    assert "axes" not in (world / "plain/run.json").read_text()
+    assert "other options (axes: null, now true)" in dan(*words, "-o", "plain", "--axes").err
+    with VideoWriter(world / "a.avi", 25) as writer:
+        writer.write(read_rgb("in/a.png"))
+    assert dan("track", "a.avi", "-o", "plain.avi", *FAST).code == 0
+    assert dan("track", "a.avi", "-o", "axes.avi", "--axes", *FAST).code == 0
+    assert (world / "plain.avi").read_bytes() != (world / "axes.avi").read_bytes()
+    assert dan("align", "a.avi", "-o", "v", "--draw", "--axes", *FAST).code == 0
+    for words, told in (
+        (("align", "in/a.png", "-o", "new", "--axes"), "--axes: expected --draw, to which it adds"),
+        (("track", "a.avi", "--axes"), "--axes: expected -o OUT.mp4, to which it adds"),
+    ):
+        done = dan(*words, *FAST)
+        assert (done.code, done.err) == (2, f"dan: {told}\n")
+
+
 def test_certainty_of_a_video(dan, world, telling):
     with VideoWriter(world / "a.avi", 25) as writer:
         for _ in range(2):

@@ -1,12 +1,14 @@
 """``dan chips`` from its words to its files."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from dan.core.images import read_rgb
+from dan.inference.faces import Faces
 from dan.video.writer import VideoWriter
 
 FAST = ("--model", "dan68-fast", "--threads", "1", "--detector", "whole")
@@ -62,6 +64,35 @@ def test_no_face_is_no_chip(dan, world):
     assert done.code == 0
     assert "written: out, 0 chips" in done.err
     assert json.loads((world / "out/chips.json").read_text())["chips"] == []
+
+
+def test_results_stay_out_of_the_inputs(dan, world):
+    for command in ("chips", "blur"):
+        done = dan(command, "in/a.png", "in", "-o", "in/new")
+        assert (done.code, done.err.count("\n")) == (2, 1)
+        assert "in/new: expected a folder outside of in, whose files" in done.err
+        assert sorted(path.name for path in (world / "in").iterdir()) == ["a.png", "sub"]
+
+
+def test_points_that_are_no_face_are_skipped(dan, world, monkeypatch):
+    whole = Faces.from_landmarks
+
+    def once(found, start, scheme):
+        """The face of the second picture has all points in one place."""
+        faces = whole(found, start, scheme)
+        is_second = len(seen) == 1
+        seen.append(faces)
+        return replace(faces, points_xy=faces.points_xy * 0 + 9) if is_second else faces
+
+    seen = []
+    monkeypatch.setattr(Faces, "from_landmarks", once)
+    done = dan("chips", "in", "-o", "out", *FAST)
+    assert done.code == 1
+    assert "skipped sub/b: src: expected points that differ, got 5 equal ones" in done.err
+    assert [one["chip"] for one in json.loads((world / "out/chips.json").read_text())["chips"]] == [
+        "a.png"
+    ]
+    assert sorted(path.name for path in (world / "out").iterdir()) == ["a.png", "chips.json"]
 
 
 def test_a_bad_template_leaves_nothing(dan, world):

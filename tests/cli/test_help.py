@@ -6,7 +6,10 @@ import pytest
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["align", "x.jpg", "-f", "foo"], "--format: expected one of pts, csv, coco, got foo"),
+        (
+            ["align", "x.jpg", "-f", "foo"],
+            "--format: expected one of pts, csv, coco, openface, pyfeat, parquet, got foo",
+        ),
         (["align", "x.jpg", "--passes", "0"], "--passes: expected at least 1, got 0"),
         (["align", "x.jpg", "--passes", "two"], "--passes: expected a whole number, got two"),
         (["align", "x", "--min-confidence", "2"], "--min-confidence: expected at most 1, got 2"),

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from dan.core.errors import ConfigError, ShapeError
 from dan.drawing.landmarks import (
+    AXES_RGB,
     PREDICTED_RGB,
     SHEET_RGB,
     TRUTH_RGB,
@@ -212,6 +213,16 @@ def test_ellipses_without_a_place_or_a_size_are_left_out():
     assert not new[:60, 75:].any()
     assert new[66:, :75].any()
     assert new[66:, 75:].any()
+
+
+def test_axes_are_red_green_and_blue():
+    ends = np.array([[40, 60], [70, 60], [40, 90], [30, 50]])
+    picture = draw_face(GREY, None, axes_xy=ends, min_side=320)
+    for end, colour in zip(ends[1:], AXES_RGB, strict=True):
+        x, y = resize_transform(2).apply((ends[:1] + end) / 2).round().astype(int)[0]
+        assert picture[y, x].tolist() == list(colour)
+    with pytest.raises(ShapeError, match="axes"):
+        draw_face(GREY, None, axes_xy=ends[:3])
 
 
 def test_points_that_are_likely_not_seen_are_hollow():

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from dan.core.errors import ConfigError, ShapeError
+from dan.drawing.landmarks import AXES_RGB
+from dan.inference.aligner import FaceAligner
 from dan.inference.faces import Face, Faces
 from dan.schemes import FACE68, LandmarkScheme
 
@@ -215,6 +217,25 @@ def test_certainty_is_drawn_on_request():
         one = replace(found, **silent).draw(picture, certainty=True)
         assert not np.array_equal(one, plain)
         assert not np.array_equal(one, both)
+
+
+def test_axes_are_drawn_on_request_where_there_is_a_pose(portrait):
+    found = FaceAligner(threads=1)(portrait)
+    origin, right, down, ahead = found[0].axes_xy()
+    corners = found[0].points_xy[[36, 45]]
+    assert np.linalg.norm(origin - corners.mean(axis=0)) < 3
+    assert right[0] > origin[0] + 10
+    assert down[1] > origin[1] + 10
+    assert np.linalg.norm(ahead - origin) < 15  # she looks into the camera
+    plain, drawn = found.draw(portrait), found.draw(portrait, axes=True)
+    x, y = ((origin + down) / 2).round().astype(int)
+    assert (drawn[y, x] == AXES_RGB[1]).all()
+    line = np.tile(np.linspace(10, 90, 68)[None, :, None], (1, 1, 2))
+    nowhere = replace(found, points_xy=line)
+    assert nowhere[0].axes_xy() is None
+    assert np.array_equal(nowhere.draw(plain, axes=True), nowhere.draw(plain))
+    with pytest.raises(ConfigError, match="no conversion leads from scheme three"):
+        faces(1).draw(portrait, axes=True)
 
 
 def test_a_point_is_as_sure_as_its_covariance_says():

@@ -64,6 +64,18 @@ def test_align_hands_a_video_over(dan, clip, tmp_path):
     assert "nothing written" not in done.err
 
 
+def test_tables_of_other_programs(dan, clip, tmp_path):
+    words = ["-f", "openface", "-f", "pyfeat", "-f", "csv", "--max-faces", "1"]
+    assert dan("align", clip, "-o", tmp_path / "out", *words).code == 0
+    tables = {path.name: path.read_text().splitlines() for path in (tmp_path / "out").glob("*.csv")}
+    assert set(tables) == {"walk.openface.csv", "walk.pyfeat.csv", "walk.csv"}
+    assert {len(lines) for lines in tables.values()} == {1 + 40}
+    assert tables["walk.openface.csv"][0].startswith("frame,face_id,timestamp,confidence,success,")
+    assert tables["walk.openface.csv"][1].startswith("1,0,0.000,0.9")
+    assert dan("track", clip, "--points", tmp_path / "a.openface.csv", "--max-faces", "1").code == 0
+    assert (tmp_path / "a.openface.csv").read_text().splitlines() == tables["walk.openface.csv"]
+
+
 def test_videos_of_one_name_are_kept_apart_in_one_folder(dan, clip, tmp_path):
     other, out = tmp_path / "other" / clip.name, tmp_path / "out"
     other.parent.mkdir()
@@ -191,9 +203,18 @@ def test_opencv_and_ffmpeg_add_no_lines_of_their_own(tmp_path, video):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["{clip}", "--passes", "2"], "a video goes with -f csv only, and without --boxes"),
-        (["{clip}", "-o", "out", "-f", "csv", "-f", "pts"], "a video goes with -f csv only"),
-        (["{clip}", "--boxes", "b.json"], "a video goes with -f csv only"),
+        (
+            ["{clip}", "--passes", "2"],
+            "-f openface, pyfeat, csv, parquet only, and without --boxes",
+        ),
+        (
+            ["{clip}", "-o", "out", "-f", "csv", "-f", "pts"],
+            "a video goes with -f openface, pyfeat, csv, parquet only",
+        ),
+        (
+            ["{clip}", "--boxes", "b.json"],
+            "a video goes with -f openface, pyfeat, csv, parquet only",
+        ),
         (["{clip}", "--box-kind", "haar"], "without --boxes, --box-kind and --passes"),
         (["{clip}", "{clip}"], "expected pictures, got a video; give it alone"),
         (["noise.mp4", "-o", "out"], "noise.mp4: expected a video with frames, found none"),

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from dan.core.errors import DegenerateShapeError
 from dan.core.files import make_folder, write_text
 from dan.core.images import write_png
 from dan.core.types import ColourImage
@@ -28,6 +29,10 @@ class ChipFolder(AbstractContextManager[object]):
     Args:
         file: the video; None where pictures are added one by one.
         certainty: see :meth:`dan.Face.to_dict`.
+
+    Attributes:
+        chips: what ``chips.json`` says of each.
+        skipped: the names of faces whose points span no face, and what is wrong.
     """
 
     def __init__(
@@ -36,10 +41,18 @@ class ChipFolder(AbstractContextManager[object]):
         self.path, self.template = path, template
         self.file, self.certainty = file, certainty
         self.chips: list[dict[str, Any]] = []
+        self.skipped: list[tuple[str, str]] = []
 
     def add(self, name: str, picture: ColourImage, face: Face, facts: Mapping[str, object]) -> None:
-        """Cut a face of an (H, W, 3) RGB picture; the facts stand before its transform."""
-        chip = face.chip(picture, self.template)
+        """Cut a face of an (H, W, 3) RGB picture; the facts stand before its transform.
+
+        One whose points span no face is skipped.
+        """
+        try:
+            chip = face.chip(picture, self.template)
+        except DegenerateShapeError as error:
+            self.skipped.append((name, str(error)))
+            return
         target = self.path / f"{name}.png"
         make_folder(target.parent)
         write_png(target, chip.image)

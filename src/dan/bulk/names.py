@@ -14,7 +14,7 @@ from dan.core.files import make_folder, read_text, write_text
 
 NAMES = "names.json"
 
-OUTPUT_SUFFIXES = (".pts", ".png", ".csv", ".jsonl", ".mp4")
+OUTPUT_SUFFIXES = (".pts", ".png", ".csv", ".jsonl", ".parquet", ".mp4")
 """Of the files that are written under a name."""
 
 _SECOND_FACE = re.compile(r"(.+)_(?:[2-9]|[1-9]\d+)")  # as ResultFolder names their files

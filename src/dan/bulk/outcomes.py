@@ -53,10 +53,11 @@ def options_of(
     *,
     draw: bool,
     certainty: bool,
+    axes: bool = False,
 ) -> dict[str, Any]:
     """All that decides what the results of a run are."""
-    later = {"certainty": True} if certainty else {}  # folders of earlier versions do not name it
-    return later | {
+    later = {"certainty": certainty, "axes": axes}  # folders of earlier versions do not name these
+    return {name: True for name, asked in later.items() if asked} | {
         "model": aligner.model.name,
         "model_sha256": getattr(aligner.model, "sha256", None),
         "faces": faces,
@@ -77,6 +78,7 @@ def take_outcomes(
     *,
     draw: bool,
     certainty: bool,
+    axes: bool = False,
     on_outcome: Callable[[Outcome, dict[str, Any]], None],
 ) -> Tally:
     """Write and count what became of each picture.
@@ -84,6 +86,7 @@ def take_outcomes(
     Args:
         folder: that has admitted the pictures; None: nothing is written.
         certainty: lines and drawings tell the points' covariance and visibility, too.
+        axes: drawings show the heads' axes.
         on_outcome: called with each, and its line in ``faces.jsonl``.
     """
     tally = Tally()
@@ -99,7 +102,7 @@ def take_outcomes(
                 # It is read again: keeping many pictures would take any amount of memory.
                 path = folder.path / f"{source.name}.png"
                 make_folder(path.parent)
-                write_png(path, faces.draw(source.path, certainty=certainty))
+                write_png(path, faces.draw(source.path, certainty=certainty, axes=axes))
             folder.add(record, formats)
         on_outcome(outcome, record)
     return tally

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +18,15 @@ import numpy as np
 
 from dan.bulk.names import NAMES, ResultNames
 from dan.bulk.result_format import ResultFormat
+from dan.bulk.result_tables import TABLES, Record, openface_path, write_table
 from dan.bulk.sources import Source
 from dan.core.errors import DataError
 from dan.core.files import make_folder, read_text, replacing, system_errors, write_text
-from dan.datasets.formats import HIDDEN, VISIBLE, save_pts
-from dan.datasets.formats.coco import coco_face, coco_text
-from dan.drawing.landmarks import LIKELY_SEEN
-from dan.inference.face_csv import csv_head, csv_row
+from dan.datasets.formats import save_pts
 from dan.inference.faces import Faces
 from dan.schemes import LandmarkScheme
 
 LINES, OPTIONS = "faces.jsonl", "run.json"
-
-Record = Mapping[str, Any]
 
 
 def record_of(
@@ -123,6 +118,7 @@ class ResultFolder:
 
     def _remove_outputs(self, name: str) -> None:
         (self.path / f"{name}.png").unlink(missing_ok=True)
+        openface_path(self.path / TABLES[ResultFormat.OPENFACE], name).unlink(missing_ok=True)
         n_faces = 0
         while self.points_path(name, n_faces + 1).exists():
             n_faces += 1
@@ -168,13 +164,11 @@ class ResultFolder:
     def finish(self, formats: Collection[ResultFormat], scheme: LandmarkScheme) -> list[Path]:
         """Write the tables of all results, those of earlier runs anew; returns the files."""
         written = [self.lines]
-        for kind, name, render in (
-            (ResultFormat.CSV, "faces.csv", partial(render_csv, certainty=self._has_certainty)),
-            (ResultFormat.COCO, "coco.json", render_coco),
-        ):
+        for kind, name in TABLES.items():
             path = self.path / name
             if kind in formats or path.exists():
-                write_text(path, render(list(self._read()), scheme))
+                records = list(self._read())
+                write_table(kind, path, records, scheme, certainty=self._has_certainty)
                 written.append(path)
         return written
 
@@ -223,46 +217,3 @@ def line_of(record: Record) -> str:
     except UnicodeEncodeError:
         text = json.dumps(record)
     return text + "\n"
-
-
-def render_csv(
-    records: Sequence[Record], scheme: LandmarkScheme, *, certainty: bool = False
-) -> str:
-    """One row a face: file, place, score, confidence, box, then x and y of each point.
-
-    Args:
-        certainty: whether the records tell the points' covariance and visibility, too.
-    """
-    lines = [csv_head(("file", "face"), scheme, certainty=certainty)]
-    for record in records:
-        file = record["file"].encode(errors="backslashreplace").decode()
-        for place, face in enumerate(record.get("faces", []), start=1):
-            lines.append(csv_row((file, place), face))
-    return "".join(lines)
-
-
-def render_coco(records: Sequence[Record], scheme: LandmarkScheme) -> str:
-    """COCO keypoints: images, one category with the scheme's names and edges, annotations.
-
-    ``bbox`` is the box of the points; ``score`` is the confidence where the model has one, else
-    the detector's. A point whose record says that it is likely not seen counts as occluded, any
-    other as seen. COCO has pixel centres at integers, as we have.
-    """
-    images = [(record["file"], record.get("size_wh", (0, 0))) for record in records]
-    faces = [
-        _coco_face(image, face)
-        for image, record in enumerate(records)
-        for face in record.get("faces", [])
-    ]
-    return coco_text(images, faces, scheme)
-
-
-def _coco_face(image: int, face: Record) -> dict[str, Any]:
-    points = np.array(face["points_xy"], dtype=np.float64)
-    x0, y0, x1, y1 = face["box_xyxy"]
-    area = round((x1 - x0) * (y1 - y0), 3)
-    likely = face.get("visibility") or [1.0] * len(points)
-    seen = [VISIBLE if each >= LIKELY_SEEN else HIDDEN for each in likely]
-    confidence = face["confidence"]
-    score = face["score"] if confidence is None else confidence
-    return coco_face(image, points, seen, area=area, box_xyxy=(x0, y0, x1, y1)) | {"score": score}

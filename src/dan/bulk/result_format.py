@@ -9,3 +9,15 @@ class ResultFormat(StrEnum):
     PTS = "pts"
     CSV = "csv"
     COCO = "coco"
+    OPENFACE = "openface"
+    PYFEAT = "pyfeat"
+    PARQUET = "parquet"
+
+
+ROW_SUFFIXES = {
+    ResultFormat.OPENFACE: ".openface.csv",
+    ResultFormat.PYFEAT: ".pyfeat.csv",
+    ResultFormat.CSV: ".csv",
+    ResultFormat.PARQUET: ".parquet",
+}
+"""How the names of a video's tables end, in the formats that it has."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from dan.bulk.result_format import ResultFormat
+from dan.bulk.result_format import ROW_SUFFIXES, ResultFormat
 from dan.cli import options as opt
 from dan.cli.common import progress_bar, tell_passed_over
 from dan.core.errors import ConfigError
@@ -21,6 +21,7 @@ def align(
     out: opt.ResultsOption = None,
     formats: opt.FormatsOption = None,
     draw: opt.DrawOption = False,
+    axes: opt.AxesOption = False,
     as_json: opt.LinesOption = False,
     options: opt.AlignerOptions,
     boxes: opt.GivenBoxesOption = None,
@@ -31,18 +32,21 @@ def align(
     from dan.bulk.aligning import align_sources, load_boxes_of
     from dan.bulk.outcomes import options_of, take_outcomes
     from dan.bulk.result_folder import ResultFolder, is_result_folder
+    from dan.bulk.result_tables import check_formats
     from dan.bulk.sources import find_sources, is_video
     from dan.cli.align_output import Printer, tell_admitted, tell_done, with_standard_input
     from dan.cli.track_output import align_video
     from dan.inference.detectors import WholeImage, box_fit_of
 
     formats = formats or []
+    if axes and not draw:
+        raise ConfigError("--axes: expected --draw, to which it adds")
     if out is None:
         _check_without_folder(formats, options, draw=draw, as_json=as_json)
     if len(inputs) == 1 and is_video(inputs[0]):
         has_boxes = boxes is not None or box_kind != "landmarks"
         _check_video(inputs[0], formats, is_odd=has_boxes or passes > 1)
-        align_video(inputs[0], out, options, as_csv=bool(formats), draw=draw, as_json=as_json)
+        align_video(inputs[0], out, options, formats=formats, draw=draw, axes=axes, as_json=as_json)
         return
     fit = box_fit_of(box_kind)
     _check_boxes(boxes, box_kind, options)
@@ -55,7 +59,8 @@ def align(
     # to be installed.
     inside = replace(options, threads=1) if len(sources) > 1 else options
     aligner = inside.build(None if given is None else WholeImage(), passes=passes)
-    shown = {"draw": draw, "certainty": options.certainty}
+    check_formats(formats, aligner.model.scheme, axes=axes)
+    shown = {"draw": draw, "certainty": options.certainty, "axes": axes}
     folder, left = None, sources
     if out is not None:
         faces = options.detector_name if boxes is None else f"{boxes} ({box_kind})"
@@ -87,9 +92,11 @@ def _check_without_folder(
 
 
 def _check_video(video: str, formats: list[ResultFormat], *, is_odd: bool) -> None:
-    if is_odd or not set(formats) <= {ResultFormat.CSV}:
+    if is_odd or not ROW_SUFFIXES.keys() >= set(formats):
+        names = ", ".join(ROW_SUFFIXES)
         raise ConfigError(
-            f"{video}: a video goes with -f csv only, and without --boxes, --box-kind and --passes"
+            f"{video}: a video goes with -f {names} only, and without --boxes, --box-kind and "
+            "--passes"
         )
 
 

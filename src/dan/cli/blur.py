@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from dan.cli import options as opt
-from dan.cli.common import counted, error_console, progress_bar, tell_passed_over
+from dan.cli.common import check_apart, counted, error_console, progress_bar, tell_passed_over
 from dan.core.errors import DanError
 from dan.inference.defaults import DEFAULT_MODEL
 
@@ -58,7 +58,9 @@ def _cover_pictures(
     check_new_folder(out)
     words = with_standard_input(inputs)
     tell_passed_over(words)
-    sources, aligner, n_places, n_unreadable = find_sources(words), options.build(), 0, 0
+    sources = find_sources(words)
+    check_apart(out, *words)
+    aligner, n_places, n_unreadable = options.build(), 0, 0
     with (
         building_folder(out) as folder,
         progress_bar("covering", len(sources)) as on_picture,

@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from dan.cli import options as opt
-from dan.cli.common import counted, error_console, progress_bar, tell_passed_over
+from dan.cli.common import (
+    check_apart,
+    counted,
+    error_console,
+    progress_bar,
+    tell_passed_over,
+    tell_skipped,
+)
 
 if TYPE_CHECKING:
     from dan.bulk.aligning import Outcome
@@ -45,14 +53,17 @@ def chips(
         if is_clip:
             follow_video(inputs[0], options, movie=None, rows=[], sink=target)
         else:
-            tally = _cut_pictures(inputs, target, options)
+            tally = _cut_pictures(inputs, out, target, options)
         target.finish()
     error_console.print(f"written: {out}, {counted(len(target.chips), 'chip')}")
-    if tally is not None and tally.n_unreadable:
+    tell_skipped(target.skipped)
+    if target.skipped or (tally is not None and tally.n_unreadable):
         raise typer.Exit(1)
 
 
-def _cut_pictures(inputs: list[str], target: ChipFolder, options: opt.AlignerOptions) -> Tally:
+def _cut_pictures(
+    inputs: list[str], out: Path, target: ChipFolder, options: opt.AlignerOptions
+) -> Tally:
     from dan.bulk.aligning import align_sources
     from dan.bulk.outcomes import take_outcomes
     from dan.bulk.sources import find_sources
@@ -62,6 +73,7 @@ def _cut_pictures(inputs: list[str], target: ChipFolder, options: opt.AlignerOpt
     words = with_standard_input(inputs)
     tell_passed_over(words)
     sources = find_sources(words)
+    check_apart(out, *words)
     # Pictures that go side by side need no threads inside the network.
     aligner = (replace(options, threads=1) if len(sources) > 1 else options).build()
 

@@ -113,12 +113,14 @@ def need_torch(extra: str = "train") -> None:
     del accelerate, safetensors, torch
 
 
-def check_apart(out: Path, data: Path) -> None:
-    """Refuse a folder for results in that of the data, where the next run would read them, too."""
-    if out.resolve().is_relative_to(data.resolve()):
-        raise DataError(
-            f"{out}: expected a folder outside of {data}, whose files would be mixed up"
-        )
+def check_apart(out: Path, *inputs: FilePath) -> None:
+    """Refuse a folder for results in one of the inputs, where the next run would read them, too."""
+    for given in inputs:
+        folder = Path(given)
+        if folder.is_dir() and out.resolve().is_relative_to(folder.resolve()):
+            raise DataError(
+                f"{out}: expected a folder outside of {folder}, whose files would be mixed up"
+            )
 
 
 def tell_left_out(reasons: Iterable[str]) -> None:

@@ -119,6 +119,10 @@ FormatsOption = Annotated[
 DrawOption = Annotated[
     bool, typer.Option("--draw", help="Also write the pictures, faces drawn, to -o.")
 ]
+AxesOption = Annotated[
+    bool,
+    typer.Option("--axes", help="Draw the head's axes: to its side, its chin, where it looks."),
+]
 LinesOption = Annotated[bool, typer.Option("--json", help="Print one line of JSON per picture.")]
 GivenBoxesOption = Annotated[
     Path | None, typer.Option(help="JSON file with one box for each picture, by file name.")
@@ -139,7 +143,11 @@ MovieOption = Annotated[
     typer.Option("--out", "-o", help="Video to write, faces drawn: .mp4, .mov, .mkv or .avi."),
 ]
 RowsOption = Annotated[
-    Path | None, typer.Option(help="Table to write, one row per face and frame: .csv or .jsonl.")
+    Path | None,
+    typer.Option(
+        help="Table to write, one row per face and frame: .csv, .jsonl, .parquet, .openface.csv or "
+        ".pyfeat.csv."
+    ),
 ]
 TableOption = Annotated[
     Path, typer.Option("--out", "-o", help="Table to write, one row per face (and frame): .csv.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dan.cli import options as opt
+from dan.core.errors import ConfigError
 
 
 @opt.with_options
@@ -11,6 +12,7 @@ def track(
     *,
     out: opt.MovieOption = None,
     points: opt.RowsOption = None,
+    axes: opt.AxesOption = False,
     options: opt.AlignerOptions,
     detect_every: opt.DetectEveryOption = 15,
     smoothing: opt.SmoothingOption = True,
@@ -18,7 +20,15 @@ def track(
     """Follow the faces in a video. Ctrl-C stops early; what was written can be played."""
     from dan.cli.track_output import follow_video
 
+    if axes and out is None and not video.isdecimal():
+        raise ConfigError("--axes: expected -o OUT.mp4, to which it adds")
     rows = [] if points is None else [points]
     follow_video(
-        video, options, movie=out, rows=rows, detect_every=detect_every, smoothing=smoothing
+        video,
+        options,
+        movie=out,
+        rows=rows,
+        axes=axes,
+        detect_every=detect_every,
+        smoothing=smoothing,
     )

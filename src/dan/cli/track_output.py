@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from dan.bulk.result_format import ROW_SUFFIXES, ResultFormat
 from dan.cli.align_output import described
 from dan.cli.common import console, counted, error_console, progress_bar, tell_small_faces
 from dan.cli.options import AlignerOptions
@@ -28,27 +29,30 @@ def align_video(
     out: Path | None,
     options: AlignerOptions,
     *,
-    as_csv: bool,
+    formats: Sequence[ResultFormat],
     draw: bool,
+    axes: bool,
     as_json: bool,
 ) -> None:
     """Hand over to the tracker; the files in the folder are named after the video."""
     from dan.bulk.names import name_video_files
+    from dan.bulk.result_tables import check_formats
     from dan.video.reader import VideoReader
 
     _silence_opencv()
     VideoReader(video).close()  # what is no video, and what cannot work, is told before a
     tracker = options.build_tracker()  # folder is made
+    check_formats(formats, tracker.aligner.model.scheme, axes=axes)
     rows: list[Path] = []
     movie = None
     if out is not None:
-        suffixes = (".mp4", ".jsonl", ".csv") if as_csv else (".mp4", ".jsonl")
+        suffixes = (".mp4", ".jsonl", *(ROW_SUFFIXES[kind] for kind in dict.fromkeys(formats)))
         movie, *rows = name_video_files(out, Path(video), suffixes)
     wants_lines = as_json or out is None
     printer = _Printer(video, options, as_json=as_json) if wants_lines else None
     movie = movie if draw else None
     _check_outputs(movie, rows, inputs=(video, options.model, options.detector_name))
-    _follow(video, tracker, options, movie=movie, rows=rows, sink=printer)
+    _follow(video, tracker, options, movie=movie, rows=rows, axes=axes, sink=printer)
 
 
 def follow_video(
@@ -57,6 +61,7 @@ def follow_video(
     *,
     movie: Path | None,
     rows: Sequence[Path],
+    axes: bool = False,
     detect_every: int = 15,
     smoothing: bool = True,
     sink: Sink | None = None,
@@ -68,11 +73,17 @@ def follow_video(
         sink: takes the faces, too.
         painter: makes what paints the frames of the movie; None: the faces are drawn.
     """
+    from dan.bulk.result_tables import check_formats
+    from dan.video.rows import check_rows_path
+
     _silence_opencv()
     _check_outputs(movie, rows, inputs=(video, options.model, options.detector_name))
     tracker = options.build_tracker(detect_every=detect_every, smoothing=smoothing)
+    for path in rows:
+        check_rows_path(path, tracker.aligner.model.scheme)
+    check_formats((), tracker.aligner.model.scheme, axes=axes)
     paint = None if painter is None else painter(tracker.aligner)
-    _follow(video, tracker, options, movie=movie, rows=rows, sink=sink, paint=paint)
+    _follow(video, tracker, options, movie=movie, rows=rows, axes=axes, sink=sink, paint=paint)
 
 
 def _follow(
@@ -82,6 +93,7 @@ def _follow(
     *,
     movie: Path | None,
     rows: Sequence[Path],
+    axes: bool,
     sink: Sink | None = None,
     paint: Paint | None = None,
 ) -> None:
@@ -93,7 +105,9 @@ def _follow(
     scheme, certainty = tracker.aligner.model.scheme, options.certainty
     is_camera = video.isdecimal() and not Path(video).exists()
     with VideoReader(int(video) if is_camera else video) as reader:
-        pictures = _pictures(reader, movie, options, paint, may_do_without_window=bool(written))
+        pictures = _pictures(
+            reader, movie, options, paint, axes=axes, may_do_without_window=bool(written)
+        )
         tables = [RowWriter(path, scheme, certainty=certainty) for path in rows]
         sinks = [one for one in (*tables, sink, pictures) if one is not None]
         with progress_bar("tracking", reader.n_promised) as on_frame:
@@ -139,6 +153,7 @@ def _pictures(
     options: AlignerOptions,
     paint: Paint | None,
     *,
+    axes: bool,
     may_do_without_window: bool,
 ) -> Pictures | None:
     """Where painted frames go; None: nobody wants them."""
@@ -157,7 +172,7 @@ def _pictures(
     if movie is None and shown is None:
         return None
     writer = None if movie is None else VideoWriter(movie, reader.fps)
-    return Pictures(writer, shown, paint=paint, certainty=options.certainty)
+    return Pictures(writer, shown, paint=paint, certainty=options.certainty, axes=axes)
 
 
 def _silence_opencv() -> None:

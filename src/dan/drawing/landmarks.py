@@ -7,7 +7,7 @@ The ellipses about points are faint and have no rim: many overlap, and the face 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, log, sqrt
 
 import cv2
@@ -25,6 +25,7 @@ Colour = tuple[int, int, int]
 PREDICTED_RGB: Colour = (90, 215, 255)
 TRUTH_RGB: Colour = (255, 165, 20)
 BOX_RGB: Colour = (255, 255, 255)
+AXES_RGB: tuple[Colour, ...] = ((255, 60, 60), (60, 255, 60), (80, 160, 255))
 RIM_RGB: Colour = (12, 12, 20)
 SHEET_RGB: Colour = (28, 28, 32)
 
@@ -79,6 +80,7 @@ def draw_face(
     colour: Colour = PREDICTED_RGB,
     covariance: npt.ArrayLike | None = None,
     visibility: npt.ArrayLike | None = None,
+    axes_xy: npt.ArrayLike | None = None,
 ) -> ColourImage:
     """Paint one face on a copy of the image; call again on the result for a second face.
 
@@ -95,6 +97,8 @@ def draw_face(
         colour: RGB of the predicted points and edges, to tell faces apart.
         covariance: (N, 2, 2) of the predicted points' errors, square pixels, for the ellipses.
         visibility: (N,) of the predicted points, 0..1; those below ``LIKELY_SEEN`` are hollow.
+        axes_xy: (4, 2) pixels of ``image``, where the head's axes begin, and the ends of x (red),
+            y (green) and z (blue); see :meth:`dan.points.pose.HeadPose.axes_xy`.
 
     Returns:
         (s·H, s·W, 3) RGB uint8 with the whole factor ``s`` >= 1. Pixel centres are kept: an image
@@ -124,6 +128,8 @@ def draw_face(
         if covariance is not None:
             _paint_ellipses(canvas, _ellipses(points, covariance, factor), colour, pen)
         _paint_dots(canvas, points, visibility, colour, pen)
+    if axes_xy is not None:
+        _paint_axes(canvas, move(_of_points("axes", axes_xy, (4, 2))), pen)
     if label:
         _paint_label(canvas, label, None if box is None else _box_around(box, points))
     return canvas
@@ -292,6 +298,12 @@ def _paint_box(canvas: ColourImage, box_xyxy: FloatArray, pen: _Pen) -> None:
     corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
     sides = [corners[[place, (place + 1) % 4]] for place in range(4)]
     _paint_lines(canvas, sides, BOX_RGB, pen, opacity=0.9)
+
+
+def _paint_axes(canvas: ColourImage, axes_xy: FloatArray, pen: _Pen) -> None:
+    thick = replace(pen, line=pen.line + 1)
+    for end, colour in zip(axes_xy[1:], AXES_RGB, strict=True):
+        _paint_lines(canvas, [np.stack([axes_xy[0], end])], colour, thick, opacity=1.0)
 
 
 def _discs(points: Points, radius: float, hole: float = -1.0) -> Callable[[GreyImage], None]:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dan.core.checks import check_shape
-from dan.core.errors import ConfigError
+from dan.core.errors import ConfigError, DegenerateShapeError
 from dan.core.images import Channels, Picture, as_rgb
 from dan.core.types import ColourImage
 from dan.geometry import Similarity, within_probability
@@ -92,6 +92,19 @@ class Face:
             self.points_xy[None], self.scheme, spread, size_wh=size_wh, focal_px=focal_px
         )
         return pose
+
+    def axes_xy(self) -> npt.NDArray[np.float64] | None:
+        """(4, 2) the head's axes to draw, pixels; None where the points have no pose.
+
+        See :meth:`dan.points.pose.HeadPose.axes_xy`.
+
+        Raises:
+            ConfigError: if the scheme has none, as it does not convert to ``face51``.
+        """
+        try:
+            return self.pose().axes_xy()
+        except DegenerateShapeError:
+            return None
 
     def chip(
         self, picture: Picture, template: str | Template, *, channels: Channels = "rgb"
@@ -309,7 +322,12 @@ class Faces:
         )
 
     def draw(
-        self, picture: Picture, *, channels: Channels = "rgb", certainty: bool = False
+        self,
+        picture: Picture,
+        *,
+        channels: Channels = "rgb",
+        certainty: bool = False,
+        axes: bool = False,
     ) -> ColourImage:
         """A copy of the picture with points, edges, boxes and confidence painted on it.
 
@@ -318,9 +336,13 @@ class Faces:
             channels: ``rgb`` or ``bgr``, of three-channel arrays.
             certainty: with ellipses that hold 95 % of each point's errors, and points that are
                 likely not seen hollow, where the model tells.
+            axes: with the head's axes; see :meth:`Face.axes_xy`.
 
         Returns:
             (H, W, 3) RGB uint8.
+
+        Raises:
+            ConfigError: if the scheme has no axes.
         """
         from dan.drawing.landmarks import draw_face
 
@@ -334,6 +356,7 @@ class Faces:
                 label=_label(face),
                 covariance=face.covariance if certainty else None,
                 visibility=face.visibility if certainty else None,
+                axes_xy=face.axes_xy() if axes else None,
             )
         return drawn
 

@@ -137,7 +137,9 @@ def cut_chip(
     template = template_of(template)
     move = template.fit(points, scheme)
     if not 0 < move.scale < math.inf:
-        raise DegenerateShapeError(f"{template.name}: the points are no face: {points.tolist()}")
+        raise DegenerateShapeError(
+            f"{template.name}: expected points of a face, got a scale of {move.scale}"
+        )
     border = "reflect" if template.beyond == "blur" else template.beyond
     wh = template.size, template.size
     image = warp_image(picture, move, wh, to_grey=template.grey, border=border)
@@ -227,7 +229,7 @@ def ffhq_template(size: int = 256) -> Template:
         x = across + np.array([down[1], -down[0]])
         length = float(np.hypot(*x))
         if not 0 < length < math.inf:
-            raise DegenerateShapeError(f"ffhq{size}: expected eyes and mouth apart, got {points}")
+            raise DegenerateShapeError(f"ffhq{size}: expected eyes and mouth apart, got {length}")
         half = max(2.0 * float(np.hypot(*across)), 1.8 * float(np.hypot(*down)))
         return Similarity.about(
             [(size - 1) / 2] * 2,

@@ -28,11 +28,11 @@ def colour_of(track_id: int) -> Colour:
 
 
 def draw_tracked(
-    frame_rgb: ColourImage, faces: TrackedFaces, *, certainty: bool = False
+    frame_rgb: ColourImage, faces: TrackedFaces, *, certainty: bool = False, axes: bool = False
 ) -> ColourImage:
     """A copy of the (H, W, 3) RGB frame with points, edges, boxes, ids and confidence.
 
-    For ``certainty`` see :meth:`dan.inference.faces.Faces.draw`.
+    For ``certainty`` and ``axes`` see :meth:`dan.inference.faces.Faces.draw`.
     """
     picture = frame_rgb.copy()
     for face in faces:
@@ -46,5 +46,6 @@ def draw_tracked(
             colour=colour_of(face.id or 1),
             covariance=face.covariance if certainty else None,
             visibility=face.visibility if certainty else None,
+            axes_xy=face.axes_xy() if axes else None,
         )
     return picture

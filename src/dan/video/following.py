@@ -36,7 +36,7 @@ class Pictures(AbstractContextManager[object]):
 
     Args:
         paint: what is shown; None: the frame with the faces drawn.
-        certainty: of drawn faces; see :func:`dan.video.drawing.draw_tracked`.
+        certainty, axes: of drawn faces; see :func:`dan.video.drawing.draw_tracked`.
     """
 
     def __init__(
@@ -46,14 +46,15 @@ class Pictures(AbstractContextManager[object]):
         *,
         paint: Paint | None = None,
         certainty: bool = False,
+        axes: bool = False,
     ) -> None:
         self.movie, self.window = movie, window
-        self.paint, self.certainty = paint, certainty
+        self.paint, self.certainty, self.axes = paint, certainty, axes
 
     def take(self, frame: Frame, faces: TrackedFaces) -> bool:
         """Show a frame; False once the window is closed."""
         if self.paint is None:
-            picture = draw_tracked(frame.rgb, faces, certainty=self.certainty)
+            picture = draw_tracked(frame.rgb, faces, certainty=self.certainty, axes=self.axes)
         else:
             picture = self.paint(frame, faces)
         if self.movie is not None:
