@@ -31,9 +31,9 @@ def measure(
             raise ConfigError(f"{path}: expected a name that ends in {suffix}")
     if plot and not is_clip:
         raise ConfigError("--plot: expected one video, got pictures, which have no time")
+    check_outputs(outputs, [*inputs, options.model, options.detector_name])
     if plot and find_spec("matplotlib") is None:
         raise ConfigError("--plot needs matplotlib: pip install '.[plot]'")
-    check_outputs(outputs, [*inputs, options.model, options.detector_name])
     if is_clip:
         _measure_video(inputs[0], out, plot, options, detect_every)
     else:
