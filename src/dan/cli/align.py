@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 import typer
 
-from dan.bulk.result_format import ROW_SUFFIXES, ResultFormat
 from dan.cli import options as opt
-from dan.cli.common import progress_bar, tell_passed_over
-from dan.core.errors import ConfigError
+from dan.cli.common import progress_bar
 
 
 @opt.with_options
@@ -31,29 +28,24 @@ def align(
     """Find faces and their landmarks; an interrupted run with -o is resumed."""
     from dan.bulk.aligning import align_sources, load_boxes_of
     from dan.bulk.outcomes import options_of, take_outcomes
-    from dan.bulk.result_folder import ResultFolder, is_result_folder
+    from dan.bulk.result_folder import ResultFolder
     from dan.bulk.result_tables import check_formats
-    from dan.bulk.sources import find_sources, is_video
-    from dan.cli.align_output import Printer, tell_admitted, tell_done, with_standard_input
+    from dan.bulk.sources import is_video
+    from dan.cli.align_input import check_boxes, check_outputs_of, check_video, sources_of
+    from dan.cli.align_output import Printer, tell_admitted, tell_done
     from dan.cli.track_output import align_video
     from dan.inference.detectors import WholeImage, box_fit_of
 
     formats = formats or []
-    if axes and not draw:
-        raise ConfigError("--axes: expected --draw, to which it adds")
-    if out is None:
-        _check_without_folder(formats, options, draw=draw, as_json=as_json)
+    check_outputs_of(formats, options, out, draw=draw, axes=axes, as_json=as_json)
     if len(inputs) == 1 and is_video(inputs[0]):
         has_boxes = boxes is not None or box_kind != "landmarks"
-        _check_video(inputs[0], formats, is_odd=has_boxes or passes > 1)
+        check_video(inputs[0], formats, is_odd=has_boxes or passes > 1)
         align_video(inputs[0], out, options, formats=formats, draw=draw, axes=axes, as_json=as_json)
         return
     fit = box_fit_of(box_kind)
-    _check_boxes(boxes, box_kind, options)
-    words = with_standard_input(inputs)
-    before = out.resolve() if out is not None and is_result_folder(out) else None
-    tell_passed_over(words, leave_out=before)
-    sources = find_sources(words, leave_out=before)
+    check_boxes(boxes, box_kind, options)
+    sources = sources_of(inputs, out)
     given = None if boxes is None else load_boxes_of(boxes, sources)
     # Pictures that go side by side need no threads inside the network. With boxes no detector has
     # to be installed.
@@ -80,32 +72,3 @@ def align(
     )
     if tally.n_unreadable:
         raise typer.Exit(1)
-
-
-def _check_without_folder(
-    formats: list[ResultFormat], options: opt.AlignerOptions, *, draw: bool, as_json: bool
-) -> None:
-    if draw or formats:
-        raise ConfigError("--draw and --format: expected a folder for them, -o OUT")
-    if options.certainty and not as_json:
-        raise ConfigError("--certainty: expected -o OUT or --json, to which it adds")
-
-
-def _check_video(video: str, formats: list[ResultFormat], *, is_odd: bool) -> None:
-    if is_odd or not ROW_SUFFIXES.keys() >= set(formats):
-        names = ", ".join(ROW_SUFFIXES)
-        raise ConfigError(
-            f"{video}: a video goes with -f {names} only, and without --boxes, --box-kind and "
-            "--passes"
-        )
-
-
-def _check_boxes(boxes: Path | None, box_kind: str, options: opt.AlignerOptions) -> None:
-    if boxes is None and box_kind != "landmarks":
-        raise ConfigError(f"--box-kind {box_kind}: expected --boxes FILE, whose kind it tells")
-    for name, value in (
-        ("--detector-size", options.detector_size),
-        ("--detector", options.detector),
-    ):
-        if boxes is not None and value is not None:
-            raise ConfigError(f"{name}: expected no --boxes, with which nothing is detected")

@@ -97,8 +97,7 @@ def draw_face(
         colour: RGB of the predicted points and edges, to tell faces apart.
         covariance: (N, 2, 2) of the predicted points' errors, square pixels, for the ellipses.
         visibility: (N,) of the predicted points, 0..1; those below ``LIKELY_SEEN`` are hollow.
-        axes_xy: (4, 2) pixels of ``image``, where the head's axes begin, and the ends of x (red),
-            y (green) and z (blue); see :meth:`dan.points.pose.HeadPose.axes_xy`.
+        axes_xy: (4, 2) of :meth:`dan.points.pose.HeadPose.axes_xy`: x red, y green, z blue.
 
     Returns:
         (s·H, s·W, 3) RGB uint8 with the whole factor ``s`` >= 1. Pixel centres are kept: an image
@@ -111,10 +110,8 @@ def draw_face(
     factor = max(1, ceil(min_side / max(rgb.shape[:2])))
     move = resize_transform(factor).apply
     n_landmarks = None if scheme is None else scheme.n_landmarks
-    points, truth = (
-        None if given is None else move(_finite_or_nan(as_points(name, given, n_landmarks)))
-        for name, given in (("points", points_xy), ("truth", truth_xy))
-    )
+    points = _placed("points", points_xy, n_landmarks, factor)
+    truth = _placed("truth", truth_xy, n_landmarks, factor)
     box = None if box_xyxy is None else move(as_box("box", box_xyxy).reshape(2, 2)).reshape(4)
     canvas = _enlarged(rgb, factor)
     pen = _Pen.for_face(_face_size(canvas, points, truth, box))
@@ -125,8 +122,7 @@ def draw_face(
         _paint_truth(canvas, truth, edges, pen)
     if points is not None:
         _paint_edges(canvas, points, edges, colour, pen)
-        if covariance is not None:
-            _paint_ellipses(canvas, _ellipses(points, covariance, factor), colour, pen)
+        _paint_ellipses(canvas, points, covariance, pen, rgb=colour, factor=factor)
         _paint_dots(canvas, points, visibility, colour, pen)
     if axes_xy is not None:
         _paint_axes(canvas, move(_of_points("axes", axes_xy, (4, 2))), pen)
@@ -215,6 +211,15 @@ def _finite_or_nan(points: Points) -> FloatArray:
     """(N, 2) float64 points, those with an infinite coordinate as NaN."""
     finite = np.isfinite(points).all(axis=1, keepdims=True)
     return np.where(finite, points, np.nan).astype(np.float64)
+
+
+def _placed(
+    name: str, given: npt.ArrayLike | None, n_landmarks: int | None, factor: int
+) -> FloatArray | None:
+    """Points in a picture that was enlarged by a factor, NaN where one is not finite."""
+    if given is None:
+        return None
+    return resize_transform(factor).apply(_finite_or_nan(as_points(name, given, n_landmarks)))
 
 
 def _of_points(name: str, values: npt.ArrayLike, shape: tuple[int, ...]) -> FloatArray:
@@ -368,8 +373,18 @@ def _ellipses(points: Points, covariance: npt.ArrayLike, factor: int) -> FloatAr
     return points[known][:, None] + outlines
 
 
-def _paint_ellipses(canvas: ColourImage, outlines: FloatArray, rgb: Colour, pen: _Pen) -> None:
-    width = max(1, round(pen.line / 2))
+def _paint_ellipses(
+    canvas: ColourImage,
+    points: Points,
+    covariance: npt.ArrayLike | None,
+    pen: _Pen,
+    *,
+    rgb: Colour,
+    factor: int,
+) -> None:
+    if covariance is None:
+        return
+    outlines, width = _ellipses(points, covariance, factor), max(1, round(pen.line / 2))
 
     def draw(mask: GreyImage) -> None:
         fixed = list(_fixed(outlines).astype(np.int32))
