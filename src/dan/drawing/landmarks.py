@@ -92,8 +92,7 @@ def draw_face(
         truth_xy: (N, 2) true landmarks, pixels of ``image``, painted beneath in the other colour.
         box_xyxy: (4,) box, pixels of ``image``.
         label: one short line, above the box and the points, or in the top left corner.
-        min_side: the picture is first enlarged by the smallest whole factor that makes its longer
-            side at least this many pixels; 0 keeps the size. 400 suits a crop of 112 pixels.
+        min_side: of the longer side, pixels; a smaller picture is enlarged by a whole factor.
         colour: RGB of the predicted points and edges, to tell faces apart.
         covariance: (N, 2, 2) of the predicted points' errors, square pixels, for the ellipses.
         visibility: (N,) of the predicted points, 0..1; those below ``LIKELY_SEEN`` are hollow.
