@@ -36,7 +36,8 @@ class Pictures(AbstractContextManager[object]):
 
     Args:
         paint: what is shown; None: the frame with the faces drawn.
-        certainty, axes: of drawn faces; see :func:`dan.video.drawing.draw_tracked`.
+        certainty: of drawn faces; see :func:`dan.video.drawing.draw_tracked`.
+        axes: likewise.
     """
 
     def __init__(
