@@ -60,6 +60,13 @@ def test_bad_pictures_are_told(dan, world):
     assert {path.name for path in (world / "out").rglob("*.png")} == {"a.png", "b.png"}
 
 
+def test_in_pictures_nothing_is_lost(dan, world):
+    done = dan("blur", "in", "-o", "out", "--hold", "1", *FAST)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "--hold: expected one video, got pictures" in done.err
+    assert not (world / "out").exists()
+
+
 def test_a_video(dan, world, aligner, portrait_path):
     frame = read_rgb(portrait_path)
     with VideoWriter(world / "clip.mp4", 20) as video:

@@ -187,6 +187,7 @@ def test_the_command_measures_pictures(dan, portrait_path, tmp_path):
         (["-o", "out.txt"], "out.txt: expected a name that ends in .csv"),
         (["-o", "out.csv", "--plot", "p.jpg"], "p.jpg: expected a name that ends in .png"),
         (["-o", "out.csv", "--plot", "p.png"], "--plot: expected one video, got pictures"),
+        (["-o", "out.csv", "--certainty"], "--certainty: expected without"),
     ],
 )
 def test_bad_words_are_told_before_any_work(dan, portrait_path, tmp_path, monkeypatch, words, told):

@@ -120,7 +120,16 @@ def test_a_finding_on_a_tracked_face_adds_nothing():
     aligner = aligner_of(1.0)
     frame, faces = at(0.0, ids=(1,))
     aligner.detector.found = Detections.of([faces.boxes_xyxy[0] + 1], [1.0])
-    assert len(outlines_in(frame.rgb, faces, aligner)) == 1
+    assert len(outlines_in(frame.rgb, aligner, faces)) == 1
+
+
+def test_the_faces_of_a_picture_are_looked_for_where_they_are_not_known():
+    aligner = aligner_of(1.0)
+    frame, faces = at(0.0, ids=(1,))
+    aligner.detector.found = Detections.of(faces.boxes_xyxy, [1.0])
+    (outline,) = outlines_in(frame.rgb, aligner)
+    (known,) = outlines_in(frame.rgb, aligner, aligner(frame.rgb))
+    assert np.array_equal(outline, known)
 
 
 def test_the_time_has_to_be_one():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import replace
 
 import typer
 
@@ -47,10 +46,8 @@ def align(
     check_boxes(boxes, box_kind, options)
     sources = sources_of(inputs, out)
     given = None if boxes is None else load_boxes_of(boxes, sources)
-    # Pictures that go side by side need no threads inside the network. With boxes no detector has
-    # to be installed.
-    inside = replace(options, threads=1) if len(sources) > 1 else options
-    aligner = inside.build(None if given is None else WholeImage(), passes=passes)
+    detector = None if given is None else WholeImage()  # with boxes none has to be installed
+    aligner = options.build(detector, passes=passes, n_pictures=len(sources))
     check_formats(formats, aligner.model.scheme, axes=axes)
     shown = {"draw": draw, "certainty": options.certainty, "axes": axes}
     folder, left = None, sources

@@ -7,8 +7,15 @@ from pathlib import Path
 import typer
 
 from dan.cli import options as opt
-from dan.cli.common import check_apart, counted, error_console, progress_bar, tell_passed_over
-from dan.core.errors import DanError
+from dan.cli.common import (
+    check_apart,
+    counted,
+    error_console,
+    progress_bar,
+    tell_passed_over,
+    tell_skipped,
+)
+from dan.core.errors import ConfigError, DanError
 from dan.inference.defaults import DEFAULT_MODEL
 
 
@@ -17,7 +24,7 @@ def blur(
     out: opt.CoveredOption,
     *,
     how: opt.CoverOption = opt.CoverKind.BLUR,
-    hold: opt.HoldOption = 2.0,
+    hold: opt.HoldOption = None,
     model: opt.ModelOption = DEFAULT_MODEL,
     detector_size: opt.FineSizeOption = 1280,
     threads: opt.ThreadsOption = None,
@@ -26,7 +33,7 @@ def blur(
     """Cover every face, and what may be one; in a video, also where a face was lost."""
     from dan.bulk.sources import is_video
     from dan.cli.track_output import follow_video
-    from dan.video.covering import Covering
+    from dan.video.covering import HOLD_S, Covering
 
     options = opt.AlignerOptions(
         model=model, detector_size=detector_size, threads=threads, provider=provider
@@ -38,8 +45,12 @@ def blur(
             movie=out,
             rows=[],
             smoothing=False,  # which would lag behind
-            painter=lambda aligner: Covering(aligner, how.value, hold_s=hold),
+            painter=lambda aligner: Covering(
+                aligner, how.value, hold_s=HOLD_S if hold is None else hold
+            ),
         )
+    elif hold is not None:
+        raise ConfigError("--hold: expected one video, got pictures, in which no face is lost")
     elif not _cover_pictures(inputs, out, how, options):
         raise typer.Exit(1)
 
@@ -60,7 +71,7 @@ def _cover_pictures(
     tell_passed_over(words)
     sources = find_sources(words)
     check_apart(out, *words)
-    aligner, n_places, n_unreadable = options.build(), 0, 0
+    aligner, n_places, skipped = options.build(), 0, []
     with (
         building_folder(out) as folder,
         progress_bar("covering", len(sources)) as on_picture,
@@ -70,17 +81,17 @@ def _cover_pictures(
             try:
                 picture = read_rgb(source.path)
             except DanError as error:
-                error_console.print(f"skipped {error}")
-                n_unreadable += 1
+                skipped.append((str(source.path), str(error)))
                 continue
-            outlines = outlines_in(picture, aligner(picture), aligner)
+            outlines = outlines_in(picture, aligner)
             target = folder / f"{source.name}.png"
             make_folder(target.parent)
             write_png(target, cover(picture, outlines, how.value))
             n_places += len(outlines)
-    skipped = f", {n_unreadable} skipped" if n_unreadable else ""
+    tell_skipped(skipped)
+    left_out = f", {len(skipped)} skipped" if skipped else ""
     error_console.print(
-        f"written: {out}; {counted(len(sources), 'picture')}{skipped}, "
+        f"written: {out}; {counted(len(sources), 'picture')}{left_out}, "
         f"{counted(n_places, 'place')} covered"
     )
-    return not n_unreadable
+    return not skipped

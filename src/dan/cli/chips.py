@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,8 +73,7 @@ def _cut_pictures(
     tell_passed_over(words)
     sources = find_sources(words)
     check_apart(out, *words)
-    # Pictures that go side by side need no threads inside the network.
-    aligner = (replace(options, threads=1) if len(sources) > 1 else options).build()
+    aligner = options.build(n_pictures=len(sources))
 
     def take(outcome: Outcome, record: Mapping[str, Any]) -> None:
         source = outcome.source

@@ -1,6 +1,6 @@
 """``dan measure``: angles of the head, openness of eyes and mouth, and more, as a table."""
 
-from dataclasses import replace
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,7 +18,6 @@ def measure(
     out: opt.TableOption,
     plot: opt.MeasuresPlotOption = None,
     options: opt.AlignerOptions,
-    detect_every: opt.DetectEveryOption = 15,
 ) -> None:
     """Measure heads, eyes, mouths and brows: one row a face, in a video one a face and frame."""
     from dan.bulk.sources import is_video
@@ -29,20 +28,20 @@ def measure(
     for path, suffix in zip(outputs, (".csv", ".png"), strict=False):
         if path.suffix.lower() != suffix:
             raise ConfigError(f"{path}: expected a name that ends in {suffix}")
+    if options.certainty:
+        raise ConfigError("--certainty: expected without, as measures use all that a model tells")
     if plot and not is_clip:
         raise ConfigError("--plot: expected one video, got pictures, which have no time")
     check_outputs(outputs, [*inputs, options.model, options.detector_name])
     if plot and find_spec("matplotlib") is None:
         raise ConfigError("--plot needs matplotlib: pip install '.[plot]'")
     if is_clip:
-        _measure_video(inputs[0], out, plot, options, detect_every)
+        _measure_video(inputs[0], out, plot, options)
     else:
         _measure_pictures(inputs, out, options)
 
 
-def _measure_video(
-    video: str, out: Path, plot: Path | None, options: opt.AlignerOptions, every: int
-) -> None:
+def _measure_video(video: str, out: Path, plot: Path | None, options: opt.AlignerOptions) -> None:
     import numpy as np
 
     from dan.cli.track_output import follow_video
@@ -50,9 +49,7 @@ def _measure_video(
     from dan.video.measuring import Measuring, plot_measures
 
     sink = Measuring()
-    follow_video(
-        video, options, movie=None, rows=[], sink=sink, detect_every=every, smoothing=False
-    )
+    follow_video(video, options, movie=None, rows=[], sink=sink, smoothing=False)
     table = sink.table()
     save_csv(out, table)
     error_console.print(f"written: {out}")
@@ -79,10 +76,13 @@ def _measure_pictures(inputs: list[str], out: Path, options: opt.AlignerOptions)
     tell_passed_over(words)
     sources = find_sources(words)
     check_outputs([out], (source.path for source in sources))
-    aligner = (replace(options, threads=1) if len(sources) > 1 else options).build()
+    aligner = options.build(n_pictures=len(sources))
     paths, numbers, faces, skipped = [], [], [], []
-    with progress_bar("measuring", len(sources)) as on_picture:
-        for outcome in align_sources(aligner, sources, threads=options.threads):
+    with (
+        progress_bar("measuring", len(sources)) as on_picture,
+        closing(align_sources(aligner, sources, threads=options.threads)) as outcomes,
+    ):
+        for outcome in outcomes:
             if outcome.faces is None:
                 skipped.append((str(outcome.source.path), outcome.error))
             for number, face in enumerate(outcome.faces or (), start=1):

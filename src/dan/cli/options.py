@@ -185,8 +185,12 @@ FineSizeOption = Annotated[
     ),
 ]
 HoldOption = Annotated[
-    float,
-    typer.Option(min=0, metavar="SECONDS", help="In a video, keep covering where a face was lost."),
+    float | None,
+    typer.Option(
+        min=0,
+        metavar="SECONDS",
+        help="In a video, keep covering where a face was lost. Default: 2.",
+    ),
 ]
 
 DemoOption = Annotated[Path, typer.Option("--out", "-o", help="Picture to write.")]
@@ -423,11 +427,17 @@ class AlignerOptions:
         """Of the detector that is used."""
         return self.detector or DEFAULT_DETECTOR
 
-    def build(self, detector: Detector | None = None, *, passes: int = 1) -> FaceAligner:
-        """The aligner, with its own detector or a given one, which cannot have another size."""
+    def build(
+        self, detector: Detector | None = None, *, passes: int = 1, n_pictures: int = 1
+    ) -> FaceAligner:
+        """The aligner, with its own detector or a given one, which cannot have another size.
+
+        Several pictures go side by side, and need no threads inside the network.
+        """
         from dan.inference.aligner import FaceAligner
 
-        model = load_model(self.model, self.provider, self.threads, option="--provider")
+        threads = self.threads if n_pictures == 1 else 1
+        model = load_model(self.model, self.provider, threads, option="--provider")
         if self.certainty and not {"covariance", "visibility"}.intersection(model.certainty):
             raise ConfigError(
                 "--certainty: expected a model that tells the covariance or visibility of its "

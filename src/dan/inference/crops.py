@@ -96,9 +96,9 @@ class CropBatch:
     def found_by(self, model: LandmarkModel) -> CropLandmarks:
         """What a model finds in the crops, in pixels of the picture of each."""
         found = model(self.crops)
-        moved = replace(found, points=self.to_picture(found.points))
-        if found.stages is not None:
-            moved = replace(moved, stages=self.to_picture(found.stages))
+        estimates = self.to_picture(found.estimates())
+        stages = None if found.stages is None else estimates
+        moved = replace(found, points=estimates[-1], stages=stages)
         if found.covariance is not None:
             spread = found.covariance.copy()
             for face, crop_from_image in enumerate(self.crop_from_image):

@@ -35,9 +35,18 @@ GROWTH_PER_S = 0.5
 """By so much of its size that place grows in a second."""
 
 
-def outlines_in(picture: ColourImage, faces: Faces, aligner: FaceAligner) -> list[FloatArray]:
-    """(K, 2) outlines of given faces, then of all else in a picture that may be one."""
+def outlines_in(
+    picture: ColourImage, aligner: FaceAligner, faces: Faces | None = None
+) -> list[FloatArray]:
+    """(K, 2) outlines of the faces of a picture, then of all else in it that may be one.
+
+    Args:
+        picture: (H, W, 3) RGB uint8.
+        faces: that are known already, as a tracker knows them; None: they are looked for.
+    """
     found = aligner.detect(picture)
+    if faces is None:
+        faces = aligner(picture, boxes=found)
     others = [
         place
         for place, box in enumerate(found.boxes_xyxy)
@@ -79,7 +88,7 @@ class Covering:
         Args:
             faces: what the tracker found in it.
         """
-        outlines = outlines_in(frame.rgb, faces, self.aligner)
+        outlines = outlines_in(frame.rgb, self.aligner, faces)
         for place, outline in enumerate(outlines):
             is_tracked = place < len(faces)
             known = int(faces.ids[place]) if is_tracked else self._untracked(outline, frame.time_s)
