@@ -15,7 +15,7 @@ from PIL import Image
 from dan.core import image_files, images
 from dan.core.errors import DataError, ImageError, ShapeError
 from dan.core.image_files import has_avif, is_image_name, list_images, passed_over
-from dan.core.images import as_rgb, encode_png, read_grey, read_rgb, write_png
+from dan.core.images import as_rgb, decode_rgb, encode_png, read_grey, read_rgb, write_png
 
 GREY = np.add.outer(np.arange(24) * 4, np.arange(32) * 2).astype(np.uint8)  # 24 rows, 32 columns
 RGB = np.stack([GREY, 255 - GREY, GREY // 2], axis=2)
@@ -176,7 +176,7 @@ def test_overlapping_threads_leave_the_warnings_as_they_were(tmp_path):
         write_png(path, GREY)
     before = list(warnings.filters)
     # First in, first out: the order in which catch_warnings alone restores the wrong list.
-    first, second = (images._opened(path) for path in paths)
+    first, second = (images._opened_file(path) for path in paths)
     with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as two:
         one.submit(first.__enter__).result()
         two.submit(second.__enter__).result()
@@ -244,6 +244,17 @@ def test_pictures_above_the_limit_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(images, "MAX_PIXELS", 700)
     with pytest.raises(ImageError, match="expected at most 700 pixels, got 32 x 24"):
         read_grey(tmp_path / "a.png")
+
+
+def test_content_is_decoded_like_files(tmp_path):
+    image = np.random.default_rng(1).integers(0, 1 << 12, (9, 7, 3), dtype=np.uint16)
+    cv2.imwrite(str(tmp_path / "deep.png"), image)
+    data = (tmp_path / "deep.png").read_bytes()
+    assert np.array_equal(decode_rgb(data), read_rgb(tmp_path / "deep.png"))
+    with pytest.raises(ImageError, match="^a.png: expected at most 62 pixels, got 7 x 9$"):
+        decode_rgb(data, "a.png", max_pixels=62)
+    with pytest.raises(ImageError, match=r"^picture: expected a picture of 8 or 16 bits, got"):
+        decode_rgb(data, formats=["JPEG"])
 
 
 KINDS = [

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import BinaryIO
 
 from dan.core.errors import DataError
 from dan.core.types import FilePath
@@ -65,13 +66,13 @@ def has_avif() -> bool:
     return find_spec("PIL.AvifImagePlugin") is not None and bool(features.check("avif"))
 
 
-def formats_of(path: FilePath) -> list[str]:
+def formats_of(name: FilePath) -> list[str]:
     """Pillow's names of the formats that this file may have; HEIC's plugin is made known to it."""
     formats = [*FORMATS, *(["AVIF"] if has_avif() else [])]
     if has_heic():
         _register_heic()
         formats.append("HEIF")
-    if Path(path).suffix.lower() == ".tga":  # it has no signature: any noise could be one
+    if Path(name).suffix.lower() == ".tga":  # it has no signature: any noise could be one
         formats.append("TGA")
     return formats
 
@@ -83,13 +84,10 @@ def _register_heic() -> None:
     pillow_heif.register_heif_opener()
 
 
-def what_is_missing(path: FilePath) -> str | None:
+def what_is_missing(file: BinaryIO) -> str | None:
     """What has to be installed to read this file; None if it is neither HEIC nor AVIF."""
-    try:
-        with Path(path).open("rb") as file:
-            head = file.read(12)
-    except OSError:
-        return None
+    file.seek(0)
+    head = file.read(12)
     if head[4:8] != b"ftyp":
         return None
     if head[8:] in _HEIC_BRANDS and not has_heic():

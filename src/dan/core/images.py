@@ -6,10 +6,12 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from os import PathLike
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Literal, TypeAlias, get_args
 
 import cv2
 import numpy as np
@@ -17,7 +19,7 @@ import numpy.typing as npt
 
 from dan.core.checks import as_array, check_shape
 from dan.core.errors import ConfigError, ImageError, ShapeError
-from dan.core.files import read_bytes, write_bytes
+from dan.core.files import write_bytes
 from dan.core.image_files import formats_of, what_is_missing
 from dan.core.types import ColourImage, FilePath, GreyImage
 
@@ -95,16 +97,36 @@ def read_grey(path: FilePath) -> GreyImage:
         ImageError: naming the file, if it is missing, damaged, cut short, above ``MAX_PIXELS``, or
             of 32 bits or floats, whose range no file tells.
     """
-    with _opened(path) as image:
+    with _opened_file(path) as (file, image):
         if image.format == "JPEG" and image.mode == "RGB":
             image.draft("L", image.size)  # decodes the luma alone: two thirds of the time
-        return np.array(_converted(_upright(path, image), "L"))
+        return np.array(_converted(_upright(file, image), "L"))
 
 
 def read_rgb(path: FilePath) -> ColourImage:
     """The (H, W, 3) RGB levels of a picture file; see :func:`read_grey`."""
-    with _opened(path) as image:
-        return _levels(_upright(path, image))
+    with _opened_file(path) as (file, image):
+        return _levels(_upright(file, image))
+
+
+def decode_rgb(
+    data: bytes,
+    name: FilePath = "picture",
+    *,
+    formats: Collection[str] | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> ColourImage:
+    """The (H, W, 3) RGB levels of a picture file's content; see :func:`read_grey`.
+
+    Args:
+        data: of the file.
+        name: for errors.
+        formats: Pillow's names of those that are accepted; None: all that :func:`read_rgb` reads.
+        max_pixels: larger pictures are refused before they are decoded.
+    """
+    file = BytesIO(data)
+    with _naming(name), _opened(file, name, formats, max_pixels) as image:
+        return _levels(_upright(file, image))
 
 
 def eight_bits(levels: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
@@ -120,19 +142,30 @@ def eight_bits(levels: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
 
 
 @contextmanager
-def _opened(path: FilePath) -> Iterator[Image]:
+def _opened_file(path: FilePath) -> Iterator[tuple[BinaryIO, Image]]:
+    with (
+        _naming(path),
+        Path(path).open("rb") as file,
+        _opened(file, path, None, MAX_PIXELS) as image,
+    ):
+        yield file, image
+
+
+@contextmanager
+def _opened(
+    file: BinaryIO, name: FilePath, formats: Collection[str] | None, max_pixels: int
+) -> Iterator[Image]:
     from PIL import Image, UnidentifiedImageError
 
-    # The warnings are of damaged metadata, and of sizes: checked below.
-    with _naming(path), _quiet:
+    with _quiet:  # the warnings are of damaged metadata, and of sizes: checked below
         try:
-            opened = Image.open(path, formats=formats_of(path))
+            opened = Image.open(file, formats=list(formats or formats_of(name)))
         except UnidentifiedImageError as error:
             found = "another kind or a damaged file"
             expected = f"expected a picture of 8 or 16 bits, got {found}"
-            raise ImageError(what_is_missing(path) or expected) from error
+            raise ImageError(what_is_missing(file) or expected) from error
         with opened as image:
-            _check_size(image.size)
+            _check_size(image.size, max_pixels)
             yield image
 
 
@@ -153,18 +186,18 @@ def _naming(name: FilePath) -> Iterator[None]:
         raise ImageError(f"{name}: expected a whole picture: {error}") from error
 
 
-def _check_size(size_wh: tuple[int, int]) -> None:
+def _check_size(size_wh: tuple[int, int], max_pixels: int) -> None:
     width, height = size_wh
-    if width * height > MAX_PIXELS:
-        raise ImageError(f"expected at most {MAX_PIXELS} pixels, got {width} x {height}")
+    if width * height > max_pixels:
+        raise ImageError(f"expected at most {max_pixels} pixels, got {width} x {height}")
 
 
-def _upright(path: FilePath, image: Image) -> Image:
+def _upright(file: BinaryIO, image: Image) -> Image:
     """A file's picture as its EXIF entry turns it, in 8 bits without transparency."""
     from PIL import ImageOps
 
     if image.mode in ("RGB", "RGBA") and _may_be_deep(image):
-        image = _deep_colours(path, image)
+        image = _deep_colours(file, image)
     turned = image.getexif().get(_ORIENTATION, 1) != 1
     return _flattened(ImageOps.exif_transpose(image) if turned else image)
 
@@ -174,7 +207,7 @@ def _may_be_deep(image: Image) -> bool:
     return image.format == "PPM" or ";16" in str(getattr(image, "tile", ""))  # as in "RGB;16B"
 
 
-def _deep_colours(path: FilePath, image: Image) -> Image:
+def _deep_colours(file: BinaryIO, image: Image) -> Image:
     """The same picture, brightened by :func:`eight_bits` if the file has colours of 16 bits.
 
     Pillow gives their upper eight bits only; where these are dark, OpenCV is asked for all. Both
@@ -184,7 +217,8 @@ def _deep_colours(path: FilePath, image: Image) -> Image:
 
     if np.asarray(image.getextrema())[:3].max() > _DARK:
         return image
-    levels = cv2.imdecode(np.frombuffer(read_bytes(path), np.uint8), cv2.IMREAD_UNCHANGED)
+    file.seek(0)
+    levels = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
     if levels is None or levels.dtype != np.uint16 or levels.shape[:2] != image.size[::-1]:
         return image
     rgb = np.asarray(levels[:, :, 2::-1], dtype=np.uint16)
@@ -258,7 +292,7 @@ def as_rgb(picture: Picture, channels: Channels = "rgb") -> ColourImage:
     if picture.dtype not in (np.uint8, np.uint16):
         raise ShapeError(f"picture: expected uint8 or uint16 levels, got {picture.dtype}")
     with _naming("picture"):
-        _check_size((picture.shape[1], picture.shape[0]))
+        _check_size((picture.shape[1], picture.shape[0]), MAX_PIXELS)
     if picture.ndim == 2 or picture.shape[2] == 1:
         colours = np.repeat(picture.reshape(*picture.shape[:2], 1), 3, axis=2)
     else:
@@ -276,7 +310,7 @@ def _rgb_of_pil(picture: Image) -> ColourImage:
             f"picture: expected a path, an array or a PIL image, got {type(picture).__name__}"
         )
     with _naming("picture"):  # it may be decoded only now
-        _check_size(picture.size)
+        _check_size(picture.size, MAX_PIXELS)
         return _levels(_flattened(picture))
 
 
