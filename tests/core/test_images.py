@@ -251,7 +251,7 @@ def test_content_is_decoded_like_files(tmp_path):
     cv2.imwrite(str(tmp_path / "deep.png"), image)
     data = (tmp_path / "deep.png").read_bytes()
     assert np.array_equal(decode_rgb(data), read_rgb(tmp_path / "deep.png"))
-    with pytest.raises(ImageError, match="^a.png: expected at most 62 pixels, got 7 x 9$"):
+    with pytest.raises(ImageError, match=r"^a\.png: expected at most 62 pixels, got 7 x 9$"):
         decode_rgb(data, "a.png", max_pixels=62)
     with pytest.raises(ImageError, match=r"^picture: expected a picture of 8 or 16 bits, got"):
         decode_rgb(data, formats=["JPEG"])
