@@ -7,12 +7,14 @@
     python tasks.py docs [ARGS]     the documentation into site/ (ARGS go to mkdocs)
     python tasks.py release         wheel and sdist into dist/, checked and tried elsewhere
     python tasks.py platforms       whether pip finds wheels for every supported platform
+    python tasks.py page            fetches the page's ONNX Runtime from npm, as page/ pins it
 
 Each makes .venv beside this file if there is none and installs into it what it needs, again only
 after pyproject.toml or constraints.txt changed. The package itself is installed editable, so that
 an edit or a pull counts at once; that it also works as a built wheel is checked by .ci/run.
 """
 
+import gzip
 import hashlib
 import json
 import os
@@ -48,6 +50,7 @@ EXTRAS: dict[str, frozenset[str]] = {
     "docs": frozenset({"docs"}),
     "release": frozenset({"release"}),
     "platforms": frozenset(),
+    "page": frozenset(),
 }
 
 
@@ -110,8 +113,9 @@ def main(args: list[str]) -> int:
         return run([PYTHON, "-m", "pytest", *rest])
     if command == "docs":
         return run([PYTHON, "-m", "mkdocs", "build", "--strict", *rest])
-    if command in ("release", "platforms"):
-        return release() if command == "release" else platforms()
+    own_code = {"release": release, "platforms": platforms, "page": fetch_runtime}
+    if command in own_code:
+        return own_code[command]()
     schema = [BIN / "check-jsonschema", "--quiet", "--builtin-schema"]
     codes = [
         run([BIN / "ruff", "check", ".", *rest]),
@@ -164,6 +168,26 @@ def try_wheel(wheel: Path, folder: Path) -> int:
         [dan, "demo", "--no-show"],
     ]
     return next((code for step in steps if (code := run(step, cwd=folder))), 0)
+
+
+def fetch_runtime() -> int:
+    """Put the files of ONNX Runtime that the page needs beside its own; only this needs Node."""
+    target = ROOT / "src/dan/page/static/ort"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for file in ("package.json", "package-lock.json"):
+            shutil.copy(ROOT / "page" / file, folder)
+        npm = shutil.which("npm")
+        if npm is None or run([npm, "ci", "--ignore-scripts", "--no-audit"], cwd=folder):
+            print("tasks.py: page: expected npm (Node 20 or newer) and its registry")
+            return 1
+        built = folder / "node_modules/onnxruntime-web/dist"
+        script = (built / "ort.wasm.bundle.min.mjs").read_text(encoding="utf-8")
+        script = script[: script.rindex("//# sourceMappingURL")]  # the map does not come along
+        (target / "ort.js").write_text(script, encoding="utf-8", newline="\n")
+        wasm = (built / "ort-wasm-simd-threaded.wasm").read_bytes()
+        (target / "ort.wasm.gz").write_bytes(gzip.compress(wasm, 9, mtime=0))
+    return 0
 
 
 def platforms() -> int:

@@ -21,6 +21,12 @@ from dan.inference.shrinking import check_options, enlarged, shrunk
 CARD = "dan-face-finder"
 """Key of the card in the metadata of a finder's ONNX file."""
 
+SIZE = 320
+"""Longer side to which pictures are shrunk unless a caller says another, pixels."""
+
+MIN_SCORE = 0.1
+"""Of detections, unless a caller says another."""
+
 MULTIPLE = 32
 """Of both sides of what the network sees, pixels; less is filled with black."""
 
@@ -54,7 +60,7 @@ class FaceFinder(Copied):
     _own = ("_session",)
 
     def __init__(
-        self, size: int = 320, min_score: float = 0.1, *, path: FilePath | None = None
+        self, size: int = SIZE, min_score: float = MIN_SCORE, *, path: FilePath | None = None
     ) -> None:
         check_options(size, min_score)
         self.size, self.min_score = size, min_score

@@ -45,6 +45,9 @@ for _weight, _moved in (
 
 ROUNDS = 20
 
+AXES_LENGTH = 0.5
+"""Of axes to draw, unless a caller says another, in distances of the outer eye corners."""
+
 EYE_CORNERS_MM = 88.7
 """The distance of the outer eye corners that lengths are made of: that of MediaPipe's canonical
 face, when ``HEAD`` is fitted to it. A picture alone does not tell it; adults differ by 5 %."""
@@ -100,7 +103,7 @@ class HeadPose:
         x, y = (self.position_xy - _middle(size_wh)) / self.scale
         return np.array([x, y, focal_px / self.scale])
 
-    def axes_xy(self, length: float = 0.5) -> npt.NDArray[np.float64]:
+    def axes_xy(self, length: float = AXES_LENGTH) -> npt.NDArray[np.float64]:
         """(4, 2) pixels of three axes to draw: their origin, and their ends under weak perspective.
 
         The first leads to the eye at the image's right, the second to the chin, the third to where
