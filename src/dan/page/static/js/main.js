@@ -200,6 +200,7 @@ async function takeFrame(pixels, timeS) {
     speed.add(answer.times, performance.now());
     for (const face of recording === null ? [] : sureFaces(answer.faces)) {
       recording.push(csvRow([frames, Number(timeS.toFixed(6)), face.id], face));
+      byId("record").dataset.rows = recording.length - 1;
     }
     const name = `frame-${frames}`;
     frames += 1;
@@ -223,6 +224,7 @@ function toggleRecording() {
   const isOn = recording === null;
   byId("record").textContent = isOn ? "Stop and save the table" : "Record a table";
   byId("record").classList.toggle("recording", isOn);
+  byId("record").dataset.rows = 0;
   if (isOn) {
     const { columns, model } = facts;
     recording = [csvHeader(columns.track, columns.face, model.meanShape.length)];
