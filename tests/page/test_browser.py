@@ -247,7 +247,8 @@ def record_camera(open_page, y4m, n_rows, tmp_path):
         page.click("#camera")
         page.wait_for_selector(".face")
         page.click("#record")
-        page.wait_for_selector(f"#record[data-rows='{n_rows}']")
+        while int(page.get_attribute("#record", "data-rows")) < n_rows:
+            page.wait_for_timeout(200)
         assert re.fullmatch(r"[\d.]+ / s", page.inner_text("#fps"))
         with page.expect_download() as download:
             page.click("#record")

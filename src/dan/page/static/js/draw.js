@@ -16,7 +16,7 @@ function penFor(size, unit) {
     line,
     lineRim: 0.7 * line,
     lineOpacity: 0.75 * clip(size / (200 * unit), 0.5, 1),
-    radius: Math.max(unit * clip(size / (60 * unit), 0.8, 1.8), size / 130),
+    radius: Math.max(unit * clip(size / (70 * unit), 0.7, 1.8), size / 130),
     rim: Math.max(0.5 * unit, size / 300),
   };
 }

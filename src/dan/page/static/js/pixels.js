@@ -20,24 +20,25 @@ function halved({ data, width, height }) {
   for (let y = 0, to = 0; y < half.height; y += 1) {
     let from = 2 * y * line;
     for (let x = 0; x < half.width; x += 1, from += 8, to += 4) {
-      for (let c = 0; c < 3; c += 1) {
-        const i = from + c;
-        out[to + c] = (data[i] + data[i + 4] + data[i + line] + data[i + line + 4] + 2) >> 2;
+      for (let i = from, c = to; c < to + 3; i += 1, c += 1) {
+        out[c] = (data[i] + data[i + 4] + data[i + line] + data[i + line + 4] + 2) >> 2;
       }
     }
   }
   return half;
 }
 
+const ONE = 2048; // weights are whole numbers, as OpenCV's are
+
 /** Places and weights of the two pixels that each of `n` pixels lies between, of `length`. */
 function between(n, length) {
   const scale = length / n;
   const first = new Int32Array(n);
-  const share = new Float32Array(n);
+  const share = new Int32Array(n);
   for (let i = 0; i < n; i += 1) {
     const place = Math.min(Math.max((i + 0.5) * scale - 0.5, 0), length - 1);
     first[i] = Math.min(Math.floor(place), Math.max(length - 2, 0));
-    share[i] = length > 1 ? place - first[i] : 0;
+    share[i] = length > 1 ? rounded(ONE * (place - first[i])) : 0;
   }
   return { first, share };
 }
@@ -51,13 +52,12 @@ function resized({ data, width, height }, smallWidth, smallHeight) {
     const v = rows.share[y];
     for (let x = 0; x < smallWidth; x += 1, to += 4) {
       const u = columns.share[x];
-      const from = (rows.first[y] * width + columns.first[x]) * 4;
-      for (let c = 0; c < 3; c += 1) {
-        const i = from + c;
-        const top = data[i] + u * (data[i + right] - data[i]);
+      let i = (rows.first[y] * width + columns.first[x]) * 4;
+      for (let c = to; c < to + 3; i += 1, c += 1) {
         const j = i + below;
-        const bottom = data[j] + u * (data[j + right] - data[j]);
-        out[to + c] = top + v * (bottom - top); // a clamped array rounds
+        const top = (ONE - u) * data[i] + u * data[i + right];
+        const bottom = (ONE - u) * data[j] + u * data[j + right];
+        out[c] = ((ONE - v) * top + v * bottom + (1 << 21)) >> 22; // 22 bits: ONE twice
       }
     }
   }
