@@ -1,11 +1,11 @@
-"""The page in headless Chromium against the package itself, on the same picture in the same minutes.
+"""The page in headless Chromium against the package itself, on the same picture, turn by turn.
 
     python benchmarks/browser.py [--rounds 8] [--picture portrait.jpg]
 
-Prints, on one thread and on several: milliseconds of finder, landmarks and all of it in the browser
-once warm, those of ``FaceAligner`` on one thread, their ratio, and the seconds from opening the page
-to the first result. Rounds of both take turns, so that a busy machine slows both; ratios are of
-medians and of the fastest runs. Needs playwright (extra ``dev``) and an installed Chromium.
+Prints, for the page on one thread and on several: milliseconds of finder, landmarks and all of it
+once warm, those of ``FaceAligner`` on one thread, their ratio, and the seconds from opening the
+page to the first result. Rounds of both take turns, so that a busy machine slows both; ratios are
+of medians and of the fastest runs. Needs playwright (extra ``dev``) and an installed Chromium.
 """
 
 from __future__ import annotations
@@ -56,16 +56,18 @@ class Handler(SimpleHTTPRequestHandler):
 
     isolated = True
 
-    def end_headers(self) -> None:
+    def end_headers(self) -> None:  # noqa: D102 - as its base has it
         for name, value in HEADERS.items() if self.isolated else ():
             self.send_header(name, value)
         super().end_headers()
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, *_: object) -> None:  # noqa: D102 - likewise
         pass
 
 
 class SharedHandler(Handler):
+    """Serves it as servers do that know nothing of the page."""
+
     isolated = False
 
 

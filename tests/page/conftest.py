@@ -51,7 +51,7 @@ class Site:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self.server.server_port}/"
 
-    def _handler(site):  # noqa: N805 - the handler has a self of its own
+    def _handler(site):
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 name = self.path[1:] or "index.html"

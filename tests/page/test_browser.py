@@ -14,7 +14,9 @@ from PIL import Image
 import dan
 from dan.core.images import read_rgb
 from dan.datasets.formats.pts import parse_pts
+from dan.inference.face_rows import COLUMNS
 from dan.video.reader import VideoReader
+from dan.video.rows import KEYS
 from dan.video.tracker import FaceTracker
 
 pytestmark = pytest.mark.slow
@@ -61,7 +63,7 @@ def test_the_portrait_is_where_python_finds_it(open_page, faces):
         points = parse_pts(copied(page, "pts"))
         np.testing.assert_allclose(points, record["faces"][0]["points_xy"], atol=1e-3)
         header, row = (line.split(",") for line in copied(page, "csv").splitlines())
-        assert header[:9] == "file,face,score,confidence,box_x0,box_y0,box_x1,box_y1,x0".split(",")
+        assert header[:9] == ["file", "face", *COLUMNS, "x0"]
         assert np.float64(row[8:]).tolist() == np.ravel(record["faces"][0]["points_xy"]).tolist()
         assert page.inner_text("#count") == "1 face."
         assert re.fullmatch(r"[\d.]+ ms", page.inner_text("#ms-total"))
@@ -256,7 +258,7 @@ def record_camera(open_page, y4m, n_rows, tmp_path):
         page.click("#camera")
         assert page.inner_text("#camera") == "Use the camera"
     header, *lines = (tmp_path / "session.csv").read_text().splitlines()
-    assert header.startswith("frame,time_s,id,score,confidence,box_x0,box_y0,box_x1,box_y1,x0,y0")
+    assert header.split(",")[:10] == [*KEYS, *COLUMNS, "x0"]
     return [dict(zip(header.split(","), line.split(","), strict=True)) for line in lines]
 
 
