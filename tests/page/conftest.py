@@ -133,6 +133,7 @@ def open_page(serve, chromium):
             page.goto(site.url)
             page.wait_for_selector("body[data-ready]")
             yield page, site
+            assert f"{site.url}model.onnx" in asked  # those of the worker are seen, too
             assert [url for url in asked if not url.startswith((site.url, "blob:"))] == []
             assert errors == []
 

@@ -15,8 +15,9 @@ export class Camera {
    *
    * @param deviceId null: the one that looks at the user.
    * @param onFrame takes a bitmap and its time in seconds; may return a promise.
+   * @param onEnd is called where the camera goes away by itself.
    */
-  async open(deviceId, onFrame) {
+  async open(deviceId, onFrame, onEnd) {
     if (!navigator.mediaDevices) {
       throw new Error("browsers open cameras on https pages and on localhost only");
     }
@@ -24,6 +25,7 @@ export class Camera {
     const which = deviceId ? { deviceId: { exact: deviceId } } : { facingMode: "user" };
     const stream = await navigator.mediaDevices.getUserMedia({ video: { ...WANTED, ...which } });
     this.#stream = this.#video.srcObject = stream;
+    stream.getVideoTracks()[0].addEventListener("ended", onEnd);
     await this.#video.play();
     this.#run(stream, onFrame);
   }

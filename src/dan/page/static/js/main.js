@@ -21,7 +21,7 @@ const stage = new Stage(addFiles);
 const strip = new Strip(byId("strip"), choose);
 
 const pictures = []; // {file, name, width, height, faces}
-let current = null; // the picture or frame that is shown: {name, width, height, faces}
+let current = null; // the picture or frame that is shown: {name, width, height, faces, isFrame}
 let bitmap = null; // its pixels
 let recording = null; // lines of the table
 let frames = 0;
@@ -38,7 +38,7 @@ function options() {
   return {
     shown: Object.fromEntries([
       ...names.map((name) => [name, isOn(name)]),
-      ["mirror", camera.isOpen && isOn("mirror")],
+      ["mirror", Boolean(current?.isFrame) && isOn("mirror")],
     ]),
     isSmooth: isOn("smooth"),
     isServer: isOn("server"),
@@ -109,7 +109,7 @@ function replace(next, pixels) {
 // --------------------------------------------------------------------------------- pictures
 
 function addFiles(files) {
-  if (!files.length) {
+  if (!files.length || byId("files").disabled) {
     return;
   }
   byId("fault").hidden = true;
@@ -161,13 +161,16 @@ function lookAgain() {
 
 async function openCamera(deviceId = null) {
   byId("fault").hidden = true;
+  byId("camera").disabled = true; // until it is there
   speed.forget();
   frames = 0;
   await engine.ask("forget");
   try {
-    await camera.open(deviceId, takeFrame);
+    await camera.open(deviceId, takeFrame, closeCamera);
   } catch (error) {
     throw new Error(`The camera cannot be opened: ${error.message}`);
+  } finally {
+    byId("camera").disabled = false;
   }
   strip.select(-1);
   byId("camera").textContent = "Stop the camera";
@@ -204,7 +207,7 @@ async function takeFrame(pixels, timeS) {
     }
     const name = `frame-${frames}`;
     frames += 1;
-    replace({ name, width, height, faces: answer.faces }, answer.bitmap);
+    replace({ name, width, height, faces: answer.faces, isFrame: true }, answer.bitmap);
   } catch (error) {
     closeCamera();
     tell(error);
@@ -300,9 +303,6 @@ function listen() {
       tellWhere();
       speed.forget();
     }
-    if (target.name === "smooth") {
-      engine.ask("forget");
-    }
     if (["server", "size"].includes(target.name)) {
       lookAgain();
     }
@@ -342,6 +342,9 @@ async function start() {
       ({ facts, threads } = await engine.start());
     } catch (error) {
       say("Cannot start", "fault");
+      for (const id of ["files", "camera", "sample"]) {
+        byId(id).disabled = true;
+      }
       throw new Error(`The networks cannot be loaded: ${error.message}`);
     }
     adapt();

@@ -80,6 +80,13 @@ export class Tracker {
     this.timeS = -Infinity;
   }
 
+  /** Smooth otherwise from now on. */
+  smoothWith(smoothing) {
+    this.smoothing = smoothing;
+    const { present, lost } = this.roster;
+    [...present, ...lost].forEach((track) => track.smoothWith(smoothing));
+  }
+
   /** The faces of the next frame, oldest first: as `Aligner.align` gives them, and `id`. */
   async update(picture, timeS) {
     const { roster } = this;

@@ -94,6 +94,12 @@ export class Track {
     this.velocity = this.confirmed.velocity = velocity;
   }
 
+  /** Smooth otherwise from now on. */
+  smoothWith(smoothing) {
+    this.smoothing = smoothing;
+    this.#showAnew();
+  }
+
   #showAnew() {
     this.smoother = this.smoothing && new OneEuroFilter(this.smoothing);
     this.#show();

@@ -101,7 +101,11 @@ function align({ bitmap, size }) {
 
 function track({ bitmap, timeS, isSmooth, size }) {
   finder.size = size;
-  tracker ??= new Tracker(aligner, facts.tracker, isSmooth ? facts.smoothing : null);
+  const smoothing = isSmooth ? facts.smoothing : null;
+  tracker ??= new Tracker(aligner, facts.tracker, smoothing);
+  if (tracker.smoothing !== smoothing) {
+    tracker.smoothWith(smoothing);
+  }
   return timed(bitmap, (picture) => tracker.update(picture, timeS));
 }
 
