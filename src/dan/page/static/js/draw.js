@@ -14,6 +14,7 @@ function penFor(size, unit) {
   const line = Math.max(unit, size / 250);
   return {
     line,
+    thin: Math.max(0.8 * unit, line / 2),
     lineRim: 0.7 * line,
     lineOpacity: 0.75 * clip(size / (200 * unit), 0.5, 1),
     radius: Math.max(unit * clip(size / (70 * unit), 0.7, 1.8), size / 130),
@@ -90,7 +91,7 @@ class Painter {
       each.ellipse(x, y, radiusX * scale, radiusY * scale, turn, 0, 2 * Math.PI);
       path.addPath(each);
     });
-    this.#stroke(path, this.colour, 0.8 * this.pen.lineOpacity, this.pen.line / 2, 0);
+    this.#stroke(path, this.colour, 0.85, this.pen.thin, 0);
   }
 
   dots() {
