@@ -104,6 +104,7 @@ NEW_FOLDER = {
     "blur": "blur faces -o report",
     "predict": "predict m.danbundle faces -o report",
     "merge": "merge faces -o report",
+    "page": "page -o report",
 }
 """They make a folder that has to be new or empty."""
 

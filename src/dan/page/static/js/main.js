@@ -7,7 +7,7 @@ import { Strip, decode } from "./pictures.js";
 import { poseOf } from "./pose.js";
 import { alignThere } from "./server.js";
 import { Speed } from "./speed.js";
-import { Stage, facesIn } from "./stage.js";
+import { Stage } from "./stage.js";
 
 const SMALLEST_PX = 12; // of a face in what the finder sees, about
 
