@@ -49,7 +49,7 @@ def give(page, *paths):
 def check_against(record, faces):
     found = np.array([face["points_xy"] for face in record["faces"]])
     off = np.linalg.norm(found - faces.points_xy, axis=2)
-    assert off.max() < 0.5  # 0.12 when this was written: OpenCV and the page round differently
+    assert off.max() < 0.5  # what is left: the int8 network rounds differently in WebAssembly
     confidence = [face["confidence"] for face in record["faces"]]
     np.testing.assert_allclose(confidence, faces.confidence, atol=0.02)
 
@@ -184,7 +184,7 @@ def test_the_drawn_picture_has_the_size_of_the_picture(open_page, tmp_path):
     assert changed[300:].sum() == 0
 
 
-def test_the_server_is_asked_where_the_user_wants_it(open_page, faces):
+def test_the_server_is_asked_where_the_user_wants_it(open_page, faces, tmp_path):
     record = {"file": "", "name": "", "size_wh": [512, 512], **faces.to_dict()}
     answer = (200, "application/json", json.dumps(record).encode())
     with open_page(context=PERMITTED, answer=answer) as (page, site):
@@ -192,8 +192,12 @@ def test_the_server_is_asked_where_the_user_wants_it(open_page, faces):
         assert page.inner_text("#where").startswith("Pictures are sent to 127.0.0.1")
         give(page, PORTRAIT)
         assert json.loads(copied(page, "json"))["faces"] == record["faces"]
-        (body,) = site.posted
-        assert Image.open(io.BytesIO(body)).size == (512, 512)
+        assert site.posted == [PORTRAIT.read_bytes()]
+        Image.open(PORTRAIT).save(tmp_path / "portrait.bmp")  # a kind that the server does not take
+        page.set_input_files("#files", tmp_path / "portrait.bmp")
+        page.wait_for_selector("#strip li:nth-child(2)")
+        page.wait_for_selector("#state:has-text('Ready')")
+        assert Image.open(io.BytesIO(site.posted[1])).format == "JPEG"
         page.uncheck("[name=server]")
         assert page.inner_text("#where").startswith("Everything runs in this browser.")
 

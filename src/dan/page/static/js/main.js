@@ -47,12 +47,16 @@ function options() {
   };
 }
 
-/** The faces of a bitmap, found here or there; the bitmap may have gone to the worker and back. */
-async function found(pixels, timeS = null) {
+/**
+ * The faces of a bitmap, found here or there; the bitmap may have gone to the worker and back.
+ *
+ * @param given `{file}` of a picture, `{timeS}` of a frame.
+ */
+async function found(pixels, { file = null, timeS = null }) {
   const { isServer, isSmooth, size } = options();
   let answer;
   if (isServer) {
-    answer = await alignThere(pixels);
+    answer = await alignThere(pixels, file);
   } else if (timeS === null) {
     answer = await engine.ask("align", { bitmap: pixels, size });
   } else {
@@ -132,7 +136,7 @@ async function addPicture(file) {
 }
 
 async function align(place, pixels) {
-  const answer = await found(pixels);
+  const answer = await found(pixels, pictures[place]);
   speed.add(answer.times);
   pictures[place].faces = answer.faces;
   strip.select(place);
@@ -196,7 +200,7 @@ function closeCamera() {
 async function takeFrame(pixels, timeS) {
   try {
     const { width, height } = pixels;
-    const answer = await found(pixels, timeS);
+    const answer = await found(pixels, { timeS });
     if (!camera.isOpen) {
       return;
     }

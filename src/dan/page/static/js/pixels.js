@@ -57,7 +57,8 @@ function resized({ data, width, height }, smallWidth, smallHeight) {
         const j = i + below;
         const top = (ONE - u) * data[i] + u * data[i + right];
         const bottom = (ONE - u) * data[j] + u * data[j + right];
-        out[c] = ((ONE - v) * top + v * bottom + (1 << 21)) >> 22; // 22 bits: ONE twice
+        const sum = (((ONE - v) * (top >> 4)) >> 16) + ((v * (bottom >> 4)) >> 16);
+        out[c] = (sum + 2) >> 2; // in OpenCV's steps
       }
     }
   }
