@@ -22,12 +22,12 @@ export function prepareRuntime(wasm, threads) {
   ort.env.wasm.wasmBinary = wasm;
 }
 
-/** A network that was started, and how long it has run. */
+/** A network that was started; how often it ran, and how long since `ms` was set to 0. */
 export class Network {
   static async start(graph) {
     const network = new Network();
     network.session = await ort.InferenceSession.create(graph, { executionProviders: ["wasm"] });
-    network.ms = 0;
+    network.runs = network.ms = 0;
     return network;
   }
 
@@ -45,6 +45,7 @@ export class Network {
     ]);
     const said = await this.session.run(Object.fromEntries(tensors), names);
     this.ms += performance.now() - started;
+    this.runs += 1;
     return said;
   }
 }

@@ -14,7 +14,8 @@ import { LandmarkModel } from "./landmarks.js";
 import { Network, bytesOf, prepareRuntime } from "./onnx.js";
 import { Tracker } from "./tracker.js";
 
-const WARM_UP_RUNS = 20; // until the browser has optimised most of the code
+const WARM_UP_RUNS = 20; // of each network, until the browser has optimised most of its code
+const IDLE_MS = 100; // between them, for a picture that comes first
 
 const base = new URL("..", import.meta.url);
 const canvas = new OffscreenCanvas(1, 1);
@@ -56,18 +57,17 @@ async function start({ threads }) {
   return { facts, threads };
 }
 
-/** Run the networks on nothing while nobody waits. */
+/** Run the networks on nothing, while nobody waits, until they have run often enough. */
 async function warmUp() {
   const size = facts.finder.coarse;
   const blank = { data: new Uint8ClampedArray(size * size * 4), width: size, height: size };
   const middle = { box: [80, 80, 240, 240], roll: 0, score: 1 };
-  for (let i = 0; i < WARM_UP_RUNS; i += 1) {
-    await new Promise((done) => setTimeout(done));
-    if (waiting) {
-      return;
+  while (Math.min(finder.network.runs, model.network.runs) < WARM_UP_RUNS) {
+    await new Promise((done) => setTimeout(done, IDLE_MS));
+    if (!waiting) {
+      last = last.then(() => finder.detect(blank)).then(() => aligner.inBoxes(blank, [middle]));
+      await last;
     }
-    last = last.then(() => finder.detect(blank)).then(() => aligner.inBoxes(blank, [middle]));
-    await last;
   }
 }
 
