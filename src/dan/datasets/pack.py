@@ -7,11 +7,12 @@ On disk: an ``.npz`` (no pickle) with the pictures as grey JPEG.
 from __future__ import annotations
 
 import json
+import struct
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -21,9 +22,10 @@ from dan.core.checks import check_shape
 from dan.core.errors import ConfigError, DanError, DataError
 from dan.core.files import replacing
 from dan.core.images import read_grey
-from dan.core.types import FilePath, FloatArray, IntArray, Points
+from dan.core.types import FilePath, IntArray, Points
 from dan.datasets.annotated import AnnotatedImage
 from dan.datasets.formats import UNKNOWN, VISIBLE
+from dan.datasets.stored_pictures import StoredPictures
 from dan.geometry import (
     Similarity,
     box_centre,
@@ -69,7 +71,7 @@ class FacePack:
 
     Attributes:
         names: F unique names, sorted within each set.
-        images: (F, S, S) uint8 grey levels.
+        images: (F, S, S) uint8 grey levels; of a pack that was read, they stay in its file.
         points: (F, N, 2) float32 landmarks, pixels of the cut; NaN where a point has no position.
         visibility: (F, N) uint8, as in :class:`~dan.datasets.formats.AnnotationSet`.
         weights: (F,) float32, how much a face counts, above 0.
@@ -81,7 +83,7 @@ class FacePack:
     """
 
     names: tuple[str, ...]
-    images: npt.NDArray[np.uint8]
+    images: npt.NDArray[np.uint8] | StoredPictures
     points: npt.NDArray[np.float32]
     scheme: LandmarkScheme
     visibility: npt.NDArray[np.uint8]
@@ -106,7 +108,7 @@ class FacePack:
     def build(
         cls,
         names: Iterable[str],
-        images: npt.NDArray[np.uint8],
+        images: npt.NDArray[np.uint8] | StoredPictures,
         points: npt.NDArray[np.float32],
         scheme: LandmarkScheme,
         *,
@@ -261,8 +263,6 @@ def canonical_crops(
         mean_shape_crop: (N, 2) mean shape, pixels of the crop.
         crop_size: side, pixels.
     """
-    count = min(most, len(pack.names))
-    places = [index * len(pack.names) // count for index in range(count)]
     return np.stack(
         [
             extract_crop(
@@ -270,9 +270,15 @@ def canonical_crops(
                 crop_from_box(box_of_points(with_position(pack.points[place])), mean_shape_crop),
                 crop_size,
             )
-            for place in places
+            for place in evenly(len(pack.names), most).tolist()
         ]
     )
+
+
+def evenly(count: int, most: int) -> IntArray:
+    """(K,) ascending places of at most so many of ``count``, evenly chosen."""
+    chosen = min(count, most)
+    return np.arange(chosen) * count // chosen
 
 
 def save_pack(path: FilePath, pack: FacePack, jpeg_quality: int = PackOptions.jpeg_quality) -> None:
@@ -297,15 +303,8 @@ def _encode(image: npt.NDArray[np.uint8], quality: int) -> npt.NDArray[np.uint8]
     return np.asarray(data, dtype=np.uint8).ravel()
 
 
-def _decode(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    image = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
-    if image is None:
-        raise DataError("a picture in it does not decode")
-    return np.asarray(image, dtype=np.uint8)
-
-
 def load_pack(path: FilePath) -> FacePack:
-    """Read a pack.
+    """Read a pack, but for its pictures, which are read when they are needed.
 
     Raises:
         DataError: naming the file, if it is missing, damaged or something else.
@@ -321,11 +320,14 @@ def load_pack(path: FilePath) -> FacePack:
             more = {name: file[name] for name in _NOT_PLAIN if version > 1}
             names = tuple(file["names"].tolist())
             points = file["points"]
-            pictures = list(_parts(file["jpegs"], file["jpeg_sizes"]))
+            sizes = file["jpeg_sizes"]
+            first, n_bytes = _place_of(file.zip.getinfo("jpegs.npy"), stream)
+        ends = np.cumsum(sizes)
+        if sizes.min() <= 0 or ends[-1] != n_bytes:
+            raise DataError("the pictures in it are not as many bytes as it says")
+        images = StoredPictures.find(Path(path), first + ends - sizes, sizes)
         scheme = LandmarkScheme.from_dict(header["scheme"])
-        with ThreadPoolExecutor() as threads:
-            images = list(threads.map(_decode, pictures))
-        return replace(FacePack.build(names, np.stack(images), points, scheme), **more)
+        return replace(FacePack.build(names, images, points, scheme), **more)
     except FileNotFoundError as error:
         raise DataError(
             f"{path}: expected a face pack made by 'dan prepare', found none"
@@ -342,7 +344,17 @@ def load_pack(path: FilePath) -> FacePack:
         raise DataError(f"{path}: expected a face pack made by 'dan prepare': {error}") from error
 
 
-def _parts(joined: FloatArray, sizes: FloatArray) -> Iterator[FloatArray]:
-    ends = np.cumsum(sizes)
-    for size, end in zip(sizes, ends, strict=True):
-        yield joined[end - size : end]
+def _place_of(entry: zipfile.ZipInfo, file: BinaryIO) -> tuple[int, int]:
+    """Where the (n,) bytes of an array begin in an archive, and n.
+
+    Raises:
+        DataError: if the archive compresses them.
+    """
+    if entry.compress_type != zipfile.ZIP_STORED:
+        raise DataError("expected an archive that does not compress its pictures once more")
+    file.seek(entry.header_offset + 26)  # of the file's name and of further fields, which follow
+    lengths = struct.unpack("<HH", file.read(4))
+    file.seek(entry.header_offset + 30 + sum(lengths))
+    np.lib.format.read_magic(file)
+    (n_bytes,), _, _ = np.lib.format.read_array_header_1_0(file)
+    return file.tell(), n_bytes
