@@ -37,9 +37,8 @@ def finished(tmp_path):
             save_model(folder.best, model_of(float(number)), FACE68, made)
             save_model(folder.last, model_of(10.0 + number), FACE68, made)
         figures = ValidationFigures(7, "inter_ocular", (error_of_mean,), 0.1)
-        return finished_model(
-            tmp_path, phases, lambda model: figures, build_accelerator("cpu", "fp32"), TrainingLog()
-        )
+        accelerator = build_accelerator("cpu", "fp32")
+        return finished_model(tmp_path, phases, lambda _: figures, accelerator, TrainingLog())
 
     return build
 

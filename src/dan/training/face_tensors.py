@@ -147,10 +147,8 @@ def faces_of_pack(
 
 
 def _images_of(pack: FacePack, memory_gib: float) -> Tensor | StoredPictures:
-    if (
-        isinstance(pack.images, StoredPictures)
-        and math.prod(pack.images.shape) > memory_gib * 2**30
-    ):
+    is_large = math.prod(pack.images.shape) > memory_gib * 2**30
+    if is_large and isinstance(pack.images, StoredPictures):
         return pack.images
     return torch.from_numpy(np.asarray(pack.images))
 

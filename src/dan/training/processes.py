@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
@@ -26,16 +26,16 @@ def from_main(accelerator: Accelerator, read: Callable[[], T]) -> T:
     """What the main process reads, or its error, in every process; each has to call this."""
     if accelerator.num_processes == 1:
         return read()
-    found: list[Any] = [None, None]
+    found: list[Any] = [None]
     if accelerator.is_main_process:
         try:
-            found[0] = read()
+            found = [read()]
         except DanError as error:
-            found[1] = error
-    value, error = broadcast_object_list(found)
-    if error is not None:
-        raise error
-    return value  # type: ignore[no-any-return]
+            found = [error]
+    (value,) = broadcast_object_list(found)
+    if isinstance(value, DanError):
+        raise value
+    return cast(T, value)
 
 
 def check_alike(accelerator: Accelerator, **facts: str) -> None:
