@@ -410,4 +410,4 @@ def test_a_pack_comes_back_from_disk(drawn_pack, tmp_path):
     assert loaded.names == drawn_pack.names
     assert loaded.scheme == drawn_pack.scheme
     assert np.array_equal(loaded.points, drawn_pack.points)
-    assert np.abs(loaded.images.astype(int) - drawn_pack.images).mean() < 3
+    assert np.abs(np.asarray(loaded.images).astype(int) - drawn_pack.images).mean() < 3

@@ -25,7 +25,12 @@ from dan.core.images import read_grey
 from dan.core.types import FilePath, IntArray, Points
 from dan.datasets.annotated import AnnotatedImage
 from dan.datasets.formats import UNKNOWN, VISIBLE
-from dan.datasets.stored_pictures import StoredPictures
+from dan.datasets.stored_pictures import (
+    PictureStore,
+    StoredPictures,
+    encode_jpeg,
+    join_stored,
+)
 from dan.geometry import (
     Similarity,
     box_centre,
@@ -165,11 +170,14 @@ def pack_faces(
     scheme: LandmarkScheme,
     options: PackOptions,
     on_face: Callable[[], None] = lambda: None,
+    store: PictureStore | None = None,
 ) -> tuple[FacePack, list[tuple[str, str]]]:
     """Cut out the faces of annotated images.
 
     Args:
         scheme: says how many points each annotation must have.
+        on_face: called after each image.
+        store: takes the pictures; None: they are kept in memory.
 
     Returns:
         The pack, and ``(file, reason)`` of each image left out because it or its points are bad.
@@ -179,7 +187,9 @@ def pack_faces(
     """
     if len({image.name for image in images}) != len(images):
         raise DataError("expected unique names, got some twice; pack the folders under one root")
-    names, cuts, shapes, visibility = [], [], [], []
+    names, shapes, visibility = [], [], []
+    kept: list[npt.NDArray[np.uint8]] = []
+    cuts = kept if store is None else store
     skipped: list[tuple[str, str]] = []
     for image in sorted(images, key=lambda image: image.name):
         try:
@@ -195,7 +205,8 @@ def pack_faces(
     if not names:
         raise DataError(f"expected at least one good face, got none; the first: {skipped[0][1]}")
     points, seen = np.stack(shapes), np.stack(visibility)
-    return FacePack.build(names, np.stack(cuts), points, scheme, visibility=seen), skipped
+    pictures = np.stack(kept) if store is None else store.take()
+    return FacePack.build(names, pictures, points, scheme, visibility=seen), skipped
 
 
 def _cut_face(
@@ -224,7 +235,7 @@ def join_packs(packs: Mapping[str, FacePack], weights: Sequence[float]) -> FaceP
 
     Args:
         packs: cut at one size, by the names of the sets, which the names of their faces then begin
-            with, unless there is but one set.
+            with, unless there is but one set. Pictures of one store stay there.
         weights: how much a face of each set counts.
 
     Raises:
@@ -245,13 +256,22 @@ def join_packs(packs: Mapping[str, FacePack], weights: Sequence[float]) -> FaceP
     counts = [len(pack.names) for pack in packs.values()]
     return FacePack(
         tuple(names),
-        np.concatenate([pack.images for pack in packs.values()]),
+        _join_images([pack.images for pack in packs.values()]),
         np.concatenate([pack.points for pack in packs.values()]),
         first.scheme,
         np.concatenate([pack.visibility for pack in packs.values()]),
         np.repeat(np.array(weights, dtype=np.float32), counts),
         np.repeat(np.arange(len(counts)), counts),
     )
+
+
+def _join_images(
+    parts: Sequence[npt.NDArray[np.uint8] | StoredPictures],
+) -> npt.NDArray[np.uint8] | StoredPictures:
+    stored = [part for part in parts if isinstance(part, StoredPictures)]
+    if len(stored) == len(parts) and len({part.path for part in stored}) == 1:
+        return join_stored(stored)
+    return np.concatenate([np.asarray(part) for part in parts])
 
 
 def canonical_crops(
@@ -282,25 +302,30 @@ def evenly(count: int, most: int) -> IntArray:
 
 
 def save_pack(path: FilePath, pack: FacePack, jpeg_quality: int = PackOptions.jpeg_quality) -> None:
-    """Write a pack, whole or not at all."""
-    pictures = [_encode(image, jpeg_quality) for image in pack.images]
+    """Write a pack, whole or not at all; pictures that are JPEG already stay as they are."""
+    if isinstance(pack.images, StoredPictures):
+        sizes, pictures = pack.images.sizes, pack.images.encoded()
+    else:
+        encoded = [encode_jpeg(image, jpeg_quality) for image in pack.images]
+        sizes, pictures = np.array([len(data) for data in encoded], dtype=np.int64), iter(encoded)
     more = {} if pack.is_plain else {name: getattr(pack, name) for name in _NOT_PLAIN}
     header = {"format": FORMAT_VERSION if more else 1, "scheme": pack.scheme.to_dict()}
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(
-            file,
-            header=np.array(json.dumps(header)),
-            names=np.array(pack.names),
-            points=pack.points,
-            jpeg_sizes=np.array([len(picture) for picture in pictures], dtype=np.int64),
-            jpegs=np.concatenate(pictures),
-            **more,
-        )
-
-
-def _encode(image: npt.NDArray[np.uint8], quality: int) -> npt.NDArray[np.uint8]:
-    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.asarray(data, dtype=np.uint8).ravel()
+    arrays = {
+        "header": np.array(json.dumps(header)),
+        "names": np.array(pack.names),
+        "points": pack.points,
+        "jpeg_sizes": sizes,
+        **more,
+    }
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, array, allow_pickle=False)
+        with archive.open("jpegs.npy", "w", force_zip64=True) as entry:
+            whole = {"descr": "|u1", "fortran_order": False, "shape": (int(sizes.sum()),)}
+            np.lib.format.write_array_header_1_0(entry, whole)
+            for picture in pictures:
+                entry.write(picture)
 
 
 def load_pack(path: FilePath) -> FacePack:

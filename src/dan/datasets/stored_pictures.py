@@ -1,12 +1,13 @@
-"""Pictures of a face pack that stay in its file, each read and decoded when it is asked for."""
+"""Pictures of a face pack that lie in a file, each read and decoded when it is asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import secrets
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Self, overload
 
 import cv2
 import numpy as np
@@ -44,6 +45,13 @@ class StoredPictures:
         """
         side = _read(path, int(starts[0]), int(sizes[0])).shape[0]
         return cls(path, starts, sizes, side)
+
+    def encoded(self) -> Iterator[bytes]:
+        """Each as JPEG, as it lies in the file."""
+        with self.path.open("rb") as file:
+            for start, size in zip(self.starts.tolist(), self.sizes.tolist(), strict=True):
+                file.seek(start)
+                yield file.read(size)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -88,6 +96,59 @@ class StoredPictures:
         for _ in self._threads.map(decode, range(len(self))):
             pass
         return pictures
+
+
+def join_stored(parts: Sequence[StoredPictures]) -> StoredPictures:
+    """Pictures of one file and one size, one part after the other."""
+    starts, sizes = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("starts", "sizes")
+    )
+    return replace(parts[0], starts=starts, sizes=sizes)
+
+
+class PictureStore:
+    """A file for pictures while they are made, so that memory need not hold them.
+
+    It is there in its ``with`` block only.
+
+    Args:
+        beside: it gets a temporary name in the folder of this one.
+        jpeg_quality: 1..100.
+    """
+
+    def __init__(self, beside: Path, jpeg_quality: int) -> None:
+        self.path = beside.with_name(f".{beside.name[:40]}.{secrets.token_hex(4)}.pictures")
+        self.jpeg_quality = jpeg_quality
+        self._file = self.path.open("wb")
+        self._sizes: list[int] = []
+        self._start = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self.path.unlink()
+
+    def append(self, picture: npt.NDArray[np.uint8]) -> None:
+        """Add an (S, S) picture."""
+        data = encode_jpeg(picture, self.jpeg_quality)
+        self._file.write(data)
+        self._sizes.append(len(data))
+
+    def take(self) -> StoredPictures:
+        """Those that were added since the last time, of which there is one at least."""
+        self._file.flush()
+        sizes = np.array(self._sizes, dtype=np.int64)
+        ends = self._start + np.cumsum(sizes)
+        self._sizes, self._start = [], int(ends[-1])
+        return StoredPictures.find(self.path, ends - sizes, sizes)
+
+
+def encode_jpeg(picture: npt.NDArray[np.uint8], quality: int) -> bytes:
+    """A grey picture as JPEG."""
+    _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return data.tobytes()
 
 
 def _read(path: Path, start: int, size: int) -> npt.NDArray[np.uint8]:
