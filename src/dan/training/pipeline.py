@@ -109,7 +109,7 @@ def _train(
     phases = phases_of(recipe, len(data.train))
     check_alike(
         accelerator,
-        version=dan.__version__,
+        version=f"dan {dan.__version__}, torch {torch.__version__}",
         precision=accelerator.mixed_precision,
         pack=data.identity,
         recipe=" ".join(phase.fingerprint("") for phase in phases),
