@@ -16,7 +16,7 @@ psutil = pytest.importorskip("psutil")  # Accelerate needs it, too
 from dan.core.errors import LostProcessError
 from dan.datasets.pack import save_pack
 from dan.model import load_model
-from dan.training.processes import losses_of_processes_told
+from dan.training.processes import lost_processes_told
 from dan.training.run_folder import read_csv
 
 START = "--module dan.cli.main train faces.npz --recipe recipe.toml --device cpu"
@@ -149,12 +149,12 @@ def test_machines_with_different_packs_are_told_so(drawn_pack, tmp_path, tiny_re
     assert not (first / "run" / "recipe.json").exists()
 
 
-def test_only_losses_of_processes_are_told_as_such():
+def test_only_lost_processes_are_told_as_such():
     error = torch.distributed.DistNetworkError("no route to host. And more")
     with (
         pytest.raises(LostProcessError, match=r"\(no route to host\); .* goes on from run"),
-        losses_of_processes_told("run"),
+        lost_processes_told("run"),
     ):
         raise error
-    with pytest.raises(RuntimeError, match="shapes differ"), losses_of_processes_told("run"):
+    with pytest.raises(RuntimeError, match="shapes differ"), lost_processes_told("run"):
         raise RuntimeError("shapes differ")

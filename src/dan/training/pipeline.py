@@ -38,7 +38,7 @@ from dan.training.loop import train_phase
 from dan.training.losses import loss_kind_of
 from dan.training.phases import Draw, Phase, PhaseKind, derive_seed, phases_of
 from dan.training.point_certainty import fit_point_certainty
-from dan.training.processes import check_alike, from_main, losses_of_processes_told
+from dan.training.processes import check_alike, from_main, lost_processes_told
 from dan.training.recipe import Recipe
 from dan.training.run_folder import PhaseFolder, check_fingerprint, write_json
 from dan.training.state import load_phase
@@ -88,7 +88,7 @@ def train(
         InterruptedTrainingError: on Ctrl-C, after saving.
         LostProcessError: if another process is gone.
     """
-    with losses_of_processes_told(folder):
+    with lost_processes_told(folder):
         return _train(pack, recipe, Path(folder), device, log or TrainingLog())
 
 

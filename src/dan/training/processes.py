@@ -64,7 +64,7 @@ def _short(text: str) -> str:
 
 
 @contextmanager
-def losses_of_processes_told(folder: FilePath) -> Iterator[None]:
+def lost_processes_told(folder: FilePath) -> Iterator[None]:
     """Say it in one line if another process of the training is gone, or cannot be reached.
 
     Args:
