@@ -198,9 +198,9 @@ def test_an_ellipse_lies_where_the_mahalanobis_distance_says(angle, min_side):
     y, x = np.nonzero(painted)
     offsets = (np.stack([x, y], axis=1) + 0.5) / factor - 0.5 - point
     squares = np.einsum("ki,ij,kj->k", offsets, np.linalg.inv(covariance[0]), offsets)
-    away = np.abs(np.sqrt(squares / 5.9915) - 1)  # chi-square with 2 degrees, 95 %
-    assert away.max() < 2 / factor / (6 * 2.45)  # 2 pixels of the picture along the short axis
-    widest = np.sqrt(5.9915 * covariance[0].diagonal())
+    away = np.abs(np.sqrt(squares) / 2.5863 - 1)  # sqrt(6 (0.05^(-1/4) - 1)): 95 %
+    assert away.max() < 2 / factor / (6 * 2.5863)  # 2 pixels of the picture along the short axis
+    widest = 2.5863 * np.sqrt(covariance[0].diagonal())
     np.testing.assert_allclose(np.abs(offsets).max(axis=0), widest, atol=1.5 / factor)
 
 

@@ -80,8 +80,9 @@ def test_points_without_a_position_and_missed_faces_do_not_count(two_sizes):
 def test_coverage_by_region():
     truth = draw_synthetic_face(np.random.default_rng(0))[1][None]
     off = np.full((1, 68), 0.5)  # of the stated error: in every ellipse
-    off[:, FACE68.groups["jaw"]] = 1.0  # sqrt(-ln(1 - p)) is 0.83 for 50 % and 1.07 for 68 %
-    off[:, regions_of(FACE68)["eyes"]] = 1.8  # and 1.73 for 95 %
+    # The radius over sqrt(2), as the covariance is half the stated square: 0.75, 0.99 and 1.83.
+    off[:, FACE68.groups["jaw"]] = 0.9
+    off[:, regions_of(FACE68)["eyes"]] = 1.9
     (score,) = certainty_scores([part_of(truth, off, FACE68, stated=np.ones((1, 68)))])
     assert score.coverage_percent == {
         ALL: pytest.approx((100 * 39 / 68, 100 * 56 / 68, 100 * 56 / 68)),

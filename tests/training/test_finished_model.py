@@ -5,6 +5,7 @@ torch = pytest.importorskip("torch")
 from dan.model import DAN, DANConfig, save_model
 from dan.schemes import FACE68
 from dan.training import Recipe, TrainingLog
+from dan.training.devices import build_accelerator
 from dan.training.phases import phases_of
 from dan.training.pipeline import finished_model, mean_of_models
 from dan.training.run_folder import PhaseFolder
@@ -36,7 +37,8 @@ def finished(tmp_path):
             save_model(folder.best, model_of(float(number)), FACE68, made)
             save_model(folder.last, model_of(10.0 + number), FACE68, made)
         figures = ValidationFigures(7, "inter_ocular", (error_of_mean,), 0.1)
-        return finished_model(tmp_path, phases, lambda model: figures, TrainingLog())
+        accelerator = build_accelerator("cpu", "fp32")
+        return finished_model(tmp_path, phases, lambda _: figures, accelerator, TrainingLog())
 
     return build
 

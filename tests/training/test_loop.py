@@ -19,11 +19,13 @@ from dan.core.errors import (
     InterruptedTrainingError,
     NonFiniteLossError,
 )
-from dan.datasets.pack import load_pack, save_pack
+from dan.datasets.pack import evenly, load_pack, save_pack
+from dan.datasets.stored_pictures import StoredPictures
 from dan.model import load_model
 from dan.model.stage import Stage
-from dan.training import Augmentation, Recipe, TrainingLog, train
+from dan.training import Augmentation, Recipe, TrainingLog, face_tensors, pipeline, train
 from dan.training.devices import build_accelerator
+from dan.training.face_tensors import mean_shape_of_pack
 from dan.training.loop import train_phase
 from dan.training.phases import stage_phase
 from dan.training.pipeline import load_data
@@ -162,6 +164,29 @@ def test_kill_9_in_mid_epoch_then_resume(drawn_pack, tmp_path, tiny_recipe):
     assert 40 <= broken_at < 150
     subprocess.run(command("broken"), check=True, capture_output=True, timeout=300)
     assert losses_of(tmp_path / "broken") == losses_of(tmp_path / "unbroken")
+
+
+def test_pictures_that_stay_on_disk_give_the_same_losses(drawn_pack, tmp_path, tiny_recipe):
+    save_pack(tmp_path / "faces.npz", drawn_pack)
+    recipe, pack = tiny_recipe(epochs=[1, 1]), load_pack(tmp_path / "faces.npz")
+    train(pack, recipe, tmp_path / "memory", device="cpu")
+    recipe = replace(recipe, data=replace(recipe.data, memory_gib=0))
+    data, _ = load_data(pack, recipe, build_accelerator("cpu", "fp32"))
+    assert isinstance(data.train.images, StoredPictures)
+    train(pack, recipe, tmp_path / "disk", device="cpu")
+    assert losses_of(tmp_path / "disk") == losses_of(tmp_path / "memory")
+
+
+def test_means_over_many_faces_are_those_of_enough(drawn_pack, monkeypatch, tiny_recipe):
+    monkeypatch.setattr(face_tensors, "ENOUGH_FACES", 8)
+    monkeypatch.setattr(pipeline, "ENOUGH_FACES", 8)
+    recipe = tiny_recipe()
+    accelerator = build_accelerator("cpu", "fp32")
+    data, model = load_data(drawn_pack, recipe, accelerator)
+    assert (len(data.train), len(data.train.enough())) == (30, 8)
+    few = drawn_pack.split(4)[0].subset(evenly(30, 8))
+    wanted = mean_shape_of_pack(few, 32, 22.0)
+    assert np.array_equal(model.mean_shape.numpy(), wanted)
 
 
 def test_a_finished_run_is_left_as_it_is(unbroken, drawn_pack):
@@ -410,4 +435,4 @@ def test_a_pack_comes_back_from_disk(drawn_pack, tmp_path):
     assert loaded.names == drawn_pack.names
     assert loaded.scheme == drawn_pack.scheme
     assert np.array_equal(loaded.points, drawn_pack.points)
-    assert np.abs(loaded.images.astype(int) - drawn_pack.images).mean() < 3
+    assert np.abs(np.asarray(loaded.images).astype(int) - drawn_pack.images).mean() < 3

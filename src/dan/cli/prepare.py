@@ -32,6 +32,7 @@ def prepare(
     from dan.core.files import check_outputs
     from dan.datasets.annotated import files_of, training_part
     from dan.datasets.pack import PackOptions, join_packs, pack_faces, save_pack
+    from dan.datasets.stored_pictures import PictureStore
 
     names, weights = _names_of(data), weight or [1.0] * len(data)
     if len(weights) != len(data):
@@ -52,12 +53,13 @@ def prepare(
         found.append(faces)
     scheme = named or points.usual(found[0].n_landmarks)
     options = PackOptions(face_size=face_size, size=size)
-    with progress_bar("cutting out faces", sum(map(len, found))) as on_face:
-        packed = [pack_faces(faces, scheme, options, on_face) for faces in found]
-    packs = [pack for pack, _ in packed]
-    pack = join_packs(dict(zip(names, packs, strict=True)), weights)
+    with PictureStore(out, options.jpeg_quality) as store:
+        with progress_bar("cutting out faces", sum(map(len, found))) as on_face:
+            packed = [pack_faces(faces, scheme, options, on_face, store) for faces in found]
+        packs = [pack for pack, _ in packed]
+        pack = join_packs(dict(zip(names, packs, strict=True)), weights)
+        save_pack(out, pack)
     skipped = [file for _, files in packed for file in files]
-    save_pack(out, pack, options.jpeg_quality)
     tell_skipped(skipped)
     left_out = [face for faces in found for face in faces.left_out]
     tell_left_out(face.reason for face in left_out)

@@ -26,6 +26,7 @@ def train(
     from dan.cli.training_log import RichLog
     from dan.core.files import check_output_folder, check_outputs
     from dan.datasets.pack import load_pack
+    from dan.model.distributed import world
     from dan.training.run_folder import TOP_FILES
 
     check_output_folder(out)
@@ -34,6 +35,8 @@ def train(
     settings = training.load_recipe(recipe, overrides or [])
     with _ctrl_c_after(stop_after), RichLog() as log:
         trained = training.train(load_pack(pack), settings, out, device=device, log=log)
+    if world()[0]:  # the main process has the model
+        return
     console.print(f"model: {trained.path}")
     for picture in trained.pictures:
         console.print(f"picture: {picture}")

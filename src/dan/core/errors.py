@@ -55,6 +55,10 @@ class NonFiniteLossError(DanError, ArithmeticError):
     """The training loss became NaN or infinite."""
 
 
+class LostProcessError(DanError, RuntimeError):
+    """Another process of the same training is gone, or cannot be reached."""
+
+
 class InterruptedTrainingError(DanError):
     """Ctrl-C came during a training; its state was saved first."""
 

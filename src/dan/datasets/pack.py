@@ -7,11 +7,12 @@ On disk: an ``.npz`` (no pickle) with the pictures as grey JPEG.
 from __future__ import annotations
 
 import json
+import struct
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -21,9 +22,15 @@ from dan.core.checks import check_shape
 from dan.core.errors import ConfigError, DanError, DataError
 from dan.core.files import replacing
 from dan.core.images import read_grey
-from dan.core.types import FilePath, FloatArray, IntArray, Points
+from dan.core.types import FilePath, IntArray, Points
 from dan.datasets.annotated import AnnotatedImage
 from dan.datasets.formats import UNKNOWN, VISIBLE
+from dan.datasets.stored_pictures import (
+    PictureStore,
+    StoredPictures,
+    encode_jpeg,
+    join_stored,
+)
 from dan.geometry import (
     Similarity,
     box_centre,
@@ -69,7 +76,7 @@ class FacePack:
 
     Attributes:
         names: F unique names, sorted within each set.
-        images: (F, S, S) uint8 grey levels.
+        images: (F, S, S) uint8 grey levels; of a pack that was read, they stay in its file.
         points: (F, N, 2) float32 landmarks, pixels of the cut; NaN where a point has no position.
         visibility: (F, N) uint8, as in :class:`~dan.datasets.formats.AnnotationSet`.
         weights: (F,) float32, how much a face counts, above 0.
@@ -81,7 +88,7 @@ class FacePack:
     """
 
     names: tuple[str, ...]
-    images: npt.NDArray[np.uint8]
+    images: npt.NDArray[np.uint8] | StoredPictures
     points: npt.NDArray[np.float32]
     scheme: LandmarkScheme
     visibility: npt.NDArray[np.uint8]
@@ -106,7 +113,7 @@ class FacePack:
     def build(
         cls,
         names: Iterable[str],
-        images: npt.NDArray[np.uint8],
+        images: npt.NDArray[np.uint8] | StoredPictures,
         points: npt.NDArray[np.float32],
         scheme: LandmarkScheme,
         *,
@@ -163,11 +170,14 @@ def pack_faces(
     scheme: LandmarkScheme,
     options: PackOptions,
     on_face: Callable[[], None] = lambda: None,
+    store: PictureStore | None = None,
 ) -> tuple[FacePack, list[tuple[str, str]]]:
     """Cut out the faces of annotated images.
 
     Args:
         scheme: says how many points each annotation must have.
+        on_face: called after each image.
+        store: takes the pictures; None: they are kept in memory.
 
     Returns:
         The pack, and ``(file, reason)`` of each image left out because it or its points are bad.
@@ -177,7 +187,9 @@ def pack_faces(
     """
     if len({image.name for image in images}) != len(images):
         raise DataError("expected unique names, got some twice; pack the folders under one root")
-    names, cuts, shapes, visibility = [], [], [], []
+    names, shapes, visibility = [], [], []
+    kept: list[npt.NDArray[np.uint8]] = []
+    cuts = kept if store is None else store
     skipped: list[tuple[str, str]] = []
     for image in sorted(images, key=lambda image: image.name):
         try:
@@ -193,7 +205,8 @@ def pack_faces(
     if not names:
         raise DataError(f"expected at least one good face, got none; the first: {skipped[0][1]}")
     points, seen = np.stack(shapes), np.stack(visibility)
-    return FacePack.build(names, np.stack(cuts), points, scheme, visibility=seen), skipped
+    pictures = np.stack(kept) if store is None else store.take()
+    return FacePack.build(names, pictures, points, scheme, visibility=seen), skipped
 
 
 def _cut_face(
@@ -222,7 +235,7 @@ def join_packs(packs: Mapping[str, FacePack], weights: Sequence[float]) -> FaceP
 
     Args:
         packs: cut at one size, by the names of the sets, which the names of their faces then begin
-            with, unless there is but one set.
+            with, unless there is but one set. Pictures of one store stay there.
         weights: how much a face of each set counts.
 
     Raises:
@@ -243,13 +256,22 @@ def join_packs(packs: Mapping[str, FacePack], weights: Sequence[float]) -> FaceP
     counts = [len(pack.names) for pack in packs.values()]
     return FacePack(
         tuple(names),
-        np.concatenate([pack.images for pack in packs.values()]),
+        _join_images([pack.images for pack in packs.values()]),
         np.concatenate([pack.points for pack in packs.values()]),
         first.scheme,
         np.concatenate([pack.visibility for pack in packs.values()]),
         np.repeat(np.array(weights, dtype=np.float32), counts),
         np.repeat(np.arange(len(counts)), counts),
     )
+
+
+def _join_images(
+    parts: Sequence[npt.NDArray[np.uint8] | StoredPictures],
+) -> npt.NDArray[np.uint8] | StoredPictures:
+    stored = [part for part in parts if isinstance(part, StoredPictures)]
+    if len(stored) == len(parts) and len({part.path for part in stored}) == 1:
+        return join_stored(stored)
+    return np.concatenate([np.asarray(part) for part in parts])
 
 
 def canonical_crops(
@@ -261,8 +283,6 @@ def canonical_crops(
         mean_shape_crop: (N, 2) mean shape, pixels of the crop.
         crop_size: side, pixels.
     """
-    count = min(most, len(pack.names))
-    places = [index * len(pack.names) // count for index in range(count)]
     return np.stack(
         [
             extract_crop(
@@ -270,42 +290,46 @@ def canonical_crops(
                 crop_from_box(box_of_points(with_position(pack.points[place])), mean_shape_crop),
                 crop_size,
             )
-            for place in places
+            for place in evenly(len(pack.names), most).tolist()
         ]
     )
 
 
+def evenly(count: int, most: int) -> IntArray:
+    """(K,) ascending places of at most so many of ``count``, evenly chosen."""
+    chosen = min(count, most)
+    return np.arange(chosen) * count // chosen
+
+
 def save_pack(path: FilePath, pack: FacePack, jpeg_quality: int = PackOptions.jpeg_quality) -> None:
-    """Write a pack, whole or not at all."""
-    pictures = [_encode(image, jpeg_quality) for image in pack.images]
+    """Write a pack, whole or not at all; pictures that are JPEG already stay as they are."""
+    if isinstance(pack.images, StoredPictures):
+        sizes, pictures = pack.images.sizes, pack.images.encoded()
+    else:
+        encoded = [encode_jpeg(image, jpeg_quality) for image in pack.images]
+        sizes, pictures = np.array([len(data) for data in encoded], dtype=np.int64), iter(encoded)
     more = {} if pack.is_plain else {name: getattr(pack, name) for name in _NOT_PLAIN}
     header = {"format": FORMAT_VERSION if more else 1, "scheme": pack.scheme.to_dict()}
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(
-            file,
-            header=np.array(json.dumps(header)),
-            names=np.array(pack.names),
-            points=pack.points,
-            jpeg_sizes=np.array([len(picture) for picture in pictures], dtype=np.int64),
-            jpegs=np.concatenate(pictures),
-            **more,
-        )
-
-
-def _encode(image: npt.NDArray[np.uint8], quality: int) -> npt.NDArray[np.uint8]:
-    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.asarray(data, dtype=np.uint8).ravel()
-
-
-def _decode(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    image = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
-    if image is None:
-        raise DataError("a picture in it does not decode")
-    return np.asarray(image, dtype=np.uint8)
+    arrays = {
+        "header": np.array(json.dumps(header)),
+        "names": np.array(pack.names),
+        "points": pack.points,
+        "jpeg_sizes": sizes,
+        **more,
+    }
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, array, allow_pickle=False)
+        with archive.open("jpegs.npy", "w", force_zip64=True) as entry:
+            whole = {"descr": "|u1", "fortran_order": False, "shape": (int(sizes.sum()),)}
+            np.lib.format.write_array_header_1_0(entry, whole)
+            for picture in pictures:
+                entry.write(picture)
 
 
 def load_pack(path: FilePath) -> FacePack:
-    """Read a pack.
+    """Read a pack, but for its pictures, which are read when they are needed.
 
     Raises:
         DataError: naming the file, if it is missing, damaged or something else.
@@ -321,11 +345,14 @@ def load_pack(path: FilePath) -> FacePack:
             more = {name: file[name] for name in _NOT_PLAIN if version > 1}
             names = tuple(file["names"].tolist())
             points = file["points"]
-            pictures = list(_parts(file["jpegs"], file["jpeg_sizes"]))
+            sizes = file["jpeg_sizes"]
+            first, n_bytes = _place_of(file.zip.getinfo("jpegs.npy"), stream)
+        ends = np.cumsum(sizes)
+        if sizes.min() <= 0 or ends[-1] != n_bytes:
+            raise DataError("the pictures in it are not as many bytes as it says")
+        images = StoredPictures.find(Path(path), first + ends - sizes, sizes)
         scheme = LandmarkScheme.from_dict(header["scheme"])
-        with ThreadPoolExecutor() as threads:
-            images = list(threads.map(_decode, pictures))
-        return replace(FacePack.build(names, np.stack(images), points, scheme), **more)
+        return replace(FacePack.build(names, images, points, scheme), **more)
     except FileNotFoundError as error:
         raise DataError(
             f"{path}: expected a face pack made by 'dan prepare', found none"
@@ -342,7 +369,17 @@ def load_pack(path: FilePath) -> FacePack:
         raise DataError(f"{path}: expected a face pack made by 'dan prepare': {error}") from error
 
 
-def _parts(joined: FloatArray, sizes: FloatArray) -> Iterator[FloatArray]:
-    ends = np.cumsum(sizes)
-    for size, end in zip(sizes, ends, strict=True):
-        yield joined[end - size : end]
+def _place_of(entry: zipfile.ZipInfo, file: BinaryIO) -> tuple[int, int]:
+    """Where the (n,) bytes of an array begin in an archive, and n.
+
+    Raises:
+        DataError: if the archive compresses them.
+    """
+    if entry.compress_type != zipfile.ZIP_STORED:
+        raise DataError("expected an archive that does not compress its pictures once more")
+    file.seek(entry.header_offset + 26)  # of the file's name and of further fields, which follow
+    lengths = struct.unpack("<HH", file.read(4))
+    file.seek(entry.header_offset + 30 + sum(lengths))
+    np.lib.format.read_magic(file)
+    (n_bytes,), _, _ = np.lib.format.read_array_header_1_0(file)
+    return file.tell(), n_bytes

@@ -8,7 +8,7 @@ The ellipses about points are faint and have no rim: many overlap, and the face 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, log, sqrt
+from math import ceil
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from dan.core.checks import as_array, as_box, as_floats, as_points, check_shape
 from dan.core.errors import ConfigError, ShapeError
 from dan.core.types import ColourImage, FloatArray, GreyImage, IntArray, Points
-from dan.geometry import resize_transform
+from dan.geometry import ellipse_radius, resize_transform
 from dan.schemes import LandmarkScheme
 
 Colour = tuple[int, int, int]
@@ -355,8 +355,6 @@ def _paint_dots(
 def _ellipses(points: Points, covariance: npt.ArrayLike, factor: int) -> FloatArray:
     """(K, 64, 2) outlines about those of (N, 2) points that are finite.
 
-    A share p of normal errors lies where the squared Mahalanobis distance is below -2 ln(1 - p).
-
     Args:
         points: pixels of the enlarged picture.
         covariance: (N, 2, 2), square pixels of the image.
@@ -365,7 +363,7 @@ def _ellipses(points: Points, covariance: npt.ArrayLike, factor: int) -> FloatAr
     spread = factor**2 * _of_points("covariance", covariance, (len(points), 2, 2))
     known = np.isfinite(points).all(axis=1) & np.isfinite(spread).all(axis=(1, 2))
     variances, axes = np.linalg.eigh(spread[known])  # (K, 2); (K, 2, 2), an axis a column
-    half_axes = sqrt(-2 * log(1 - ELLIPSE_SHARE)) * np.sqrt(np.maximum(variances, 0))
+    half_axes = ellipse_radius(ELLIPSE_SHARE) * np.sqrt(np.maximum(variances, 0))
     turn = np.linspace(0, 2 * np.pi, 64, endpoint=False)
     circle = np.stack([np.cos(turn), np.sin(turn)])  # (2, 64)
     outlines: FloatArray = (axes * half_axes[:, None] @ circle).swapaxes(1, 2)

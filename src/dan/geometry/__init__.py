@@ -7,7 +7,7 @@ from dan.geometry.boxes import (
     box_size_wh,
     with_position,
 )
-from dan.geometry.normal_errors import within_probability
+from dan.geometry.point_errors import ellipse_radius, within_probability
 from dan.geometry.procrustes import align_shape, mean_shape_of
 from dan.geometry.similarity import Similarity, estimate_similarity
 from dan.geometry.warp import flip_image, flip_points, resize_transform, warp_image
@@ -19,6 +19,7 @@ __all__ = [
     "box_of_points",
     "box_overlap",
     "box_size_wh",
+    "ellipse_radius",
     "estimate_similarity",
     "flip_image",
     "flip_points",

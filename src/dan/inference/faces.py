@@ -164,8 +164,8 @@ class Faces:
             outer eye corners (``GOOD_ERROR``); NaN where the model does not say.
         scheme: what the N landmarks are.
         covariance: (F, N, 2, 2) float32, of the error of each point, square pixels of the picture:
-            of errors like those of faces held out, with the share p lies within the ellipse where
-            the squared Mahalanobis distance is -2 ln(1 - p). None where the model does not say.
+            of errors like those of faces held out, the share p lies within the Mahalanobis distance
+            :func:`~dan.geometry.ellipse_radius` (p). None where the model does not say.
         visibility: (F, N) float32, how likely each point can be seen, and is neither covered nor
             hidden by the head itself, 0..1. None where the model does not say.
     """

@@ -136,7 +136,7 @@ def _train(options: Options) -> None:
     recipe = _recipe(options, data.train.images.shape[-1])
     model: DAN = build_model(recipe.model, recipe.training.seed)
     if earlier is not None:
-        load_phase(model, earlier)
+        load_phase(model, earlier, accelerator)
     else:
         model.set_statistics(*statistics)
     folder = PhaseFolder(options.stage_dir(stage))
@@ -205,7 +205,7 @@ def _predict(options: Options) -> None:
         return
     truth = faces.points.numpy()
     scheme = _scheme(options.num_lmark)
-    _draw_predictions(out, folder.names, faces.images.numpy(), found, truth)
+    _draw_predictions(out, folder.names, np.asarray(faces.images), found, truth)
     if scheme.eyes is None:
         _print_scores(normalised_errors(found, truth, scheme, "diagonal"), "box diagonal")
     else:

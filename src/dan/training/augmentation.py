@@ -57,11 +57,11 @@ class Augmenter:
         self.faces = faces
         self.crop_size = crop_size
         self.settings = settings
-        self.device = faces.images.device
+        self.device = faces.device
         self.mirror = None if scheme.mirror is None else torch.from_numpy(scheme.mirror)
         if self.mirror is not None:
             self.mirror = self.mirror.to(self.device)
-        mean_face = faces.crop_points().nanmean(dim=0)
+        mean_face = faces.enough().crop_points().nanmean(dim=0)
         self.face_size = float((mean_face.amax(dim=0) - mean_face.amin(dim=0)).max())
         self.covers = Covers(mean_face, scheme, settings)
 
@@ -84,7 +84,7 @@ class Augmenter:
             points = torch.where(flipped[:, None, None], points[:, self.mirror], points)
             weights = torch.where(flipped[:, None], weights[:, self.mirror], weights)
             seen = torch.where(flipped[:, None], seen[:, self.mirror], seen)
-        images = self.faces.images[chosen][:, None].float()  # (B, 1, H, W)
+        images = self.faces.pictures(indices[mine])  # (B, 1, H, W)
         image_from_crop = invert(crop_from_image)
         if self.settings.bend:
             bend = self._fields(2, self.settings.bend * self.crop_size, dice)

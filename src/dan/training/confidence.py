@@ -189,9 +189,9 @@ def _backgrounds(faces: FaceTensors, size: int) -> FaceTensors:
     side = faces.images.shape[-1]
     part = BACKGROUND_SHARE * side
     scale = size / part
-    transforms = torch.zeros(len(faces), 2, 3, device=faces.images.device)
+    transforms = torch.zeros(len(faces), 2, 3, device=faces.device)
     transforms[:, 0, 0] = transforms[:, 1, 1] = scale
-    corners = torch.arange(len(faces), device=faces.images.device) % 4
+    corners = torch.arange(len(faces), device=faces.device) % 4
     transforms[:, 0, 2] = -scale * (side - part) * (corners % 2)
     transforms[:, 1, 2] = -scale * (side - part) * (corners // 2)
     return dataclasses.replace(faces, crop_from_image=transforms)

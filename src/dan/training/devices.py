@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, Literal, get_args
 
 import torch
@@ -16,12 +17,15 @@ from dan.training.recipe import Precision
 Device = Literal["auto", "cpu", "cuda", "mps", "npu"]
 
 
-def build_accelerator(device: str = "auto", precision: Precision = "auto") -> Accelerator:
+def build_accelerator(
+    device: str = "auto", precision: Precision = "auto", timeout_seconds: float = 600.0
+) -> Accelerator:
     """An Accelerator on the wished device; under torchrun, one of many.
 
     Args:
         device: ``auto`` takes what Accelerate finds: CUDA, NPU, MPS, else the CPU.
         precision: ``auto`` is bf16 where the device computes it fast, else fp32.
+        timeout_seconds: one of many processes gives up after waiting for the others so long.
 
     Raises:
         DeviceError: if the device or the precision is not to be had here; there is no silent
@@ -34,7 +38,8 @@ def build_accelerator(device: str = "auto", precision: Precision = "auto") -> Ac
     # Accelerate keeps its state in a singleton; a second training in one process starts anew.
     AcceleratorState._reset_state()
     PartialState._reset_state()
-    chosen = PartialState(cpu=device == "cpu").device.type
+    timeout = timedelta(seconds=timeout_seconds)
+    chosen = PartialState(cpu=device == "cpu", timeout=timeout).device.type
     if device not in ("auto", chosen):
         raise DeviceError(f"device: expected {device}, Accelerate chose {chosen}")
     if precision == "auto":

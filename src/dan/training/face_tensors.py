@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -13,12 +14,16 @@ from torch import Tensor
 
 from dan.core.types import FloatArray, Points
 from dan.datasets.formats import HIDDEN, UNKNOWN, VISIBLE
-from dan.datasets.pack import FacePack
+from dan.datasets.pack import FacePack, evenly
+from dan.datasets.stored_pictures import StoredPictures
 from dan.geometry import box_of_points, mean_shape_of, with_position
 from dan.geometry.cropping import crop_from_box
 from dan.geometry.mean_shape import shape_in_frame
 from dan.model.torch_geometry import move_points
 from dan.schemes import LandmarkScheme
+
+ENOUGH_FACES = 2**14
+"""Means over the faces, and what is fitted at the end, take at most so many, evenly chosen."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class FaceTensors:
     """F annotated pictures with the transform of each to its canonical crop.
 
     Attributes:
-        images: (F, H, W) uint8 grey levels.
+        images: (F, H, W) uint8 grey levels, on the device or still on disk; see :meth:`pictures`.
         points: (F, N, 2) float32 landmarks, pixels of the pictures; NaN where a point has no
             position.
         crop_from_image: (F, 2, 3) float32.
@@ -36,11 +41,16 @@ class FaceTensors:
             point is marked as covered, so that they do not say.
     """
 
-    images: Tensor
+    images: Tensor | StoredPictures
     points: Tensor
     crop_from_image: Tensor
     weights: Tensor
     seen: Tensor
+
+    @property
+    def device(self) -> torch.device:
+        """Where samples are made of them."""
+        return self.points.device
 
     @classmethod
     def plain(cls, images: Tensor, points: Tensor, crop_from_image: Tensor) -> FaceTensors:
@@ -53,8 +63,30 @@ class FaceTensors:
         return len(self.images)
 
     def to(self, device: torch.device) -> FaceTensors:
-        """The same faces on another device."""
-        return FaceTensors(*(getattr(self, field.name).to(device) for field in fields(self)))
+        """The same faces on another device; pictures on disk stay there."""
+        values = [getattr(self, field.name) for field in fields(self)]
+        return FaceTensors(
+            *(value.to(device) if isinstance(value, Tensor) else value for value in values)
+        )
+
+    def pictures(self, places: Tensor) -> Tensor:
+        """(B, 1, H, W) float32 grey levels on the device of the faces at (B,) places, on the CPU.
+
+        Raises:
+            DataError: if one on disk is damaged.
+        """
+        if isinstance(self.images, Tensor):
+            images = self.images[places.to(self.device)]
+        else:
+            images = torch.from_numpy(np.asarray(self.images[places.numpy()])).to(self.device)
+        return images[:, None].float()
+
+    def enough(self) -> FaceTensors:
+        """At most :data:`ENOUGH_FACES` of them."""
+        if len(self) <= ENOUGH_FACES:
+            return self
+        places = evenly(len(self), ENOUGH_FACES)
+        return FaceTensors(*(getattr(self, field.name)[places] for field in fields(self)))
 
     def crop_points(self) -> Tensor:
         """(F, N, 2) landmarks, pixels of the unchanged canonical crop."""
@@ -80,17 +112,22 @@ class TrainingData:
 
 def mean_shape_of_pack(pack: FacePack, crop_size: int, face_size: float) -> Points:
     """(N, 2) Procrustes mean of a pack's landmarks where the network expects the face."""
-    return shape_in_frame(mean_shape_of(pack.points), crop_size, face_size)
+    points = pack.points[evenly(len(pack.points), ENOUGH_FACES)]
+    return shape_in_frame(mean_shape_of(points), crop_size, face_size)
 
 
 def faces_of_pack(
-    pack: FacePack, mean_shape_crop: Points, covered_weight: float = 1.0
+    pack: FacePack,
+    mean_shape_crop: Points,
+    covered_weight: float = 1.0,
+    memory_gib: float = math.inf,
 ) -> FaceTensors:
     """The faces of a pack, each cropped by the box of its landmarks that have a position.
 
     Args:
         mean_shape_crop: (N, 2) mean shape, pixels of the crop.
         covered_weight: how much a covered point counts where a seen one counts 1.
+        memory_gib: pictures that would take more are left on disk.
     """
     transforms = [
         crop_from_box(box_of_points(with_position(points)), mean_shape_crop).matrix
@@ -101,7 +138,7 @@ def faces_of_pack(
     )
     weights = pack.weights[:, None] * counts / counts.mean(axis=1, keepdims=True)
     return FaceTensors(
-        torch.from_numpy(pack.images),
+        _images_of(pack, memory_gib),
         torch.from_numpy(pack.points),
         torch.from_numpy(np.stack(transforms).astype(np.float32)),
         torch.from_numpy(weights.astype(np.float32)),
@@ -109,15 +146,22 @@ def faces_of_pack(
     )
 
 
+def _images_of(pack: FacePack, memory_gib: float) -> Tensor | StoredPictures:
+    is_large = math.prod(pack.images.shape) > memory_gib * 2**30
+    if is_large and isinstance(pack.images, StoredPictures):
+        return pack.images
+    return torch.from_numpy(np.asarray(pack.images))
+
+
 def _seen(pack: FacePack) -> npt.NDArray[np.float32]:
     """(F, N), see :class:`FaceTensors`."""
     says = np.isin(pack.sets, pack.sets[(pack.visibility == HIDDEN).any(axis=1)])
-    return np.where(says[:, None], pack.visibility == VISIBLE, np.nan).astype(np.float32)
+    return np.where(says[:, None], pack.visibility == VISIBLE, np.float32(np.nan))
 
 
 def identity_of(names: tuple[str, ...], points: FloatArray) -> str:
     """Changes with the data: a hash of names and landmarks."""
-    return _hash_of(names, points.astype(np.float32))
+    return _hash_of(names, points.astype(np.float32, copy=False))
 
 
 def identity_of_pack(pack: FacePack) -> str:
@@ -130,5 +174,5 @@ def identity_of_pack(pack: FacePack) -> str:
 def _hash_of(names: tuple[str, ...], *arrays: npt.NDArray[Any]) -> str:
     digest = hashlib.sha256("\n".join(names).encode())
     for array in arrays:
-        digest.update(array.tobytes())
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

@@ -111,8 +111,7 @@ def _set_up(
         phase.fingerprint(data.identity),
         start=_hash_of_start(model, phase),
     )
-    if folder.resume.is_file():
-        state.restore(folder.resume)
+    state.resume(folder.resume, accelerator)
     return network, state
 
 

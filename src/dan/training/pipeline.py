@@ -13,10 +13,11 @@ import torch
 from accelerate import Accelerator
 from msgspec.structs import replace
 
+import dan
 from dan.core.errors import ConfigError
 from dan.core.files import make_folder
 from dan.core.types import FilePath, FloatArray
-from dan.datasets.pack import FacePack
+from dan.datasets.pack import FacePack, evenly
 from dan.model import DAN, DANConfig, load_model, save_model
 from dan.model.weights import ModelFile, load_header
 from dan.schemes import LandmarkScheme
@@ -25,6 +26,7 @@ from dan.training.augmentation import Augmenter
 from dan.training.confidence import ConfidenceFigures, fit_confidence, n_batches
 from dan.training.devices import build_accelerator
 from dan.training.face_tensors import (
+    ENOUGH_FACES,
     FaceTensors,
     TrainingData,
     faces_of_pack,
@@ -36,6 +38,7 @@ from dan.training.loop import train_phase
 from dan.training.losses import loss_kind_of
 from dan.training.phases import Draw, Phase, PhaseKind, derive_seed, phases_of
 from dan.training.point_certainty import fit_point_certainty
+from dan.training.processes import check_alike, from_main, lost_processes_told
 from dan.training.recipe import Recipe
 from dan.training.run_folder import PhaseFolder, check_fingerprint, write_json
 from dan.training.state import load_phase
@@ -68,6 +71,9 @@ def train(
 ) -> TrainedModel:
     """Train all phases of a recipe; an interrupted run in the same folder goes on.
 
+    Of many processes, the main one alone has the run's files, and fits what is fitted at the end;
+    in the others this returns before.
+
     Args:
         pack: training faces; the recipe says which of them are held out.
         recipe: settings; see :func:`recipe_for`.
@@ -80,12 +86,20 @@ def train(
         CheckpointError: if the folder holds a run with another recipe or other data.
         NonFiniteLossError: if the training diverges.
         InterruptedTrainingError: on Ctrl-C, after saving.
+        LostProcessError: if another process is gone.
     """
-    folder, recipe = Path(folder), recipe_for(recipe, pack.scheme)
+    with lost_processes_told(folder):
+        return _train(pack, recipe, Path(folder), device, log or TrainingLog())
+
+
+def _train(
+    pack: FacePack, recipe: Recipe, folder: Path, device: str, log: TrainingLog
+) -> TrainedModel:
+    recipe = recipe_for(recipe, pack.scheme)
     settings = recipe.training
-    accelerator = build_accelerator(device, settings.precision)
+    accelerator = build_accelerator(device, settings.precision, settings.timeout_seconds)
     check_batch_size("training.batch_size", settings.batch_size, accelerator)
-    log = log_of_process(log or TrainingLog(), accelerator)
+    log = log_of_process(log, accelerator)
     data, model = load_data(pack, recipe.without_refinement(), accelerator)
     log.say(
         f"{len(data.train)} training faces, {len(data.valid)} held out; {accelerator.device}, "
@@ -93,7 +107,14 @@ def train(
         f"loss {settings.loss}"
     )
     phases = phases_of(recipe, len(data.train))
-    _check_folder(folder, phases, data)
+    check_alike(
+        accelerator,
+        version=f"dan {dan.__version__}, torch {torch.__version__}",
+        precision=accelerator.mixed_precision,
+        pack=data.identity,
+        recipe=" ".join(phase.fingerprint("") for phase in phases),
+    )
+    from_main(accelerator, lambda: _check_folder(folder, phases, data))
     if accelerator.is_main_process:
         make_folder(folder)
         write_json(folder / "recipe.json", recipe.to_dict())
@@ -101,11 +122,12 @@ def train(
     for number, phase in enumerate(phases):
         if phase.kind is PhaseKind.REFINEMENT:
             torch.manual_seed(derive_seed(settings.seed, Draw.REFINEMENT))
-            model = finished_model(folder, phases[:number], score, log).model.extended(recipe.model)
+            base = finished_model(folder, phases[:number], score, accelerator, log)
+            model = base.model.extended(recipe.model)
         own = PhaseFolder(folder / phase.name)
         train_phase(phase, model, data, own, accelerator=accelerator, log=log)
-        load_phase(model, own.best)
-    finished = finished_model(folder, phases, score, log)
+        load_phase(model, own.best, accelerator)
+    finished = finished_model(folder, phases, score, accelerator, log)
     path, pictures = folder / "model.safetensors", []
     if accelerator.is_main_process:
         figures = _save_finished(path, finished, recipe, data, log)
@@ -113,7 +135,6 @@ def train(
         if figures is not None:
             picture = folder / "reliability.png"
             pictures.append(plot_reliability(picture, figures.reliability))
-    accelerator.wait_for_everyone()
     return TrainedModel(path, tuple(picture for picture in pictures if picture is not None))
 
 
@@ -152,7 +173,9 @@ def load_data(pack: FacePack, recipe: Recipe, accelerator: Accelerator) -> tuple
     mean_shape = mean_shape_of_pack(train_pack, size, recipe.data.face_size)
     covered_weight = recipe.training.covered_weight
     train, valid = (
-        faces_of_pack(part, mean_shape, covered_weight).to(accelerator.device)
+        faces_of_pack(part, mean_shape, covered_weight, recipe.data.memory_gib).to(
+            accelerator.device
+        )
         for part in (train_pack, valid_pack)
     )
     data = TrainingData(train, valid, pack.scheme, identity_of_pack(pack))
@@ -172,13 +195,14 @@ def build_model(config: DANConfig, seed: int) -> DAN:
 def _image_statistics(
     augmenter: Augmenter, faces: FaceTensors, seed: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Mean and deviation images (S, S), grey levels, over one random sample of every face."""
+    """Mean and deviation images (S, S), grey levels, over one random sample of enough faces."""
     sums = np.zeros((2, augmenter.crop_size, augmenter.crop_size))
-    for number, indices in enumerate(torch.split(torch.arange(len(faces)), STATISTICS_BATCH)):
+    chosen = torch.from_numpy(evenly(len(faces), ENOUGH_FACES))
+    for number, indices in enumerate(torch.split(chosen, STATISTICS_BATCH)):
         own_seed = derive_seed(seed, Draw.STATISTICS, number)
         levels = augmenter.batch(indices, own_seed, whole=True).crops[:, 0].double().cpu().numpy()
         sums += np.stack([levels.sum(axis=0), np.square(levels).sum(axis=0)])
-    mean, mean_square = sums / len(faces)
+    mean, mean_square = sums / len(chosen)
     return mean, np.sqrt(np.maximum(mean_square - np.square(mean), 0.0))
 
 
@@ -186,6 +210,7 @@ def finished_model(
     folder: Path,
     phases: Sequence[Phase],
     score: Callable[[DAN], ValidationFigures],
+    accelerator: Accelerator,
     log: TrainingLog,
 ) -> ModelFile:
     """The best model of the last phase, or the mean of the joint rounds' ends if that is better.
@@ -198,18 +223,16 @@ def finished_model(
         folder: of the run.
         phases: trained; the last may be any. In many processes, each has to call this.
         score: figures of a model on the faces held out.
+        accelerator: its main process reads the files.
         log: told of the comparison.
     """
     folders = [PhaseFolder(folder / phase.name) for phase in phases]
-    best = load_model(folders[-1].best)
+    best = from_main(accelerator, lambda: load_model(folders[-1].best))
     kinds = [phase.kind for phase in phases]
     if kinds[-1] is not PhaseKind.JOINT or kinds.count(PhaseKind.JOINT) < 2:
         return best
-    ends = [
-        load_model(folder.last)
-        for folder, kind in zip(folders, kinds, strict=True)
-        if kind is PhaseKind.JOINT
-    ]
+    joint = [own for own, kind in zip(folders, kinds, strict=True) if kind is PhaseKind.JOINT]
+    ends = from_main(accelerator, lambda: [load_model(own.last) for own in joint])
     mean = mean_of_models([end.model for end in ends])
     figures = score(mean)
     error, single = figures.error_percent[-1], best.training["validation"]["error_percent"][-1]
@@ -242,20 +265,21 @@ def _save_finished(
     Without ``confidence_draws`` it has none; those of single points need a refinement.
     """
     draws, figures = recipe.training.confidence_draws, None
-    model = finished.model.to(data.train.images.device).in_memory_format(torch.channels_last)
+    model = finished.model.to(data.train.device).in_memory_format(torch.channels_last)
     made = {**finished.training, "recipe": recipe.to_dict()}
     made["date"] = datetime.datetime.now(datetime.UTC).date().isoformat()
-    given = (data.train, data.valid, data.scheme, recipe.augmentation)
+    train, valid = data.train.enough(), data.valid.enough()
+    given = (train, valid, data.scheme, recipe.augmentation)
     seed = recipe.training.seed
     if draws and model.config.refinement:
-        log.begin("points", 0, point_certainty.n_batches(data.train, data.valid, draws))
+        log.begin("points", 0, point_certainty.n_batches(train, valid, draws))
         model, worth = fit_point_certainty(
             model, *given, draws=draws, seed=seed, on_batch=log.advance
         )
         made["points"] = asdict(worth)
         log.say(str(worth))
     if draws:
-        log.begin("confidence", 0, n_batches(data.train, data.valid, draws))
+        log.begin("confidence", 0, n_batches(train, valid, draws))
         fitted = fit_confidence(model, *given, draws=draws, seed=seed, on_batch=log.advance)
         if fitted is not None:
             model, figures = fitted

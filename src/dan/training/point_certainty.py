@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from dan.evaluation.certainty import SHARES
 from dan.evaluation.metrics import roc_auc
+from dan.geometry.point_errors import FREEDOM, ellipse_radius
 from dan.model import DAN
 from dan.model.refinement import PointHead
 from dan.model.torch_geometry import invert, move_points
@@ -33,10 +34,6 @@ from dan.training.recipe import Augmentation
 
 DETECTED = replace(Augmentation.none(), rotation_deg=4.0, scale=0.06, shift=0.02, flip=0.5)
 """Crops as the face finder's frames give them: its errors on HELEN train, rounded up."""
-
-FREEDOM = 5.0
-"""Degrees of freedom of the Student distribution: of a normal one and 5, the one under which the
-errors of faces held out were likelier, by 0.1 nats a point on hard samples."""
 
 WEIGHT_DECAY = 1e-2
 MAX_STEPS = 100
@@ -165,7 +162,7 @@ def _fit_covariance(
         known = learn.errors.isfinite().all(dim=2)
         weights = learn.weights * known
         squares = _mahalanobis(values, learn.errors.nan_to_num())
-        likelihood = (FREEDOM + 2) / 2 * torch.log1p(squares / FREEDOM)
+        likelihood = (FREEDOM + 2) / 2 * torch.log1p(squares / (FREEDOM - 2))
         likelihood = likelihood + values[..., :2].sum(dim=2)  # half the determinant's logarithm
         return (likelihood * weights).sum() / weights.sum()
 
@@ -188,10 +185,7 @@ def _mahalanobis(values: Tensor, errors: Tensor) -> Tensor:
 
 
 def _best_factor(squares: Tensor, weights: Tensor) -> float:
-    """By which covariances grow, so that the worst coverage of all ``SHARES`` is the nearest.
-
-    A factor cannot give heavy tails; it lets the ellipses of all shares err equally.
-    """
+    """By which covariances grow, so that the worst coverage of all ``SHARES`` is the nearest."""
     factors = torch.logspace(-1, 1, 401, device=squares.device)
     wanted = torch.tensor(SHARES, device=squares.device)[:, None]
     off = (_held(squares, weights, factors) - wanted).abs().amax(dim=0)
@@ -209,9 +203,8 @@ def _held(squares: Tensor, weights: Tensor, factors: Tensor) -> Tensor:
     known = squares.isfinite()
     ordered, order = squares[known].sort()
     shares = functional.pad(weights[known][order].cumsum(dim=0), [1, 0])
-    # The squared distance that holds the share p of a two-dimensional normal distribution.
-    radii = torch.tensor([[-2 * math.log(1 - share)] for share in SHARES], device=squares.device)
-    return shares[torch.searchsorted(ordered, radii * factors, right=True)] / shares[-1]
+    radii = torch.from_numpy(ellipse_radius(SHARES)).to(squares)[:, None]
+    return shares[torch.searchsorted(ordered, radii.square() * factors, right=True)] / shares[-1]
 
 
 def _scale_covariances(head: PointHead, region: Sequence[int], factor: float) -> None:

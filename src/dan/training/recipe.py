@@ -82,10 +82,13 @@ class DataSettings(Table, frozen=True):
         face_size: larger side of the mean shape in the crop, pixels.
         validation_every: one face in so many, by sorted name, is held out; of fewer faces than
             that, the last one.
+        memory_gib: decoded pictures, of the faces trained on or held out, that would take more
+            stay on disk, and are decoded batch by batch.
     """
 
     face_size: Positive = 80.0
     validation_every: Annotated[int, Meta(ge=2)] = 10
+    memory_gib: Annotated[Size, NOT_COVERED] = 4.0
 
 
 class Augmentation(Table, frozen=True):
@@ -205,6 +208,8 @@ class TrainingSettings(Table, frozen=True):
             the points' covariance and visibility; 0: no such heads.
         validate_every: epochs from one validation to the next.
         save_seconds: at least so often the state is saved, to resume from.
+        timeout_seconds: one of many processes gives up after waiting for the others so long; one
+            that is killed is missed at once.
         precision: ``auto`` is bf16 where the processor computes it fast, else fp32.
         data_format: how images lie in memory; ``channels_last`` is the faster one.
         compile: let torch compile the network (slow start, faster steps).
@@ -231,6 +236,7 @@ class TrainingSettings(Table, frozen=True):
     confidence_draws: Annotated[Count, NOT_COVERED] = 2
     validate_every: Annotated[CountFromOne, NOT_COVERED] = 1
     save_seconds: Annotated[Size, NOT_COVERED] = 120.0
+    timeout_seconds: Annotated[Positive, NOT_COVERED] = 600.0
     precision: Precision = "auto"
     data_format: DataFormat = "channels_last"
     compile: Annotated[bool, NOT_COVERED] = False

@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 from dan.core.errors import CheckpointError
 from dan.model import DAN, load_model
 from dan.model.weights import FORMAT_VERSION, fill, load_tensors, save_tensors
+from dan.training.processes import from_main
 from dan.training.run_folder import check_fingerprint
 
 MODEL, AVERAGE, OPTIMISER = "model.", "average.", "optimiser."
@@ -87,13 +88,16 @@ class PhaseState(Generic[Network]):
         }
         save_tensors(path, tensors, header)
 
-    def restore(self, path: Path) -> None:
-        """Take over a saved state.
+    def resume(self, path: Path, accelerator: Accelerator) -> None:
+        """Take over the saved state, if there is one; in many processes, each has to call this.
 
         Raises:
             CheckpointError: if it is damaged, or made with other settings or data.
         """
-        tensors, header = load_tensors(path)
+        saved = from_main(accelerator, lambda: load_tensors(path) if path.is_file() else None)
+        if saved is None:
+            return
+        tensors, header = saved
         check_fingerprint(path, header, self.fingerprint)
         if header.get("start") != self.start:
             raise CheckpointError(
@@ -113,9 +117,12 @@ class PhaseState(Generic[Network]):
         self.best_error = header["best_error"]
 
 
-def load_phase(model: DAN, path: Path) -> None:
-    """Take the weights of an earlier phase; stages that the file lacks keep theirs."""
-    source = load_model(path).model
+def load_phase(model: DAN, path: Path, accelerator: Accelerator) -> None:
+    """Take the weights of an earlier phase; stages that the file lacks keep theirs.
+
+    In many processes, each has to call this.
+    """
+    source = from_main(accelerator, lambda: load_model(path)).model
     fill(model, model.state_dict() | source.state_dict(), path)
 
 

@@ -96,14 +96,13 @@ def predict_faces(
 
     The model moves to the faces' device and is left in evaluation mode.
     """
-    device, crop_size = faces.images.device, model.config.image_size
+    device, crop_size = faces.device, model.config.image_size
     model.to(device).eval()
     found = torch.zeros(n_stages, *faces.points.shape, device=device)
     mine = torch.arange(accelerator.process_index, len(faces), accelerator.num_processes)
     for chosen in torch.split(mine, batch_size):
         rows = chosen.to(device)
-        images = faces.images[rows][:, None].float()
-        crops = warp(images, invert(faces.crop_from_image[rows]), crop_size)
+        crops = warp(faces.pictures(chosen), invert(faces.crop_from_image[rows]), crop_size)
         with accelerator.autocast():
             found[:, rows] = torch.stack(model(crops, n_stages).estimates).float()
     total = accelerator.reduce(found, reduction="sum")  # each face is zero in all other processes

@@ -1,4 +1,4 @@
-"""Errors beside the ellipses of their stated normal distributions."""
+"""Errors beside the ellipses of their stated covariances."""
 
 import math
 
@@ -13,12 +13,12 @@ NAN = np.nan
 
 
 def test_coverage_by_hand():
-    # Within 50 %: Mahalanobis distance up to sqrt(2 ln 2) = 1.177; within 1 - exp(-2): up to 2.
-    shares = [0.5, 1 - math.exp(-2)]
-    errors = np.array([[[3.0, 0], [1.1, 0], [NAN, 0]], [[0, 3.0], [0, -2.1], [NAN, NAN]]])
+    # Within 50 %: Mahalanobis distance up to sqrt(6 (2^(1/4) - 1)) = 1.07; within 1 - 0.6^4: 2.
+    shares = [0.5, 1 - 0.6**4]
+    errors = np.array([[[3.0, 0], [1.0, 0], [NAN, 0]], [[0, 3.0], [0, -2.1], [NAN, NAN]]])
     covariance = np.empty((2, 3, 2, 2))
     covariance[:, 0] = turned_covariance([3, 1], 0)  # distances 1 and 3
-    covariance[:, 1] = np.eye(2)  # 1.1 and 2.1
+    covariance[:, 1] = np.eye(2)  # 1.0 and 2.1
     covariance[:, 2] = NAN  # not asked for
     found = ellipse_coverage(errors, covariance, shares)
     assert found.expected.tolist() == shares
@@ -33,15 +33,17 @@ def test_the_ellipse_turns_with_the_covariance(angle, length, is_inside):
     along = turned_covariance([1, 0], angle)[:, :1]  # first axis, up to its sign and length
     along = along / np.linalg.norm(along)
     across = np.array([-along[1], along[0]])
-    edge = math.sqrt(-2 * math.log(0.32)) * length
+    edge = math.sqrt(6 * (0.32**-0.25 - 1)) * length
     errors = np.stack([(deviations[0] * edge * along)[:, 0], (deviations[1] * edge * across)[:, 0]])
     covariance = np.tile(turned_covariance(deviations, angle), (1, 2, 1, 1))
     assert ellipse_coverage(errors[None], covariance, [0.68]).of_all == [is_inside]
 
 
-def test_normal_errors_are_covered_as_stated():
+def test_student_errors_are_covered_as_stated():
     rng, covariance = np.random.default_rng(0), turned_covariance([3, 0.5], 20)
-    errors = rng.multivariate_normal([0, 0], covariance, (20000, 1))
+    normal = rng.multivariate_normal([0, 0], covariance, (20000, 1))
+    errors = normal * np.sqrt(6 / rng.chisquare(8, (20000, 1, 1)))
+    np.testing.assert_allclose(np.cov(errors[:, 0].T), covariance, rtol=0.05)
     found = ellipse_coverage(errors, np.broadcast_to(covariance, (20000, 1, 2, 2)))
     np.testing.assert_allclose(found.of_all, [0.5, 0.68, 0.95], atol=0.01)
 

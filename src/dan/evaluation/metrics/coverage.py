@@ -1,4 +1,4 @@
-"""Whether two-dimensional errors are as large as their stated normal distributions say."""
+"""Whether the errors of points are as large as their stated covariances say."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dan.core.checks import check_shape
-from dan.core.errors import ConfigError
 from dan.core.types import FloatArray
-from dan.geometry.normal_errors import moments_of
+from dan.geometry.point_errors import ellipse_radius, moments_of
 
 
 @dataclass(frozen=True)
@@ -33,11 +32,9 @@ def ellipse_coverage(
     covariance: FloatArray,
     shares: Sequence[float] = (0.5, 0.68, 0.95),
 ) -> EllipseCoverage:
-    """How many errors lie within the ellipses that hold given shares of a normal distribution.
+    """How many errors lie within the ellipses that should hold given shares of them.
 
-    The squared Mahalanobis distance of a two-dimensional normal error follows the chi-square
-    distribution with two degrees of freedom, that is, exceeds ``d`` with probability exp(-d / 2):
-    a share p lies where it is at most -2 ln(1 - p).
+    Those are of the Mahalanobis distances that :func:`~dan.geometry.ellipse_radius` gives.
 
     >>> covariance = np.tile(np.diag([4.0, 1.0]), (2, 1, 1, 1))
     >>> ellipse_coverage(np.array([[[2.0, 0.0]], [[0.0, 2.0]]]), covariance, [0.5, 0.9]).of_all
@@ -58,13 +55,12 @@ def ellipse_coverage(
     check_shape("errors", errors, ("K", "N", 2))
     check_shape("covariance", covariance, (*errors.shape, 2))
     check_shape("shares", expected, ("S",))
-    if not ((expected > 0) & (expected < 1)).all():
-        raise ConfigError(f"shares: expected numbers between 0 and 1, got {expected.tolist()}")
+    radii = ellipse_radius(expected)
     known = ~np.isnan(errors).any(axis=2)
     (x, y), (xx, xy, yy) = errors[known].T, moments_of(covariance[known])
     squares = np.full(known.shape, np.inf)  # of the Mahalanobis distances
     with np.errstate(invalid="ignore"):
         squares[known] = (yy * x * x - 2 * xy * x * y + xx * y * y) / (xx * yy - xy * xy)
-        inside = squares <= -2 * np.log1p(-expected)[:, None, None]  # (S, K, N)
+        inside = squares <= np.square(radii)[:, None, None]  # (S, K, N)
         of_points = inside.sum(axis=1) / known.sum(axis=0)
         return EllipseCoverage(expected, inside.sum(axis=(1, 2)) / known.sum(), of_points)

@@ -16,6 +16,7 @@ from dan.core.files import make_folder, read_text, write_text
 from dan.core.types import FloatArray
 from dan.training.finder.batches import channels_first
 from dan.training.finder.material import Source
+from dan.training.processes import from_main
 
 HARDEST = 16.0
 """Times that the hardest background is shown as often as one in which nothing is seen."""
@@ -35,11 +36,11 @@ def kept_hardness(
         backgrounds: pictures without a face.
         accelerator: its main process writes the file.
     """
-    if path.is_file():
-        return np.array(json.loads(read_text(path)))
+    kept = from_main(accelerator, lambda: read_text(path) if path.is_file() else None)
+    if kept is not None:
+        return np.array(json.loads(kept))
     found = np.ones(len(backgrounds)) if network is None else hardness_of(network, backgrounds)
     hardness = found.round(3)
-    accelerator.wait_for_everyone()  # a process that finds the file would skip its own search
     if accelerator.is_main_process:
         make_folder(path.parent)
         write_text(path, json.dumps(hardness.tolist()))

@@ -28,6 +28,7 @@ from dan.training.finder.validation import score_scenes
 from dan.training.log import TrainingLog, log_of_process
 from dan.training.phases import derive_seed
 from dan.training.pipeline import check_batch_size
+from dan.training.processes import from_main
 from dan.training.recipe import covered_by_fingerprint
 from dan.training.run_folder import PhaseFolder, check_fingerprint, write_json
 
@@ -84,7 +85,7 @@ def train_finder(
         f"{accelerator.device}, {accelerator.mixed_precision}"
     )
     rounds = _rounds_of(recipe, kept, folder, _fingerprint(recipe, material))
-    _check_folder(rounds)
+    from_main(accelerator, lambda: _check_folder(rounds))
     if accelerator.is_main_process:
         make_folder(folder)
         write_json(folder / "recipe.json", recipe.to_dict())

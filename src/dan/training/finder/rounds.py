@@ -20,6 +20,7 @@ from dan.training.log import TrainingLog
 from dan.training.loop import stop_on_ctrl_c
 from dan.training.optimiser import build_average, build_optimiser
 from dan.training.phases import rate_of_step
+from dan.training.processes import from_main
 from dan.training.run_folder import PhaseFolder
 from dan.training.state import PhaseState
 
@@ -71,8 +72,11 @@ def train_round(
         CheckpointError: if a file of the round is damaged.
     """
     settings, folder = round_.recipe.training, round_.folder
-    if folder.last.is_file():  # finished by a run before this one
-        fill(network, load_tensors(folder.last)[0], folder.last)
+    finished = from_main(
+        accelerator, lambda: load_tensors(folder.last) if folder.last.is_file() else None
+    )
+    if finished is not None:  # by a run before this one
+        fill(network, finished[0], folder.last)
         return
     before = network if round_.number else None
     backgrounds, path = round_.material.backgrounds, folder.path / "hardness.json"
@@ -122,8 +126,7 @@ def _set_up(
         round_.fingerprint,
         start=folder.path.name,
     )
-    if folder.resume.is_file():
-        state.restore(folder.resume)
+    state.resume(folder.resume, accelerator)
     return prepared, state
 
 

@@ -1,4 +1,4 @@
-"""How likely a normal error is to be short, on answers known in closed form."""
+"""How likely an error is to be short, on answers known in closed form."""
 
 import math
 
@@ -7,7 +7,7 @@ import pytest
 from helpers import turned_covariance
 
 from dan.core.errors import ConfigError, DegenerateShapeError, ShapeError
-from dan.geometry import within_probability
+from dan.geometry import ellipse_radius, within_probability
 
 NAN = np.nan
 
@@ -39,33 +39,49 @@ def test_shapes_and_ranges():
 
 @pytest.mark.parametrize("radius", [0, 1e-6, 0.3, 2, 15, np.inf])
 def test_within_a_circle(radius):
-    expected = -math.expm1(-(radius**2) / (2 * 1.5**2))
+    expected = -math.expm1(-4 * math.log1p(radius**2 / 6 / 1.5**2))
     assert within_probability(1.5**2 * np.eye(2), radius) == pytest.approx(expected, rel=1e-14)
+
+
+def test_radius_and_probability_agree():
+    shares = [0.01, 0.5, 0.95, 0.999]
+    assert within_probability(np.eye(2), ellipse_radius(shares)) == pytest.approx(shares, rel=1e-12)
+    with pytest.raises(
+        ConfigError, match=r"shares: expected numbers between 0 and 1, got \[0.5, 1"
+    ):
+        ellipse_radius([0.5, 1])
+
+
+def density_of(squares):
+    """Of a Student error with 8 degrees of freedom over its squared Mahalanobis distance."""
+    return (1 + squares / 6) ** -5 * 4 / 6 / np.pi
 
 
 @pytest.mark.parametrize("radius", [0.1, 0.7, 2.5])
 def test_within_a_line_nearly(radius):
+    # Along the line: Student's t with 8 degrees of freedom, of variance 1.
+    x = (np.arange(200000) + 0.5) / 200000 * radius
+    density = math.gamma(4.5) / math.gamma(4) / math.sqrt(6 * np.pi) * (1 + x**2 / 6) ** -4.5
     found = within_probability(turned_covariance([1, 1e-5], 50), radius)
-    assert found == pytest.approx(math.erf(radius / math.sqrt(2)), abs=1e-4)
+    assert found == pytest.approx(2 * radius * density.mean(), abs=2e-3)
 
 
-@pytest.mark.parametrize("ratio", [1.0, 2.0, 5.0, 10.0])
-@pytest.mark.parametrize("radius", [0.02, 0.3, 1.0, 4.0])
-def test_within_by_the_density_in_polar_coordinates(ratio, radius):
-    a, b, theta = 1.3, 1.3 / ratio, np.arange(20000) * (2 * np.pi / 20000)
-    g = np.cos(theta) ** 2 / a**2 + np.sin(theta) ** 2 / b**2
-    expected = (-np.expm1(-(radius**2) * g / 2) / g).mean() / (a * b)
-    assert within_probability(turned_covariance([a, b], 35), radius) == pytest.approx(
-        expected, rel=1e-10
-    )
-
-
-def test_within_by_the_density_on_a_grid():
+@pytest.mark.parametrize(("a", "b"), [(1, 0.5), (1, 1)])
+def test_within_by_the_density_on_a_grid(a, b):
     side = (np.arange(1600) + 0.5) / 400 - 2
     x, y = np.meshgrid(side, side)
-    density = np.exp(-(x**2 / 1.0 + y**2 / 0.25) / 2) / (2 * np.pi * 0.5)
+    density = density_of((x / a) ** 2 + (y / b) ** 2) / (a * b)
     expected = density[np.hypot(x, y) < 1.1].sum() / 400**2
-    assert within_probability(np.diag([1, 0.25]), 1.1) == pytest.approx(expected, abs=1e-4)
+    assert within_probability(np.diag([a**2, b**2]), 1.1) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("ratio", [2.0, 5.0, 10.0])
+@pytest.mark.parametrize("radius", [0.02, 0.3, 1.0, 4.0])
+def test_within_by_many_more_nodes(ratio, radius, monkeypatch):
+    covariance = turned_covariance([1.3, 1.3 / ratio], 35)
+    found = within_probability(covariance, radius)
+    monkeypatch.setattr("dan.geometry.point_errors.N_ANGLES", 20000)
+    assert found == pytest.approx(within_probability(covariance, radius), rel=1e-10)
 
 
 def test_covariances_and_radii_are_broadcast():
