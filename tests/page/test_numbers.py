@@ -8,7 +8,7 @@ from dan.core.images import read_rgb
 from dan.datasets.formats.pts import parse_pts
 from dan.datasets.synthetic import template_shape
 from dan.drawing.landmarks import ELLIPSE_SHARE, _ellipses
-from dan.geometry import Similarity, box_overlap, estimate_similarity
+from dan.geometry import Similarity, box_overlap, ellipse_radius, estimate_similarity
 from dan.geometry.cropping import crop_from_box, extract_crop
 from dan.geometry.mean_shape import shape_in_frame
 from dan.inference.detections import one_a_face
@@ -63,7 +63,8 @@ def test_moved_points_and_covariances(call):
     np.testing.assert_allclose(np.reshape(moved, (-1, 2)), move.apply(points))
     wanted = move.apply_to_covariance(np.array([[11.0, 3.0], [3.0, 7.0]]))
     np.testing.assert_allclose(covariance, wanted[[0, 0, 1], [0, 1, 1]])
-    (ellipse,) = call(("draw", "ellipseOf", flat(spread[0][[0, 0, 1], [0, 1, 1]]), ELLIPSE_SHARE))
+    radius = float(ellipse_radius(ELLIPSE_SHARE))
+    (ellipse,) = call(("draw", "ellipseOf", flat(spread[0][[0, 0, 1], [0, 1, 1]]), radius))
     reach = np.linalg.norm(_ellipses(np.zeros((1, 2)), spread, 1)[0], axis=1)
     assert ellipse["radiusX"] == pytest.approx(reach.max(), rel=2e-3)
     assert ellipse["radiusY"] == pytest.approx(reach.min(), rel=2e-3)

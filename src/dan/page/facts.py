@@ -11,6 +11,7 @@ from typing import Any
 import dan
 from dan.core.errors import ConfigError
 from dan.drawing.landmarks import AXES_RGB, ELLIPSE_SHARE, LIKELY_SEEN, RIM_RGB
+from dan.geometry import ellipse_radius
 from dan.inference import aligner, finder
 from dan.inference.bundle import Bundle
 from dan.inference.face_rows import COLUMNS
@@ -44,7 +45,7 @@ def page_facts(bundle: Bundle, *, has_server: bool) -> dict[str, Any]:
             "axes_colours": AXES_RGB,
             "rim_colour": RIM_RGB,
             "likely_seen": LIKELY_SEEN,
-            "ellipse_share": ELLIPSE_SHARE,
+            "ellipse_radius": float(ellipse_radius(ELLIPSE_SHARE)),
         },
         "columns": {"track": list(rows.KEYS), "face": COLUMNS},
     }

@@ -28,16 +28,16 @@ export function colourOf(face, place, { idColours }) {
 }
 
 /**
- * Half axes and angle of the ellipse that holds a share of a point's errors.
+ * Half axes and angle of the ellipse about a point.
  *
  * @param spread `[xx, xy, yy]`, square pixels.
+ * @param radius of the ellipse, a Mahalanobis distance.
  */
-export function ellipseOf([xx, xy, yy], share) {
+export function ellipseOf([xx, xy, yy], radius) {
   const [middle, half] = [(xx + yy) / 2, Math.hypot((xx - yy) / 2, xy)];
-  const reach = Math.sqrt(-2 * Math.log(1 - share));
   return {
-    radiusX: reach * Math.sqrt(Math.max(middle + half, 0)),
-    radiusY: reach * Math.sqrt(Math.max(middle - half, 0)),
+    radiusX: radius * Math.sqrt(Math.max(middle + half, 0)),
+    radiusY: radius * Math.sqrt(Math.max(middle - half, 0)),
     angle: Math.atan2(2 * xy, xx - yy) / 2,
   };
 }
@@ -85,7 +85,7 @@ class Painter {
     const path = new Path2D();
     this.places.forEach(([x, y], i) => {
       const spread = this.face.covariance.slice(3 * i, 3 * i + 3);
-      const { radiusX, radiusY, angle } = ellipseOf(spread, this.facts.ellipseShare);
+      const { radiusX, radiusY, angle } = ellipseOf(spread, this.facts.ellipseRadius);
       const turn = isMirrored ? -angle : angle;
       const each = new Path2D();
       each.ellipse(x, y, radiusX * scale, radiusY * scale, turn, 0, 2 * Math.PI);
