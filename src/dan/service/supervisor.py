@@ -1,0 +1,173 @@
+"""Several processes behind one socket; one that dies is replaced."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnProcess
+from multiprocessing.sharedctypes import Synchronized
+from multiprocessing.synchronize import Event
+
+from dan.core.errors import ConfigError
+from dan.service import metrics
+from dan.service.server import Server, address_of, bind, start_log
+from dan.service.settings import ServiceSettings
+
+LOOK_S = 0.2
+"""How often the processes are looked at."""
+
+START_S = 60.0
+"""How long a process may take to answer."""
+
+QUICK_DEATHS = 3
+"""Processes in a row that may die before they answered; then the service gives up."""
+
+_spawn = multiprocessing.get_context("spawn")
+
+
+def work(
+    settings: ServiceSettings, listener: socket.socket, answers: Event, restarts: Synchronized[int]
+) -> None:
+    """What a process does."""
+    from dan.service.app import Service
+
+    start_log(with_requests=settings.log)
+    Server(Service(settings, lambda: restarts.value), answers.set).run([listener])
+
+
+@dataclass
+class Worker:
+    """A process that answers requests.
+
+    Attributes:
+        answers: set once it does.
+    """
+
+    settings: ServiceSettings
+    listener: socket.socket
+    restarts: Synchronized[int]
+    answers: Event = field(default_factory=_spawn.Event)
+
+    def __post_init__(self) -> None:
+        given = (self.settings, self.listener, self.answers, self.restarts)
+        self.process: SpawnProcess = _spawn.Process(target=work, args=given, name="dan-serve")
+        self.process.start()
+
+    def stop(self) -> None:
+        """Let it finish what it has begun."""
+        if self.process.is_alive():
+            self.process.terminate()
+
+
+class Supervisor:
+    """Keeps a number of processes at work.
+
+    SIGTERM and Ctrl-C stop them; SIGHUP replaces one after the other, so that no request is lost.
+
+    Args:
+        settings: of the service.
+        listener: bound; all processes accept from it, and it stays open while they change.
+    """
+
+    def __init__(self, settings: ServiceSettings, listener: socket.socket) -> None:
+        self.settings, self.listener = settings, listener
+        self._restarts: Synchronized[int] = _spawn.Value("i", 0, lock=False)
+        self.workers: list[Worker] = []
+        self._quick_deaths = 0
+        self._stops = self._renews = False
+
+    def run(self, on_start: Callable[[], object]) -> None:
+        """Until SIGTERM or Ctrl-C.
+
+        Raises:
+            ConfigError: if processes die before they answer.
+        """
+        before = {kind: signal.signal(kind, self._on_signal) for kind in _signals()}
+        try:
+            self.workers = [self._worker() for _ in range(self.settings.workers)]
+            for worker in self.workers:
+                self._await(worker)
+            if not self._stops:
+                on_start()
+            while not self._stops:
+                self._look()
+        finally:
+            self._stop_all()
+            for kind, handler in before.items():
+                signal.signal(kind, handler)
+
+    def _worker(self) -> Worker:
+        return Worker(self.settings, self.listener, self._restarts)
+
+    def _on_signal(self, kind: int, frame: object) -> None:
+        del frame
+        if kind in (signal.SIGINT, signal.SIGTERM):
+            self._stops = True
+        else:
+            self._renews = True
+
+    def _look(self) -> None:
+        """Replace those that died, wait for news, and renew all where that was asked for."""
+        for place, worker in enumerate(self.workers):
+            if worker.process.is_alive():
+                continue
+            metrics.forget(worker.process.pid or 0)
+            self._quick_deaths = 0 if worker.answers.is_set() else self._quick_deaths + 1
+            if self._quick_deaths >= QUICK_DEATHS:
+                raise ConfigError(f"expected processes that stay, got {QUICK_DEATHS} that died")
+            self._restarts.value += 1  # nobody else writes it
+            self.workers[place] = self._worker()
+        if self._renews:
+            self._renews = False
+            for place, old in enumerate(self.workers):
+                new = self._worker()
+                self._await(new)
+                self.workers[place] = new
+                old.stop()
+                self._join(old)
+        wait([worker.process.sentinel for worker in self.workers], LOOK_S)
+
+    def _await(self, worker: Worker) -> None:
+        """Until a process answers, dies, or the service is to stop."""
+        until = time.monotonic() + START_S
+        while not self._stops and worker.process.is_alive() and time.monotonic() < until:
+            if worker.answers.wait(LOOK_S):
+                return
+
+    def _join(self, worker: Worker) -> None:
+        worker.process.join(self.settings.grace_s + 5)
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()
+        metrics.forget(worker.process.pid or 0)
+
+    def _stop_all(self) -> None:
+        for worker in self.workers:
+            worker.stop()
+        for worker in self.workers:
+            self._join(worker)
+
+
+def supervise(settings: ServiceSettings, on_start: Callable[[str], object]) -> None:
+    """Serve with several processes; see :func:`dan.service.server.serve`."""
+    with tempfile.TemporaryDirectory(prefix="dan-serve-") as folder, bind(settings) as listener:
+        os.environ[metrics.FOLDER_VARIABLE] = folder
+        try:
+            address = address_of(settings, listener)
+            Supervisor(settings, listener).run(lambda: on_start(address))
+        finally:
+            with suppress(KeyError):
+                del os.environ[metrics.FOLDER_VARIABLE]
+
+
+def _signals() -> list[signal.Signals]:
+    renew = [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []
+    return [signal.SIGINT, signal.SIGTERM, *renew]
