@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar
 
+import numpy as np
+
 from dan.core.errors import ConfigError, DegenerateShapeError, ImageError
 from dan.inference.aligner import FaceAligner, Search
 from dan.inference.detectors import build_detector
@@ -50,7 +52,7 @@ class Engine:
             raise ConfigError(f"--model: expected models of different names, got {names}")
         self.detector = build_detector(settings.detector, settings.detector_size)
         n_threads = settings.n_threads
-        most_batches = 1 + n_threads // 4  # the network takes a quarter of the finder's time
+        most_batches = max(1, n_threads // 2)  # the network takes about as long as the finder
         self._pool = ThreadPoolExecutor(n_threads + most_batches, thread_name_prefix="dan-serve")
         self._searching = asyncio.Semaphore(n_threads)
         self._n_searching, self._n_threads, self._seconds = 0, n_threads, 0.05
@@ -67,6 +69,15 @@ class Engine:
             )
             for name, model in self.models.items()
         }
+        self._warm_up()
+
+    def _warm_up(self) -> None:
+        """Run the networks once: what they prepare then would delay the first request."""
+        blank = np.zeros((480, 640, 3), dtype=np.uint8)
+        for model in self.models.values():
+            aligner = FaceAligner(model, self.detector)
+            aligner(blank, boxes=[[200, 100, 400, 300]])
+            aligner(blank)
 
     def close(self) -> None:
         """End the threads."""
