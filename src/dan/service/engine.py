@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 import numpy as np
@@ -55,7 +55,7 @@ class Engine:
         most_batches = max(1, n_threads // 2)  # the network takes about as long as the finder
         self._pool = ThreadPoolExecutor(n_threads + most_batches, thread_name_prefix="dan-serve")
         self._searching = asyncio.Semaphore(n_threads)
-        self._n_searching, self._n_threads, self._seconds = 0, n_threads, 0.05
+        self._n_wanted, self._n_threads, self._seconds = 0, n_threads, 0.05
         self.n_pictures, self.n_buffered = 0, 0
         self._batchers = {
             name: Batcher(
@@ -64,7 +64,7 @@ class Engine:
                 most_faces=settings.batch_faces,
                 wait_s=settings.batch_wait_ms / 1000,
                 most_batches=most_batches,
-                is_more_coming=lambda: self._n_searching > 0,
+                is_more_coming=lambda: self._n_wanted > 0,
                 on_batch=metrics.batch_faces.observe,
             )
             for name, model in self.models.items()
@@ -175,8 +175,13 @@ class Engine:
             ServiceError: if it is no picture of the formats and sizes that are taken.
         """
         batcher = self._batchers[aligner.model.name]
-        async with self._search_slot(batcher):
-            size_wh, search = await self.in_thread(lambda: self._search(data, aligner))
+        self._n_wanted += 1
+        try:
+            await self._searching.acquire()
+            size_wh, search = await self._in_slot(lambda: self._search(data, aligner))
+        finally:
+            self._n_wanted -= 1
+            batcher.look()
         faces = (await batcher.faces(search)).with_confidence(query.min_confidence)
         self.metrics.pictures.inc()
         self.metrics.faces.inc(len(faces))
@@ -193,17 +198,21 @@ class Engine:
         """Run it in a thread; where this is cancelled in time, it is not begun."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
-    @asynccontextmanager
-    async def _search_slot(self, batcher: Batcher) -> AsyncIterator[None]:
-        self._n_searching += 1
-        try:
-            async with self._searching:
-                began = time.monotonic()
-                yield
-                self._seconds += 0.05 * (time.monotonic() - began - self._seconds)
-        finally:
-            self._n_searching -= 1
-            batcher.look()
+    async def _in_slot(self, work: Callable[[], T]) -> T:
+        """The same for a search, whose slot is free once the thread has ended, wanted or not."""
+        loop, began = asyncio.get_running_loop(), time.monotonic()
+
+        def free() -> None:
+            self._seconds += 0.05 * (time.monotonic() - began - self._seconds)
+            self._searching.release()
+
+        def on_end(_: Future[T]) -> None:
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(free)
+
+        future = self._pool.submit(work)
+        future.add_done_callback(on_end)
+        return await asyncio.wrap_future(future)
 
     def _search(self, data: bytes, aligner: FaceAligner) -> tuple[tuple[int, int], Search]:
         try:
