@@ -113,12 +113,13 @@ def command(*words):
     process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
     try:
         address = process.stderr.readline()
-        assert "listening on" in address, address + process.stderr.read()
+        assert "listening on" in address, address
         yield process, Client(int(address.rsplit(":", 1)[1]))
     finally:
         if process.poll() is None:
             process.kill()
-        process.communicate()
+        process.wait(10)
+        process.stderr.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -10,13 +11,11 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from multiprocessing.sharedctypes import Synchronized
-from multiprocessing.synchronize import Event
 
-from dan.core.errors import ConfigError
+from dan.core.errors import ConfigError, DanError
 from dan.service import metrics
 from dan.service.server import Server, address_of, bind, start_log
 from dan.service.settings import ServiceSettings
@@ -30,36 +29,68 @@ START_S = 60.0
 QUICK_DEATHS = 3
 """Processes in a row that may die before they answered; then the service gives up."""
 
+log = logging.getLogger("dan.service")
+
 _spawn = multiprocessing.get_context("spawn")
 
 
 def work(
-    settings: ServiceSettings, listener: socket.socket, answers: Event, restarts: Synchronized[int]
+    settings: ServiceSettings,
+    listener: socket.socket,
+    restarts: Synchronized[int],
+    answers: Connection,
 ) -> None:
-    """What a process does."""
+    """What a process does.
+
+    Args:
+        settings: of the service.
+        listener: to accept from.
+        restarts: for the metrics.
+        answers: is sent nothing once it answers, or why it cannot.
+    """
     from dan.service.app import Service
 
     start_log(with_requests=settings.log)
-    Server(Service(settings, lambda: restarts.value), answers.set).run([listener])
+    try:
+        service = Service(settings, lambda: restarts.value)
+    except DanError as error:
+        answers.send_bytes(str(error).encode())
+        return
+    Server(service, lambda: answers.send_bytes(b"")).run([listener])
 
 
-@dataclass
 class Worker:
     """A process that answers requests.
 
-    Attributes:
-        answers: set once it does.
+    Args:
+        settings: of the service.
+        listener: to accept from.
+        restarts: for its metrics.
     """
 
-    settings: ServiceSettings
-    listener: socket.socket
-    restarts: Synchronized[int]
-    answers: Event = field(default_factory=_spawn.Event)
-
-    def __post_init__(self) -> None:
-        given = (self.settings, self.listener, self.answers, self.restarts)
+    def __init__(
+        self, settings: ServiceSettings, listener: socket.socket, restarts: Synchronized[int]
+    ) -> None:
+        self._has_answered = False
+        self._told, teller = _spawn.Pipe(duplex=False)
+        given = (settings, listener, restarts, teller)
         self.process: SpawnProcess = _spawn.Process(target=work, args=given, name="dan-serve")
         self.process.start()
+        teller.close()
+
+    def has_answered(self, within_s: float = 0) -> bool:
+        """Whether it has begun to answer requests.
+
+        Raises:
+            ConfigError: if it said why it cannot.
+        """
+        with suppress(EOFError):
+            if not self._has_answered and self._told.poll(within_s):
+                why_not = self._told.recv_bytes().decode()
+                if why_not:
+                    raise ConfigError(why_not)
+                self._has_answered = True
+        return self._has_answered
 
     def stop(self) -> None:
         """Let it finish what it has begun."""
@@ -120,26 +151,35 @@ class Supervisor:
             if worker.process.is_alive():
                 continue
             metrics.forget(worker.process.pid or 0)
-            self._quick_deaths = 0 if worker.answers.is_set() else self._quick_deaths + 1
+            self._quick_deaths = 0 if worker.has_answered() else self._quick_deaths + 1
             if self._quick_deaths >= QUICK_DEATHS:
                 raise ConfigError(f"expected processes that stay, got {QUICK_DEATHS} that died")
             self._restarts.value += 1  # nobody else writes it
             self.workers[place] = self._worker()
         if self._renews:
             self._renews = False
-            for place, old in enumerate(self.workers):
-                new = self._worker()
-                self._await(new)
-                self.workers[place] = new
-                old.stop()
-                self._join(old)
+            self._renew()
         wait([worker.process.sentinel for worker in self.workers], LOOK_S)
+
+    def _renew(self) -> None:
+        """Replace all, one after the other; where a new one cannot start, the old ones stay."""
+        for place, old in enumerate(self.workers):
+            new = self._worker()
+            try:
+                self._await(new)
+            except ConfigError as error:
+                log.error("the processes stay as they are: %s", error)
+                self._join(new)
+                return
+            self.workers[place] = new
+            old.stop()
+            self._join(old)
 
     def _await(self, worker: Worker) -> None:
         """Until a process answers, dies, or the service is to stop."""
         until = time.monotonic() + START_S
         while not self._stops and worker.process.is_alive() and time.monotonic() < until:
-            if worker.answers.wait(LOOK_S):
+            if worker.has_answered(LOOK_S):
                 return
 
     def _join(self, worker: Worker) -> None:
@@ -158,6 +198,7 @@ class Supervisor:
 
 def supervise(settings: ServiceSettings, on_start: Callable[[str], object]) -> None:
     """Serve with several processes; see :func:`dan.service.server.serve`."""
+    start_log(with_requests=False)
     with tempfile.TemporaryDirectory(prefix="dan-serve-") as folder, bind(settings) as listener:
         os.environ[metrics.FOLDER_VARIABLE] = folder
         try:
