@@ -44,6 +44,7 @@ class Load:
                 self.seen[answer.status] += 1
             except ConnectionRefusedError:
                 self.seen["refused"] += 1
+                connection.close()
                 time.sleep(0.05)
             except (OSError, http.client.HTTPException):
                 self.seen["lost"] += 1

@@ -10,8 +10,8 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Generator, Hashable
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Hashable, Iterator
+from contextlib import contextmanager, suppress
 
 import h11
 import uvicorn
@@ -218,13 +218,24 @@ class Server(uvicorn.Server):
                 connection.close_overdue(now)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Finish what was begun; connections that the system has accepted are answered, too."""
+        """Finish what was begun, and answer the connections that the system has accepted."""
         self.service.is_stopping = True
-        await asyncio.sleep(0.05)
         watch = asyncio.create_task(self._watch())
+        accepted = [client for listener in sockets or [] for client in _waiting(listener)]
+        for server in self.servers:
+            server.close()
+        await asyncio.gather(*map(self._connect, accepted))
         await super().shutdown(sockets)
         watch.cancel()
         self.service.engine.close()
+
+    async def _connect(self, client: socket.socket) -> None:
+        loop, protocol = asyncio.get_running_loop(), self.config.http_protocol_class
+
+        def build() -> asyncio.Protocol:
+            return protocol(config=self.config, server_state=self.server_state, app_state={})  # type: ignore[call-arg, operator, return-value]
+
+        await loop.connect_accepted_socket(build, client)
 
     async def _watch(self) -> None:
         while True:
@@ -244,6 +255,15 @@ class Server(uvicorn.Server):
         finally:
             for kind, handler in before.items():
                 signal.signal(kind, handler)
+
+
+def _waiting(listener: socket.socket) -> Iterator[socket.socket]:
+    """Connections that wait to be accepted; once the listener is closed they would be lost."""
+    with suppress(BlockingIOError):
+        while True:
+            client, _ = listener.accept()
+            client.setblocking(False)
+            yield client
 
 
 def bind(settings: ServiceSettings) -> socket.socket:

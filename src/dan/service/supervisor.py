@@ -190,6 +190,7 @@ class Supervisor:
         metrics.forget(worker.process.pid or 0)
 
     def _stop_all(self) -> None:
+        self.listener.close()  # so that none waits to be accepted once the last process has gone
         for worker in self.workers:
             worker.stop()
         for worker in self.workers:
