@@ -194,7 +194,14 @@ def bomb(dice: Dice) -> Case:
 
 
 def wrong_type(dice: Dice) -> Case:
-    kinds = ("image/jpeg", "image/gif", "text/html", "multipart/form-data; boundary=x", "", "x" * 50)
+    kinds = (
+        "image/jpeg",
+        "image/gif",
+        "text/html",
+        "multipart/form-data; boundary=x",
+        "",
+        "x" * 50,
+    )
     kinds += ("application/x-www-form-urlencoded", "application/x-ndjson", "image/svg+xml", "é\t")
     path = dice.choice(("/v1/align", "/v1/align-many"))
     return Case("wrong type", post(path, others(dice), dice.choice(kinds)))
@@ -202,7 +209,19 @@ def wrong_type(dice: Dice) -> Case:
 
 def length(dice: Dice) -> Case:
     body = dice.choice(pictures())
-    words = ("-1", "0", "none", "+5", "0x10", "1e3", "99999999999999999999", "5, 6", " ", "five", "5")
+    words = (
+        "-1",
+        "0",
+        "none",
+        "+5",
+        "0x10",
+        "1e3",
+        "99999999999999999999",
+        "5, 6",
+        " ",
+        "five",
+        "5",
+    )
     chunked = ["Transfer-Encoding: chunked"]
     sizes = (b"%x" % len(body), b"-1", b"FFFFFFFFFFFFFFFF", b"zz", b"", b"5;x=" + b"y" * 300, b"1")
     parts = dice.choice(sizes) + b"\r\n" + body + b"\r\n0\r\n\r\n"
@@ -214,7 +233,9 @@ def length(dice: Dice) -> Case:
             Case("length", post(body=body, headers=[f"Content-Length: {len(body) + 1}"])),
             Case("length", post(body=parts, headers=chunked, length="none"), True),
             Case("length", post(body=parts, headers=chunked), True),
-            Case("length", post(body=body, headers=["Transfer-Encoding: gzip"], length="none"), True),
+            Case(
+                "length", post(body=body, headers=["Transfer-Encoding: gzip"], length="none"), True
+            ),
             Case("length", post(body=b"", headers=["Expect: 100-continue"], length=str(10**9))),
             Case("length", post(body=b"x" * (11 << 20))),
         ]
@@ -222,13 +243,49 @@ def length(dice: Dice) -> Case:
 
 
 def path(dice: Dice) -> Case:
-    paths = ["/../../etc/passwd", "/..%2f..%2fetc%2fpasswd", "/%2e%2e/%2e%2e/etc/passwd", "//etc/passwd"]
-    paths += ["/....//....//etc/passwd", "/..\\..\\windows\\win.ini", "/%00", "/a%00.html", "/%ff%fe"]
-    paths += ["http://169.254.169.254/", "http://localhost@evil/", "*", "/v1/align/../metrics", "/%", "/?"]
+    paths = [
+        "/../../etc/passwd",
+        "/..%2f..%2fetc%2fpasswd",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "//etc/passwd",
+    ]
+    paths += [
+        "/....//....//etc/passwd",
+        "/..\\..\\windows\\win.ini",
+        "/%00",
+        "/a%00.html",
+        "/%ff%fe",
+    ]
+    paths += [
+        "http://169.254.169.254/",
+        "http://localhost@evil/",
+        "*",
+        "/v1/align/../metrics",
+        "/%",
+        "/?",
+    ]
     paths += ["/" + "a" * 10_000, "/" + "a/" * 3000, "/v1/align?" + "a=1&" * 2000, "", "/v1//align"]
-    paths += ["/js/..%5c..%5c__init__.py", "/C:/Windows", "/.git/config", "/index.html/", "/\x01", "/é"]
+    paths += [
+        "/js/..%5c..%5c__init__.py",
+        "/C:/Windows",
+        "/.git/config",
+        "/index.html/",
+        "/\x01",
+        "/é",
+    ]
     paths += ["/" + "".join(map(chr, dice.choices(range(33, 127), k=dice.randrange(1, 60))))]
-    methods = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PATCH", "X" * 40)
+    methods = (
+        "GET",
+        "HEAD",
+        "POST",
+        "PUT",
+        "DELETE",
+        "OPTIONS",
+        "TRACE",
+        "CONNECT",
+        "PATCH",
+        "X" * 40,
+    )
     target, method = dice.choice(paths), dice.choice(methods)
     said = f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     return Case("path", said.encode("latin-1"), True)
@@ -277,15 +334,49 @@ def not_http(dice: Dice) -> Case:
 
 
 def query(dice: Dice) -> Case:
-    names = ("model", "max_faces", "min_confidence", "passes", "certainty", "pose", "url", "path", "%00")
-    values = ("", "0", "1", "-1", "1e999", "nan", "inf", "true", "99999999999999999999", "null", "[]")
-    values += ("../../x", "dan68-fast", "%ff", "1;2", "0x1", "²", "file:///etc/passwd", "a" * 500, "1.5")
+    names = (
+        "model",
+        "max_faces",
+        "min_confidence",
+        "passes",
+        "certainty",
+        "pose",
+        "url",
+        "path",
+        "%00",
+    )
+    values = (
+        "",
+        "0",
+        "1",
+        "-1",
+        "1e999",
+        "nan",
+        "inf",
+        "true",
+        "99999999999999999999",
+        "null",
+        "[]",
+    )
+    values += (
+        "../../x",
+        "dan68-fast",
+        "%ff",
+        "1;2",
+        "0x1",
+        "²",
+        "file:///etc/passwd",
+        "a" * 500,
+        "1.5",
+    )
     pairs = [f"{dice.choice(names)}={dice.choice(values)}" for _ in range(dice.randrange(1, 4))]
     return Case("query", post("/v1/align?" + "&".join(pairs), dice.choice(pictures())))
 
 
 def lines(dice: Dice) -> Case:
-    files = [base64.b64encode(mutated(dice, each)).decode() for each in dice.choices(pictures(), k=3)]
+    files = [
+        base64.b64encode(mutated(dice, each)).decode() for each in dice.choices(pictures(), k=3)
+    ]
     texts = [json.dumps({"picture": file, "name": f"n{dice.random()}"}) for file in files]
     texts += [
         "{}",
@@ -339,7 +430,9 @@ def send(port: int, data: bytes, patience_s: float = PATIENCE_S) -> bytes:
 
 def fault_of(one: Case, said: bytes) -> str | None:
     """What is wrong with an answer."""
-    said = said.removeprefix(b"HTTP/1.1 100 \r\n\r\n").removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
+    said = said.removeprefix(b"HTTP/1.1 100 \r\n\r\n").removeprefix(
+        b"HTTP/1.1 100 Continue\r\n\r\n"
+    )
     if not said:
         return None if one.may_be_silent else "no answer"
     head, _, body = said.partition(b"\r\n\r\n")
@@ -377,7 +470,12 @@ def send_all(port: int, seed: int, numbers: Sequence[int]) -> tuple[Counter[str]
 
 def slow(port: int, patience_s: float) -> list[str]:
     """Clients that send byte by byte, or read none, must be closed within the time-outs."""
-    heads = (b"", b"GET / HT", b"POST /v1/align HTTP/1.1\r\nHost: localhost\r\nX: ", post(length="9999"))
+    heads = (
+        b"",
+        b"GET / HT",
+        b"POST /v1/align HTTP/1.1\r\nHost: localhost\r\nX: ",
+        post(length="9999"),
+    )
     faults = []
     clients = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in heads * 5]
     began = time.monotonic()
@@ -409,7 +507,9 @@ def many_sockets(port: int, n_sockets: int) -> list[str]:
     """Many idle connections do not keep the service from others, and are closed."""
     clients = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(n_sockets)]
     time.sleep(4)  # longer than the service waits for a head
-    said = send(port, b"GET /v1/health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    said = send(
+        port, b"GET /v1/health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
     for client in clients:
         client.close()
     is_well = said.startswith(b"HTTP/1.1 200")
@@ -421,6 +521,7 @@ def many_sockets(port: int, n_sockets: int) -> list[str]:
 
 def main() -> int:
     import psutil
+
     from service import served
 
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])

@@ -18,8 +18,9 @@ for _name in ("starlette", "uvicorn", "prometheus_client"):
     pytest.importorskip(_name, reason=f"needs {_name}, of the extra 'serve'")
 
 from dan.service.app import Service
-from dan.service.server import Server, bind
+from dan.service.server import Server
 from dan.service.settings import ServiceSettings
+from dan.service.starting import bind
 
 
 class Client:

@@ -160,7 +160,9 @@ def test_what_keeps_it_from_starting_is_one_line_and_exit_code_2(tmp_path, dan):
         port = str(taken.getsockname()[1])
         done = dan("serve", "--port", port)
     assert done.code == 2
-    assert done.err.startswith(f"dan: --host, --port: expected a free address, got 127.0.0.1 {port}")
+    assert done.err.startswith(
+        f"dan: --host, --port: expected a free address, got 127.0.0.1 {port}"
+    )
     for words, said in (
         (["--model", "none"], "dan: none: "),
         (["--model", "dan68-fast", "--model", "dan68-fast"], "dan: --model: expected models of"),

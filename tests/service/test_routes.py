@@ -6,6 +6,7 @@ import logging
 
 import msgspec
 import pytest
+
 from dan.service.schemas import BatchResults, Failure, Models, PictureRecord
 
 FAST = "dan68-fast"
@@ -33,7 +34,12 @@ def test_a_picture_has_the_record_of_dan_align(client, portrait, portrait_path, 
 
 
 def test_the_record_is_what_the_schema_says(client, portrait):
-    for query in ("", "?pose=1", f"?model={FAST}&max_faces=1&passes=2&min_confidence=0.5"):
+    for query in (
+        "",
+        "?pose=1",
+        "?certainty=true",
+        f"?model={FAST}&max_faces=1&passes=2&min_confidence=0.5",
+    ):
         msgspec.json.decode(client(f"/v1/align{query}", portrait).body, type=PictureRecord)
 
 
@@ -44,6 +50,11 @@ def test_the_pose_is_that_of_the_library(client, portrait, portrait_path):
     (pose,) = dan.FaceAligner()(portrait_path).poses()
     found = [face["pose"][name] for name in ("yaw_deg", "pitch_deg", "roll_deg")]
     assert found == pytest.approx(pose.yaw_pitch_roll_deg, abs=0.01)
+
+
+def test_what_the_model_does_not_tell_of_its_points_is_null(client, portrait):
+    (face,) = client("/v1/align?certainty=1", portrait).json["faces"]
+    assert face["covariance"] is face["visibility"] is None
 
 
 def test_the_least_confidence_and_the_number_of_faces_count(client, portrait):
@@ -61,7 +72,6 @@ def test_the_least_confidence_and_the_number_of_faces_count(client, portrait):
         ("min_confidence=1.5", "min_confidence: expected a number <= 1, got '1.5'"),
         ("min_confidence=nan", "min_confidence: expected"),
         ("certainty=perhaps", "certainty: expected true or false, got 'perhaps'"),
-        ("certainty=1", "certainty: expected a model that tells the covariance or visibility"),
         ("model=none", f"model: expected one of {FAST}, got 'none'"),
         ("url=http://x", "url: unknown parameter; known: model, max_faces, min_confidence, passes"),
         ("pose=1&pose=1", "expected each parameter once, got one twice"),

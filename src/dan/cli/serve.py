@@ -16,7 +16,7 @@ def serve(*, settings: ServiceSettings) -> None:
     other without losing a request.
     """
     try:
-        from dan.service.server import serve as run
+        from dan.service.starting import serve as run
     except ImportError as error:
         raise ConfigError(
             f"this command needs more packages ({error.name} is not installed): "

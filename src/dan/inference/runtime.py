@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from types import ModuleType
+from typing import Any
 
 
-def onnx_runtime() -> ModuleType:
+def onnx_runtime() -> Any:  # noqa: ANN401 - it ships no types
     """The package; import it through here.
 
     From 1.32 on, its builds report their use to their maker, and keep a device's id in the home

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from msgspec import ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -67,7 +66,8 @@ class Service:
             Route("/openapi.json", self.openapi),
         ]
         paths = [route.path for route in routes if isinstance(route, Route)]
-        files = page_files() if settings.page else None
+        first = settings.models[0]
+        files = page_files(first, has_server=token is None) if settings.page else None
         routes += [Route("/", _no_page)] if files is None else [Mount("/", files)]
         inside = Starlette(
             routes=routes,
@@ -75,7 +75,7 @@ class Service:
             exception_handlers={
                 ServiceError: _tell_service_error,
                 HTTPException: _tell_http_exception,
-                Exception: _tell_exception,
+                Exception: _tell_fault,
             },
         )
         inside.router.redirect_slashes = False
@@ -124,10 +124,9 @@ class Service:
 
     def _query(self, request: Request) -> tuple[AlignQuery, FaceAligner]:
         pairs = request.query_params.multi_items()
-        names = [name for name, _ in pairs]
+        if len({name for name, _ in pairs}) < len(pairs):
+            raise ServiceError(400, "bad_query", "expected each parameter once, got one twice")
         try:
-            if len(set(names)) < len(names):
-                raise ConfigError("expected each parameter once, got one twice")
             query = build_struct(AlignQuery, dict(pairs), strict=False)
         except ConfigError as error:
             message = str(error).replace("unknown setting", "unknown parameter")
@@ -228,23 +227,25 @@ async def _unless_gone(request: Request, work: Awaitable[T]) -> T:
 
 
 async def _tell_service_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, ServiceError)
-    request.state.noted["error"] = error.code
-    return error.response(request.state.request_id)
+    return _told(request, error) if isinstance(error, ServiceError) else await _tell_fault(request)
 
 
 async def _tell_http_exception(request: Request, error: Exception) -> Response:
     """What the router says: no such path, or no such method."""
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    headers = error.headers if isinstance(error, HTTPException) else None
+    if not isinstance(error, HTTPException):
+        return await _tell_fault(request)
     known = {404: "no_such_path", 405: "no_such_method"}
-    code = known.get(status, "bad_request")
+    code = known.get(error.status_code, "bad_request")
     message = code.replace("_", " ")
-    return await _tell_service_error(request, ServiceError(status, code, message, headers))
+    return _told(request, ServiceError(error.status_code, code, message, error.headers))
 
 
-async def _tell_exception(request: Request, error: Exception) -> Response:
+async def _tell_fault(request: Request, error: Exception | None = None) -> Response:
     """A fault of ours; Starlette raises it again, so that it gets into the log."""
     del error
-    fault = ServiceError(500, "fault", "a fault of the service; its log says more")
-    return await _tell_service_error(request, fault)
+    return _told(request, ServiceError(500, "fault", "a fault of the service; see its log"))
+
+
+def _told(request: Request, error: ServiceError) -> Response:
+    request.state.noted["error"] = error.code
+    return error.response(request.state.request_id)

@@ -101,7 +101,7 @@ class Batcher:
         """Of each picture faces, or why there are none: no picture spoils those beside it."""
         try:
             return list(self._run(searches))
-        except Exception as error:  # noqa: BLE001 - given to whoever asked, which raises it
+        except Exception as error:  # raised where the faces are waited for
             if len(searches) == 1:
                 return [error]
             return [each for search in searches for each in self._found([search])]

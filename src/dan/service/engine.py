@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -112,11 +112,6 @@ class Engine:
         try:
             if query.min_confidence:
                 check_confidence(model)
-            if query.certainty and not {"covariance", "visibility"}.intersection(model.certainty):
-                raise ConfigError(
-                    "certainty: expected a model that tells the covariance or visibility of its "
-                    f"points, got {name}"
-                )
             if query.pose:
                 Faces.empty(model.scheme).poses()
         except ConfigError as error:
@@ -168,7 +163,7 @@ class Engine:
         self.n_buffered += n_bytes
         self.metrics.buffered.set(self.n_buffered)
 
-    async def align(self, data: bytes, aligner: FaceAligner, query: AlignQuery) -> dict[str, object]:
+    async def align(self, data: bytes, aligner: FaceAligner, query: AlignQuery) -> dict[str, Any]:
         """The record of a picture; see :class:`~dan.service.schemas.PictureRecord`.
 
         Raises:
@@ -186,7 +181,7 @@ class Engine:
         self.metrics.pictures.inc()
         self.metrics.faces.inc(len(faces))
 
-        def record() -> dict[str, object]:
+        def record() -> dict[str, Any]:
             told = faces.to_dict(certainty=query.certainty, pose=query.pose)
             return {"size_wh": size_wh, **told}
 

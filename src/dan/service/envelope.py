@@ -20,18 +20,15 @@ from dan.service.metrics import Metrics
 log = logging.getLogger("dan.service")
 
 HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; "
-    "worker-src 'self' blob:; img-src 'self' blob: data:; media-src 'self' blob:; "
-    "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
 }
-"""Of every answer. The page may load, and send to, nothing but this service."""
+"""Of every answer; the files of the page have a policy of their own."""
 
 PUBLIC = ("/v1/health/live", "/v1/health/ready", "/openapi.json")
 """Paths of the service that need no token; nor do the files of the page."""
@@ -85,7 +82,6 @@ class Envelope:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 self._complete(MutableHeaders(raw=message["headers"]), scope["path"], request_id)
-                message["headers"] = message["headers"]
             await send(message)
 
         try:

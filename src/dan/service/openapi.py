@@ -59,7 +59,7 @@ def describe(
     ]
     picture = {"type": "string", "format": "binary", "contentMediaType": "image/*"}
     lines = {"type": "string", "description": f"Up to {settings.max_batch_pictures} lines."}
-    secured = [{"token": []}] if has_token else []
+    secured: list[dict[str, list[str]]] = [{"token": []}] if has_token else []
     posted = (400, 408, 411, 413, 415, 421, 422, 503)
     paths: dict[str, Any] = {
         "/v1/align": {

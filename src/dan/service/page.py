@@ -2,44 +2,60 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
-from starlette.staticfiles import StaticFiles
-
-if TYPE_CHECKING:
-    from starlette.responses import Response
-    from starlette.types import Scope
-
-TYPES = {
-    ".css": "text/css",
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript",
-    ".json": "application/json",
-    ".mjs": "text/javascript",
-    ".onnx": "application/octet-stream",
-    ".svg": "image/svg+xml",
-    ".wasm": "application/wasm",
-}
-"""Said by us: a system's own table may know others, and browsers refuse those."""
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 
-class PageFiles(StaticFiles):
-    """Files of the page with their types; only reads inside of its folder."""
+class PageFiles:
+    """Files served from memory: no path of a client's ever reaches the disk.
 
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        """One file."""
-        response = await super().get_response(path, scope)
-        name = getattr(response, "path", path)
-        for suffix, kind in TYPES.items():
-            if str(name).endswith(suffix):
-                response.headers["Content-Type"] = kind
-        return response
+    Args:
+        files: contents by path, ``index.html`` among them.
+        types: media types by suffix.
+        headers: of each answer.
+    """
+
+    def __init__(
+        self, files: Mapping[str, bytes], types: Mapping[str, str], headers: Mapping[str, str]
+    ) -> None:
+        self._answers = {}
+        for path, data in files.items():
+            kind = types.get(f".{path.rpartition('.')[2]}", "application/octet-stream")
+            tag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
+            own = {"Content-Type": kind, "ETag": tag, "Cache-Control": "no-cache"}
+            self._answers[f"/{path}"] = (data, {**headers, **own})
+        self._answers["/"] = self._answers["/index.html"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One file, or that the client has it already."""
+        request = Request(scope)
+        if request.method not in ("GET", "HEAD"):
+            raise HTTPException(405, headers={"Allow": "GET, HEAD"})
+        if request.url.path not in self._answers:
+            raise HTTPException(404)
+        data, headers = self._answers[request.url.path]
+        known = request.headers.get("if-none-match", "")
+        if headers["ETag"] in known:
+            await Response(status_code=304, headers=headers)(scope, receive, send)
+            return
+        await Response(data, headers=headers)(scope, receive, send)
 
 
-def page_files() -> PageFiles | None:
-    """The page's files; None where the package has none."""
+def page_files(model: str, *, has_server: bool) -> PageFiles | None:
+    """The page; None where the package has none.
+
+    Args:
+        model: that the page runs in the browser.
+        has_server: whether it may offer to compute here instead.
+    """
     if find_spec("dan.page") is None:
         return None
-    return PageFiles(directory=import_module("dan.page").static_folder(), html=True)
+    page = import_module("dan.page.files")
+    return PageFiles(page.page_files(model, has_server=has_server), page.MEDIA_TYPES, page.HEADERS)

@@ -12,17 +12,18 @@ MAX_PASSES, MAX_FACES = 4, 1000
 Coordinates = tuple[float, float]
 Box = Annotated[tuple[float, float, float, float], Meta(description="x0, y0, x1, y1, pixels")]
 
+Spread = Annotated[tuple[float, float, float], Meta(description="xx, xy, yy, square pixels")]
+Visibility = Annotated[float, Meta(description="How likely the point can be seen, 0..1")]
+
 
 class AlignQuery(Struct, forbid_unknown_fields=True, frozen=True):
     """What may follow the question mark."""
 
-    model: (
-        Annotated[str, Meta(description="One of GET /v1/models; default: the first.")] | None
-    ) = None
+    model: Annotated[str, Meta(description="One of GET /v1/models; default: the first.")] | None = (
+        None
+    )
     max_faces: (
-        Annotated[
-            int, Meta(ge=1, le=MAX_FACES, description="At most so many faces, best first.")
-        ]
+        Annotated[int, Meta(ge=1, le=MAX_FACES, description="At most so many faces, best first.")]
         | None
     ) = None
     min_confidence: Annotated[
@@ -32,7 +33,8 @@ class AlignQuery(Struct, forbid_unknown_fields=True, frozen=True):
         int, Meta(ge=1, le=MAX_PASSES, description="2: once more, from the first result.")
     ] = 1
     certainty: Annotated[
-        bool, Meta(description="With the covariance and visibility of each point.")
+        bool,
+        Meta(description="With the covariance and visibility of each point; null: unknown."),
     ] = False
     pose: Annotated[bool, Meta(description="With the angles of the head.")] = False
 
@@ -56,17 +58,9 @@ class FaceRecord(Struct, frozen=True, forbid_unknown_fields=True):
         float | None, Meta(description="How likely the points are good, 0..1; null: unknown.")
     ]
     points_xy: Annotated[list[Coordinates], Meta(description="Landmarks, as the scheme says.")]
-    covariance: (
-        Annotated[
-            list[tuple[float, float, float]], Meta(description="xx, xy, yy of each, square pixels.")
-        ]
-        | None
-        | UnsetType
-    ) = UNSET
-    visibility: (
-        Annotated[list[float], Meta(description="How likely each can be seen.")] | None | UnsetType
-    ) = UNSET
-    pose: Pose | None | UnsetType = UNSET
+    covariance: list[Spread] | UnsetType | None = UNSET
+    visibility: list[Visibility] | UnsetType | None = UNSET
+    pose: Pose | UnsetType | None = UNSET
 
 
 class PictureRecord(Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,4 +1,4 @@
-"""The service at work: one process, or several behind one socket."""
+"""The service at work in one process: HTTP with limits on what clients may keep it waiting for."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from contextlib import contextmanager, suppress
 
 import h11
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from dan.core.errors import ConfigError
 from dan.service.app import Service
 from dan.service.errors import Busy, ServiceError
 from dan.service.metrics import Metrics
@@ -89,13 +88,13 @@ class GuardedProtocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """A part of a request."""
         super().data_received(data)
-        if self._is_stopping and self.cycle is not None:
-            self.cycle.keep_alive = False
+        if self._is_stopping and (cycle := self._unanswered()):
+            cycle.keep_alive = False
 
     def send_400_response(self, msg: str) -> None:
         """What is no HTTP, or has too long a head."""
         del msg
-        if self.cycle is not None and self.cycle.response_started:
+        if (cycle := self._unanswered()) and cycle.response_started:
             self.transport.close()
             return
         self._refuse(ServiceError(400, "bad_request", "expected a request of HTTP/1.1"))
@@ -113,14 +112,19 @@ class GuardedProtocol(H11Protocol):
     def shutdown(self) -> None:
         """The service stops: finish the request, or wait a moment for one on its way."""
         self._is_stopping = True
-        if self.cycle is None or self.cycle.response_complete:
-            self.loop.call_later(DRAIN_S, self._close_idle)
+        if cycle := self._unanswered():
+            cycle.keep_alive = False
         else:
-            self.cycle.keep_alive = False
+            self.loop.call_later(DRAIN_S, self._close_idle)
 
     def _close_idle(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:
+        if not self._unanswered():
             self.transport.close()
+
+    def _unanswered(self) -> RequestResponseCycle | None:
+        """The request that is at work."""
+        cycle: RequestResponseCycle | None = getattr(self, "cycle", None)  # uvicorn says not None
+        return None if cycle is None or cycle.response_complete else cycle
 
     def close_overdue(self, now: float) -> None:
         """Close the connection of a client that took too long; to be called about once a second."""
@@ -143,10 +147,8 @@ class GuardedProtocol(H11Protocol):
         """Note what the connection waits for the client for, and since when."""
         if self.transport.get_write_buffer_size():
             waits_for: Hashable = ("write", self._n_resumed)
-        elif self.cycle is None or self.cycle.response_complete:
-            waits_for = ("request", self._n_answers)
         else:
-            waits_for = None
+            waits_for = None if self._unanswered() else ("request", self._n_answers)
         if waits_for != self._waits_for:
             self._waits_for, self._since = waits_for, now
 
@@ -233,7 +235,7 @@ class Server(uvicorn.Server):
         loop, protocol = asyncio.get_running_loop(), self.config.http_protocol_class
 
         def build() -> asyncio.Protocol:
-            return protocol(config=self.config, server_state=self.server_state, app_state={})  # type: ignore[call-arg, operator, return-value]
+            return protocol(config=self.config, server_state=self.server_state, app_state={})  # type: ignore[call-arg]
 
         await loop.connect_accepted_socket(build, client)
 
@@ -264,51 +266,3 @@ def _waiting(listener: socket.socket) -> Iterator[socket.socket]:
             client, _ = listener.accept()
             client.setblocking(False)
             yield client
-
-
-def bind(settings: ServiceSettings) -> socket.socket:
-    """The socket to listen on.
-
-    Raises:
-        ConfigError: if the address is not there or taken.
-    """
-    try:
-        family, *_, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        return socket.create_server(
-            (str(address[0]), int(address[1])), family=family, backlog=BACKLOG
-        )
-    except OSError as error:
-        raise ConfigError(
-            f"--host, --port: expected a free address, got {settings.host} {settings.port}: "
-            f"{error.strerror or error}"
-        ) from error
-
-
-def serve(settings: ServiceSettings, on_start: Callable[[str], object] = lambda _: None) -> None:
-    """Answer requests until SIGTERM or Ctrl-C; then finish what was begun.
-
-    Args:
-        settings: of the service.
-        on_start: called with the service's address once it answers.
-
-    Raises:
-        DanError: if a model, the detector, the token or the address cannot be had.
-    """
-    if settings.workers > 1:
-        from dan.service.supervisor import supervise
-
-        supervise(settings, on_start)
-        return
-    start_log(with_requests=settings.log)
-    service = Service(settings)
-    with bind(settings) as listener:
-        address = address_of(settings, listener)
-        Server(service, lambda: on_start(address)).run([listener])
-
-
-def address_of(settings: ServiceSettings, listener: socket.socket) -> str:
-    """For people: ``http://127.0.0.1:8000``."""
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{host}:{listener.getsockname()[1]}"

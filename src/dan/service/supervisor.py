@@ -17,7 +17,7 @@ from multiprocessing.sharedctypes import Synchronized
 
 from dan.core.errors import ConfigError, DanError
 from dan.service import metrics
-from dan.service.server import Server, address_of, bind, start_log
+from dan.service.server import Server, start_log
 from dan.service.settings import ServiceSettings
 
 LOOK_S = 0.2
@@ -168,7 +168,7 @@ class Supervisor:
             try:
                 self._await(new)
             except ConfigError as error:
-                log.error("the processes stay as they are: %s", error)
+                log.error("the processes stay as they are: %s", error)  # noqa: TRY400 - one line
                 self._join(new)
                 return
             self.workers[place] = new
@@ -197,17 +197,17 @@ class Supervisor:
             self._join(worker)
 
 
-def supervise(settings: ServiceSettings, on_start: Callable[[str], object]) -> None:
-    """Serve with several processes; see :func:`dan.service.server.serve`."""
+def supervise(
+    settings: ServiceSettings, listener: socket.socket, on_start: Callable[[], object]
+) -> None:
+    """Answer requests with several processes until SIGTERM or Ctrl-C; see :class:`Supervisor`."""
     start_log(with_requests=False)
-    with tempfile.TemporaryDirectory(prefix="dan-serve-") as folder, bind(settings) as listener:
+    with tempfile.TemporaryDirectory(prefix="dan-serve-") as folder:
         os.environ[metrics.FOLDER_VARIABLE] = folder
         try:
-            address = address_of(settings, listener)
-            Supervisor(settings, listener).run(lambda: on_start(address))
+            Supervisor(settings, listener).run(on_start)
         finally:
-            with suppress(KeyError):
-                del os.environ[metrics.FOLDER_VARIABLE]
+            del os.environ[metrics.FOLDER_VARIABLE]
 
 
 def _signals() -> list[signal.Signals]:

@@ -25,7 +25,7 @@ MOST_SCANS = 100
 """Of a JPEG: each repeats the work of the whole picture, and takes a few bytes."""
 
 DRAINED_BYTES, DRAINED_S = 64 * MIB, 5.0
-"""Of a body that is not wanted: read and dropped, as most clients read no answer while they send."""
+"""Of a body that is not wanted: read and dropped, as most clients read answers after they sent."""
 
 _lines = Decoder(BatchPicture)
 
