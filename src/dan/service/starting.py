@@ -28,8 +28,9 @@ def serve(settings: ServiceSettings, on_start: Callable[[str], object] = lambda 
         if settings.workers > 1:
             supervise(settings, listener, lambda: on_start(address))
             return
+        service = Service(settings)
         start_log(with_requests=settings.log)
-        Server(Service(settings), lambda: on_start(address)).run([listener])
+        Server(service, lambda: on_start(address)).run([listener])
 
 
 def bind(settings: ServiceSettings) -> socket.socket:
