@@ -310,8 +310,13 @@ def test_the_log_has_a_line_for_each_request_and_nothing_personal(client, portra
     with caplog.at_level(logging.INFO, "dan.service"):
         client("/v1/align?max_faces=7", portrait, X_Request_Id="abc", User_Agent="Agent/7")
         client("/private/name?secret=1", X_Request_Id="def")
-        found = [one.fields for one in caplog.records if one.name == "dan.service"]
-    fields = [one for one in found if one["request_id"] in ("abc", "def")]
+
+        def fields_of(request_id):
+            told = [one.fields for one in caplog.records if one.name == "dan.service"]
+            return [one for one in told if one["request_id"] == request_id]
+
+        client.wait_until(lambda: fields_of("abc") and fields_of("def"))
+    fields = [*fields_of("abc"), *fields_of("def")]
     ms = fields[0].pop("ms")
     assert ms > 0
     assert fields[0] == {

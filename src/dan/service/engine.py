@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import numpy as np
+from msgspec import UNSET
 
 from dan.core.errors import ConfigError, DegenerateShapeError, ImageError
 from dan.inference.aligner import FaceAligner, Search
@@ -104,7 +105,7 @@ class Engine:
         Raises:
             ServiceError: if the model is not there, or cannot tell what is asked for.
         """
-        name = next(iter(self.models)) if query.model is None else query.model
+        name = next(iter(self.models)) if query.model is UNSET else query.model
         if name not in self.models:
             known = ", ".join(self.models)
             raise ServiceError(400, "bad_query", f"model: expected one of {known}, got {name!r}")
@@ -116,7 +117,8 @@ class Engine:
                 Faces.empty(model.scheme).poses()
         except ConfigError as error:
             raise ServiceError(400, "bad_query", str(error)) from error
-        return FaceAligner(model, self.detector, passes=query.passes, max_faces=query.max_faces)
+        max_faces = None if query.max_faces is UNSET else query.max_faces
+        return FaceAligner(model, self.detector, passes=query.passes, max_faces=max_faces)
 
     @contextmanager
     def admitted(self, n_pictures: int) -> Iterator[None]:

@@ -52,13 +52,14 @@ def describe(
     )
     of = dict(zip(structs, schemas, strict=True))
     query = components.pop(AlignQuery.__name__)["properties"]
-    query["model"] = {"type": "string", "enum": [model.name for model in models]}
+    query["model"]["enum"] = [model.name for model in models]
     parameters = [
-        {"name": name, "in": "query", "required": False, "schema": _of_query(schema)}
+        {"name": name, "in": "query", "required": False, "schema": schema}
         for name, schema in query.items()
     ]
     picture = {"type": "string", "format": "binary", "contentMediaType": "image/*"}
-    lines = {"type": "string", "description": f"Up to {settings.max_batch_pictures} lines."}
+    told = f"Up to {settings.max_batch_pictures} lines, each a BatchPicture as JSON."
+    lines = {"description": told}
     secured: list[dict[str, list[str]]] = [{"token": []}] if has_token else []
     posted = (400, 408, 411, 413, 415, 421, 422, 503)
     paths: dict[str, Any] = {
@@ -112,15 +113,6 @@ def describe(
     if has_token:
         document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     return document
-
-
-def _of_query(schema: dict[str, Any]) -> dict[str, Any]:
-    """A parameter is there or not: it is never null."""
-    kinds = schema.get("anyOf")
-    if kinds is None:
-        return schema
-    (kind,) = [each for each in kinds if each.get("type") != "null"]
-    return {**kind, "description": kind.get("description", schema.get("description", ""))}
 
 
 def _answers(

@@ -15,17 +15,17 @@ Box = Annotated[tuple[float, float, float, float], Meta(description="x0, y0, x1,
 Spread = Annotated[tuple[float, float, float], Meta(description="xx, xy, yy, square pixels")]
 Visibility = Annotated[float, Meta(description="How likely the point can be seen, 0..1")]
 
+ModelName = Annotated[str, Meta(description="One of GET /v1/models; default: the first.")]
+MaxFaces = Annotated[
+    int, Meta(ge=1, le=MAX_FACES, description="At most so many faces, best first.")
+]
+
 
 class AlignQuery(Struct, forbid_unknown_fields=True, frozen=True):
     """What may follow the question mark."""
 
-    model: Annotated[str, Meta(description="One of GET /v1/models; default: the first.")] | None = (
-        None
-    )
-    max_faces: (
-        Annotated[int, Meta(ge=1, le=MAX_FACES, description="At most so many faces, best first.")]
-        | None
-    ) = None
+    model: ModelName | UnsetType = UNSET
+    max_faces: MaxFaces | UnsetType = UNSET
     min_confidence: Annotated[
         float, Meta(ge=0, le=1, description="Faces of a lower confidence are left out.")
     ] = 0.0
