@@ -35,6 +35,8 @@ def test_requests_are_answered_under_loopback_names_and_those_that_are_allowed()
     assert "[fe80::1]" in ServiceSettings(host="fe80::1").hosts
     assert "faces.example" in ServiceSettings(allow_host=["Faces.example"]).hosts
     assert ServiceSettings(allow_host=["*"]).hosts is None
+    assert ServiceSettings(host="0.0.0.0").hosts == ServiceSettings(host="::").hosts
+    assert ServiceSettings(host="::").hosts == ServiceSettings().hosts
 
 
 def test_the_token_comes_from_a_file_or_the_environment(tmp_path, monkeypatch):

@@ -9,7 +9,6 @@ from typing import Annotated, get_type_hints
 
 from dan.core.cores import usable_cores
 from dan.core.errors import ConfigError
-from dan.core.files import read_text
 from dan.inference.defaults import DEFAULT_DETECTOR, DEFAULT_MODEL
 
 MIB = 1 << 20
@@ -18,6 +17,9 @@ TOKEN_VARIABLE = "DAN_TOKEN"  # noqa: S105 - the name of a variable
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 """Names under which requests are answered wherever the service listens."""
+
+EVERYWHERE = ("0.0.0.0", "[::]")  # noqa: S104 - refused as names, under which pages could call
+"""Addresses that no client has a reason to call."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,7 @@ class ServiceSettings:
         if "*" in allowed:
             return None
         own = f"[{self.host}]" if ":" in self.host else self.host.lower()
-        return frozenset([*LOOPBACK, own, *allowed])
+        return frozenset([*LOOPBACK, own, *allowed]) - set(EVERYWHERE)
 
     def token(self) -> str | None:
         """What clients must send; None: nothing.
@@ -161,6 +163,8 @@ class ServiceSettings:
         Raises:
             ConfigError: if it is empty, or no plain text.
         """
+        from dan.core.files import read_text  # which brings NumPy, and --help needs none
+
         if self.token_file is not None:
             found, source = read_text(self.token_file).strip(), str(self.token_file)
         elif TOKEN_VARIABLE in os.environ:

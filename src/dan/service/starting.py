@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 
@@ -22,6 +23,8 @@ def serve(settings: ServiceSettings, on_start: Callable[[str], object] = lambda 
     Raises:
         DanError: if a model, the detector, the token or the address cannot be had.
     """
+    if settings.workers > 1 and os.name == "nt":
+        raise ConfigError(f"--workers: expected 1 on Windows, got {settings.workers}")
     with bind(settings) as listener:
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         address = f"http://{host}:{listener.getsockname()[1]}"
