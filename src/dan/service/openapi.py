@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -20,6 +20,9 @@ from dan.service.schemas import (
 )
 from dan.service.settings import ServiceSettings
 from dan.service.uploads import LINES_TYPE, MEDIA_TYPES
+
+Schemas = Mapping[Any, Mapping[str, Any]]
+"""References by struct."""
 
 _PROBLEMS = {
     400: "A parameter or body that was not expected.",
@@ -53,53 +56,6 @@ def describe(
     of = dict(zip(structs, schemas, strict=True))
     query = components.pop(AlignQuery.__name__)["properties"]
     query["model"]["enum"] = [model.name for model in models]
-    parameters = [
-        {"name": name, "in": "query", "required": False, "schema": schema}
-        for name, schema in query.items()
-    ]
-    picture = {"type": "string", "format": "binary", "contentMediaType": "image/*"}
-    told = f"Up to {settings.max_batch_pictures} lines, each a BatchPicture as JSON."
-    lines = {"description": told}
-    secured: list[dict[str, list[str]]] = [{"token": []}] if has_token else []
-    posted = (400, 408, 411, 413, 415, 421, 422, 503)
-    paths: dict[str, Any] = {
-        "/v1/align": {
-            "post": {
-                "operationId": "align",
-                "summary": "Faces of one picture",
-                "security": secured,
-                "parameters": parameters,
-                "requestBody": {
-                    "required": True,
-                    "content": {kind: {"schema": picture} for kind in MEDIA_TYPES},
-                },
-                "responses": _answers(of, PictureRecord, posted, has_token=has_token),
-            }
-        },
-        "/v1/align-many": {
-            "post": {
-                "operationId": "alignMany",
-                "summary": "Faces of several pictures, one line of JSON each (BatchPicture)",
-                "security": secured,
-                "parameters": parameters,
-                "requestBody": {"required": True, "content": {LINES_TYPE: {"schema": lines}}},
-                "responses": _answers(of, BatchResults, posted, has_token=has_token),
-            }
-        },
-    }
-    for path, kind, summary, is_open in (
-        ("/v1/models", Models, "What requests may name", False),
-        ("/v1/health/live", Health, "Whether the process answers", True),
-        ("/v1/health/ready", Health, "Whether it takes requests", True),
-    ):
-        paths[path] = {
-            "get": {
-                "operationId": path.rpartition("/")[2],
-                "summary": summary,
-                "security": [] if is_open else secured,
-                "responses": _answers(of, kind, (421, 503), has_token=has_token and not is_open),
-            }
-        }
     document: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
@@ -107,17 +63,63 @@ def describe(
             "version": dan.__version__,
             "description": "Uploads are kept in memory only, as long as their request lasts.",
         },
-        "paths": paths,
+        "paths": {**_posts(of, settings, query, has_token), **_gets(of, has_token)},
         "components": {"schemas": components},
     }
     if has_token:
         document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        document["security"] = [{"token": []}]
     return document
 
 
-def _answers(
-    of: dict[Any, Any], kind: type, problems: Sequence[int], *, has_token: bool
+def _posts(
+    of: Schemas, settings: ServiceSettings, query: Mapping[str, Any], has_token: bool
 ) -> dict[str, Any]:
+    """The two routes that find faces."""
+    picture = {"type": "string", "format": "binary", "contentMediaType": "image/*"}
+    told = f"Up to {settings.max_batch_pictures} lines, each a BatchPicture as JSON."
+    problems = (400, 408, 411, 413, 415, 421, 422, 503)
+    parameters = [
+        {"name": name, "in": "query", "required": False, "schema": schema}
+        for name, schema in query.items()
+    ]
+    paths = {}
+    for path, kind, summary, content in (
+        ("/v1/align", PictureRecord, "One picture", dict.fromkeys(MEDIA_TYPES, picture)),
+        ("/v1/align-many", BatchResults, "Several pictures", {LINES_TYPE: {"description": told}}),
+    ):
+        body = {media: {"schema": schema} for media, schema in content.items()}
+        operation = {
+            "operationId": path.rpartition("/")[2],
+            "summary": f"{summary}: faces and their landmarks",
+            "parameters": parameters,
+            "requestBody": {"required": True, "content": body},
+            "responses": _answers(of, kind, problems, has_token),
+        }
+        paths[path] = {"post": operation}
+    return paths
+
+
+def _gets(of: Schemas, has_token: bool) -> dict[str, Any]:
+    """The routes about the service itself."""
+    paths = {}
+    for path, kind, summary in (
+        ("/v1/models", Models, "What requests may name"),
+        ("/v1/health/live", Health, "Whether the process answers"),
+        ("/v1/health/ready", Health, "Whether it takes requests"),
+    ):
+        is_open = kind is Health
+        operation = {
+            "operationId": path.rpartition("/")[2],
+            "summary": summary,
+            "responses": _answers(of, kind, (421, 503), has_token and not is_open),
+        }
+        paths[path] = {"get": operation | ({"security": []} if is_open else {})}
+    return paths
+
+
+def _answers(of: Schemas, kind: type, problems: Sequence[int], has_token: bool) -> dict[str, Any]:
+    """What a route may answer."""
     statuses = sorted([*problems, 401] if has_token else problems)
     ids = {"X-Request-Id": {"schema": {"type": "string"}, "description": "As in the log."}}
     told = {"application/json": {"schema": of[Failure]}}

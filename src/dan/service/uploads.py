@@ -21,8 +21,8 @@ SIGNATURES = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "WEBP": b"RI
 MEDIA_TYPES = ("image/jpeg", "image/png", "image/webp")
 LINES_TYPE = "application/x-ndjson"
 
-MOST_SCANS = 100
-"""Of a JPEG: each repeats the work of the whole picture, and takes a few bytes."""
+MOST_SCANS = 50
+"""Of a JPEG: each costs as much as the whole picture, and takes a few bytes. Encoders make 10."""
 
 DRAINED_BYTES, DRAINED_S = 64 * MIB, 5.0
 """Of a body that is not wanted: read and dropped, as most clients read answers after they sent."""
