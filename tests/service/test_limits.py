@@ -282,6 +282,20 @@ def test_other_origins_may_call_only_where_they_are_allowed(start, client, portr
         assert "Access-Control-Allow-Origin" not in other.headers
 
 
+def test_a_browser_may_ask_before_it_sends_the_token(start, portrait, tmp_path):
+    file = tmp_path / "token"
+    file.write_text("s3cret")
+    origin = {"Origin": "https://a.example"}
+    asked = {
+        "Access_Control_Request_Method": "POST",
+        "Access_Control_Request_Headers": "authorization",
+    }
+    with start(token_file=file, allow_origin=["https://a.example"]) as locked:
+        assert locked(method="OPTIONS", **origin, **asked).status == 200
+        assert locked(body=portrait, **origin).status == 401
+        assert locked(body=portrait, **origin, Authorization="Bearer s3cret").status == 200
+
+
 # ------------------------------------------------------------------------- headers and the log
 
 

@@ -108,6 +108,21 @@ def test_each_picture_of_a_batch_has_a_result_of_its_own(client, portrait):
     assert all(each["error"] and "faces" not in each for each in bad)
 
 
+def test_a_fault_of_ours_with_one_picture_of_a_batch_spoils_no_other(start, portrait, monkeypatch):
+    with start() as broken:
+        search = broken.service.engine._search
+        monkeypatch.setattr(
+            broken.service.engine,
+            "_search",
+            lambda data, aligner: 1 / 0 if data == b"bad" else search(data, aligner),
+        )
+        body = lines({"picture": portrait}, {"picture": b"bad"}, {"picture": portrait})
+        first, bad, last = broken("/v1/align-many", body, "application/x-ndjson").json["results"]
+    assert bad == {"error": "a fault of the service; see its log", "code": "fault"}
+    assert first == last
+    assert len(first["faces"]) == 1
+
+
 def test_a_batch_of_too_many_or_none_is_refused(client):
     for body, status, code in (
         (b"{}\n" * 17, 413, "too_many_pictures"),

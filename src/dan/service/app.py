@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from starlette.applications import Starlette
@@ -35,6 +37,8 @@ from dan.service.uploads import (
 )
 
 T = TypeVar("T")
+
+log = logging.getLogger("dan.service")
 
 
 class Service:
@@ -110,16 +114,15 @@ class Service:
         most = int(self.settings.max_batch_mib * MIB)
         with self.engine.buffer() as take:
             body = await read_body(request, most, take, self.settings.body_timeout_s)
-            lines = await self.engine.in_thread(
-                lambda: split_lines(
-                    body, self.settings.max_batch_pictures, int(self.settings.max_body_mib * MIB)
-                )
-            )
+            limits = (self.settings.max_batch_pictures, int(self.settings.max_body_mib * MIB))
+            lines = await self.engine.in_thread(partial(split_lines, body, *limits))
+            n_bytes = len(body)
+            del body  # the lines hold the pictures
             with self.engine.admitted(len(lines)):
                 work = asyncio.gather(*[self._result(line, aligner, query) for line in lines])
                 results = await _unless_gone(request, work)
         noted = {"pictures": len(lines), "faces": sum(len(one.get("faces", [])) for one in results)}
-        request.state.noted |= {"bytes": len(body), **noted}
+        request.state.noted |= {"bytes": n_bytes, **noted}
         return _json({"results": results})
 
     def _query(self, request: Request) -> tuple[AlignQuery, FaceAligner]:
@@ -152,6 +155,9 @@ class Service:
             found = await self._in_time(self.engine.align(line.picture, aligner, query))
         except ServiceError as error:
             return {**name, "error": error.message, "code": error.code}
+        except Exception:
+            log.exception("a fault with one picture of a batch")
+            return {**name, "error": "a fault of the service; see its log", "code": "fault"}
         return {**name, **found}
 
     # ---------------------------------------------------------------- about the service

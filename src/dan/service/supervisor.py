@@ -154,6 +154,7 @@ class Supervisor:
             self._quick_deaths = 0 if worker.has_answered() else self._quick_deaths + 1
             if self._quick_deaths >= QUICK_DEATHS:
                 raise ConfigError(f"expected processes that stay, got {QUICK_DEATHS} that died")
+            log.error("process %s died and is replaced", worker.process.pid)
             self._restarts.value += 1  # nobody else writes it
             self.workers[place] = self._worker()
         if self._renews:
