@@ -125,6 +125,7 @@ def main(args: list[str]) -> int:
         run([BIN / "codespell"]),
         run([*schema, "vendor.github-workflows", *sorted(ROOT.glob(".github/workflows/*.yml"))]),
         run([*schema, "vendor.citation-file-format", ROOT / "CITATION.cff"]),
+        run([*schema, "vendor.compose-spec", ROOT / "compose.yaml"]),
     ]
     return next((code for code in codes if code), 0)
 

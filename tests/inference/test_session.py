@@ -1,5 +1,8 @@
 """Crops in, points of the crops out."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -138,3 +141,11 @@ def test_points_that_are_no_numbers_are_told(crops, monkeypatch):
     damaged = OnnxModel("dan68-fast", threads=1)
     with pytest.raises(BundleError, match="dan68-fast: found points that are no numbers"):
         damaged(crops[:1])
+
+
+def test_onnx_runtime_leaves_and_sends_nothing(tmp_path, portrait_path):
+    code = f"import dan; dan.FaceAligner()({str(portrait_path)!r})"
+    home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
+    kept = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    subprocess.run([sys.executable, "-c", code], env=kept | home, check=True, timeout=60)
+    assert list(tmp_path.rglob("*")) == []

@@ -16,6 +16,7 @@ from dan.cli.common import load_model, tell_left_out, tell_passed_over
 from dan.core.errors import ConfigError
 from dan.datasets.kind_names import KIND_NAMES
 from dan.inference.defaults import DEFAULT_DETECTOR, DEFAULT_MODEL
+from dan.service.settings import Setting
 
 if TYPE_CHECKING:
     from dan.core.types import FilePath, FloatArray
@@ -614,6 +615,7 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     """A command whose dataclasses of options, such as :class:`SourceOptions`, are options.
 
     Typer reads options from a signature; this one has a parameter for each field in their place.
+    A field may also say its help and range as a :class:`~dan.service.settings.Setting`.
     """
     groups: dict[str, type] = {}
     parameters = []
@@ -625,7 +627,12 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
         groups[parameter.name] = group
         hints = get_type_hints(group, include_extras=True)
         parameters += [
-            Parameter(f.name, Parameter.KEYWORD_ONLY, default=f.default, annotation=hints[f.name])
+            Parameter(
+                f.name,
+                Parameter.KEYWORD_ONLY,
+                default=f.default,
+                annotation=_as_option(hints[f.name]),
+            )
             for f in fields(group)
         ]
 
@@ -640,3 +647,12 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {one.name: one.annotation for one in parameters}
     return run
+
+
+def _as_option(hint: Any) -> Any:  # noqa: ANN401 - annotations have no common type
+    """An annotation with Typer's option in place of a :class:`Setting`."""
+    said = hint.__metadata__[0]
+    if not isinstance(said, Setting):
+        return hint
+    option = typer.Option(help=said.help, min=said.least, max=said.most)
+    return Annotated[hint.__origin__, option]

@@ -25,13 +25,18 @@ KIND_WORDS = {
 
 
 def build_struct(
-    kind: type[StructT], values: object, words: Mapping[str, str] | None = None
+    kind: type[StructT],
+    values: object,
+    words: Mapping[str, str] | None = None,
+    *,
+    strict: bool = True,
 ) -> StructT:
     """A msgspec struct from nested tables, as TOML and JSON give them.
 
     Args:
         kind: the struct; its ``__post_init__`` may raise errors of ours.
         words: more kinds of values in words, beside ``KIND_WORDS``.
+        strict: if false, texts count as the numbers and truths that they spell.
 
     Raises:
         ConfigError: naming the entry, what was expected and what came.
@@ -39,7 +44,7 @@ def build_struct(
     import msgspec
 
     try:
-        return msgspec.convert(values, kind)
+        return msgspec.convert(values, kind, strict=strict)
     except msgspec.ValidationError as error:
         if isinstance(error.__cause__, DanError):
             raise error.__cause__ from None

@@ -21,6 +21,8 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
+from dan.inference.runtime import onnx_runtime
+
 BATCH = 16
 
 LEAST_WEIGHTS = 100_000
@@ -37,6 +39,7 @@ def quantise(
         crops: (K, S, S) like those to come: activations are scaled to what they show.
         reduce_range: weights of -64..64, whose sums fit every processor; else of -127..127.
     """
+    onnx_runtime()
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 

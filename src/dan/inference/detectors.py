@@ -16,6 +16,7 @@ from dan.inference import libfacedetection
 from dan.inference.copying import Copied
 from dan.inference.detections import BoxFit, Detections, Detector
 from dan.inference.finder import FaceFinder, is_finder
+from dan.inference.runtime import onnx_runtime
 from dan.inference.shrinking import LEAST_SIZE, check_options, enlarged, shrunk
 
 FACE_SHARE = 0.7
@@ -300,8 +301,7 @@ def box_fit_of(kind: str) -> BoxFit:
 
 def _check_yunet(path: FilePath) -> None:
     """OpenCV takes any graph for YuNet, and crashes on some only when it runs them."""
-    import onnxruntime
-
+    onnxruntime = onnx_runtime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     try:

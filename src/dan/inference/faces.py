@@ -124,12 +124,17 @@ class Face:
             covariance=None if spread is None else move.apply_to_covariance(spread),
         )
 
-    def to_dict(self, *, certainty: bool = False) -> dict[str, Any]:
+    def to_dict(self, *, certainty: bool = False, pose: bool = False) -> dict[str, Any]:
         """Plain values, for JSON, to a thousandth of a pixel; an unknown confidence is None.
 
         Args:
             certainty: with ``covariance``, N times xx, xy and yy, square pixels, and ``visibility``
                 of N points, each to four decimals; None where the model does not say.
+            pose: with ``pose``, angles in degrees and the fit's residual; None where the points
+                span no area.
+
+        Raises:
+            ConfigError: if the scheme has no pose, as it does not convert to ``face51``.
         """
         values: dict[str, Any] = {
             "box_xyxy": _rounded(self.box_xyxy),
@@ -145,7 +150,18 @@ class Face:
                 "covariance": None if upper is None else [_rounded(three, 4) for three in upper],
                 "visibility": None if seen is None else _rounded(seen, 4),
             }
+        if pose:
+            values["pose"] = self._pose_values()
         return values if self.id is None else values | {"id": self.id}
+
+    def _pose_values(self) -> dict[str, float] | None:
+        try:
+            found = self.pose()
+        except DegenerateShapeError:
+            return None
+        angles = zip(("yaw_deg", "pitch_deg", "roll_deg"), found.yaw_pitch_roll_deg, strict=True)
+        residual = {"residual": round(found.residual, 4)}
+        return {name: round(angle, 2) for name, angle in angles} | residual
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -395,9 +411,9 @@ class Faces:
         masks = [part_mask(face.points_xy, self.scheme, size_wh, part) for face in self]
         return np.asarray(np.any([fill_outlines([], size_wh), *masks], axis=0))
 
-    def to_dict(self, *, certainty: bool = False) -> dict[str, Any]:
+    def to_dict(self, *, certainty: bool = False, pose: bool = False) -> dict[str, Any]:
         """Plain values, for JSON; see :meth:`Face.to_dict`."""
-        faces = [face.to_dict(certainty=certainty) for face in self]
+        faces = [face.to_dict(certainty=certainty, pose=pose) for face in self]
         return {"scheme": self.scheme.name, "faces": faces}
 
     def to_supervision(self) -> supervision.KeyPoints:

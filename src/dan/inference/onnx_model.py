@@ -14,6 +14,7 @@ from dan.core.types import FilePath, Points
 from dan.inference.bundle import Bundle, bundle_path, load_bundle
 from dan.inference.copying import Copied
 from dan.inference.landmark_model import CropLandmarks
+from dan.inference.runtime import onnx_runtime
 from dan.schemes import LandmarkScheme
 
 if TYPE_CHECKING:
@@ -125,8 +126,7 @@ def start_session(
         ConfigError: if there is no such provider.
         DeviceError: if it is not there.
     """
-    import onnxruntime
-
+    onnxruntime = onnx_runtime()
     if provider not in PROVIDERS:
         raise ConfigError(f"provider: expected one of {', '.join(PROVIDERS)}, got {provider}")
     available = onnxruntime.get_available_providers()

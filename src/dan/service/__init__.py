@@ -1,0 +1,1 @@
+"""Landmarks over HTTP: the service that ``dan serve`` starts."""

@@ -1,0 +1,221 @@
+"""From the bytes of a picture to its faces, with bounded queues and on all threads."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+import numpy as np
+from msgspec import UNSET
+
+from dan.core.errors import ConfigError, DegenerateShapeError, ImageError
+from dan.inference.aligner import FaceAligner, Search
+from dan.inference.detectors import build_detector
+from dan.inference.faces import Faces
+from dan.inference.landmark_model import check_confidence
+from dan.inference.onnx_model import OnnxModel
+from dan.service.batching import Batcher
+from dan.service.errors import Busy, ServiceError
+from dan.service.metrics import Metrics
+from dan.service.schemas import AlignQuery, ModelRecord
+from dan.service.settings import MIB, ServiceSettings
+from dan.service.uploads import decode_picture
+
+T = TypeVar("T")
+
+FEW_FACES = 4
+"""Of a picture: up to here the event loop itself makes the record, as a thread would cost more."""
+
+MOST_RETRY_S = 30
+
+
+class Engine:
+    """Models, threads and queues of one process.
+
+    Args:
+        settings: of the service.
+        metrics: what is counted.
+
+    Raises:
+        DanError: if a model or the detector cannot be loaded.
+    """
+
+    def __init__(self, settings: ServiceSettings, metrics: Metrics) -> None:
+        self.settings, self.metrics = settings, metrics
+        loaded = [OnnxModel(name, threads=1) for name in settings.models]
+        self.models = {model.name: model for model in loaded}
+        if len(self.models) < len(loaded):
+            names = ", ".join(model.name for model in loaded)
+            raise ConfigError(f"--model: expected models of different names, got {names}")
+        self.detector = build_detector(settings.detector, settings.detector_size)
+        n_threads = settings.n_threads
+        most_batches = max(1, n_threads // 2)  # the network takes about as long as the finder
+        self._pool = ThreadPoolExecutor(n_threads + most_batches, thread_name_prefix="dan-serve")
+        self._searching = asyncio.Semaphore(n_threads)
+        self._n_wanted, self._n_threads, self._seconds = 0, n_threads, 0.05
+        self.n_pictures, self.n_buffered = 0, 0
+        self._batchers = {
+            name: Batcher(
+                FaceAligner(model, self.detector).faces_of,
+                self._pool,
+                most_faces=settings.batch_faces,
+                wait_s=settings.batch_wait_ms / 1000,
+                most_batches=most_batches,
+                is_more_coming=lambda: self._n_wanted > 0,
+                on_batch=metrics.batch_faces.observe,
+            )
+            for name, model in self.models.items()
+        }
+        self._warm_up()
+
+    def _warm_up(self) -> None:
+        """Run the networks once: what they prepare then would delay the first request."""
+        blank = np.zeros((480, 640, 3), dtype=np.uint8)
+        for model in self.models.values():
+            aligner = FaceAligner(model, self.detector)
+            aligner(blank, boxes=[[200, 100, 400, 300]])
+            aligner(blank)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def records(self) -> list[ModelRecord]:
+        """The models that requests may name, the default first."""
+        return [
+            ModelRecord(
+                model.name,
+                model.scheme.name,
+                model.scheme.n_landmarks,
+                model.crop_size,
+                model.has_confidence,
+                list(model.certainty),
+                model.sha256,
+            )
+            for model in self.models.values()
+        ]
+
+    def aligner(self, query: AlignQuery) -> FaceAligner:
+        """What a request asks for.
+
+        Raises:
+            ServiceError: if the model is not there, or cannot tell what is asked for.
+        """
+        name = next(iter(self.models)) if query.model is UNSET else query.model
+        if name not in self.models:
+            known = ", ".join(self.models)
+            raise ServiceError(400, "bad_query", f"model: expected one of {known}, got {name!r}")
+        model = self.models[name]
+        try:
+            if query.min_confidence:
+                check_confidence(model)
+            if query.pose:
+                Faces.empty(model.scheme).poses()
+        except ConfigError as error:
+            raise ServiceError(400, "bad_query", str(error)) from error
+        max_faces = None if query.max_faces is UNSET else query.max_faces
+        return FaceAligner(model, self.detector, passes=query.passes, max_faces=max_faces)
+
+    @contextmanager
+    def admitted(self, n_pictures: int) -> Iterator[None]:
+        """Room for so many pictures in the queue.
+
+        Raises:
+            Busy: if there is none.
+        """
+        if self.n_pictures + n_pictures > self.settings.queue_pictures:
+            wait_s = self.n_pictures * self._seconds / self._n_threads
+            raise Busy(
+                "queue_full",
+                f"expected at most {self.settings.queue_pictures} pictures at a time, got more",
+                min(MOST_RETRY_S, 1 + int(wait_s)),
+            )
+        self._count(n_pictures)
+        try:
+            yield
+        finally:
+            self._count(-n_pictures)
+
+    def _count(self, n_pictures: int) -> None:
+        self.n_pictures += n_pictures
+        self.metrics.queue.set(self.n_pictures)
+
+    @contextmanager
+    def buffer(self) -> Iterator[Callable[[int], None]]:
+        """Room in memory for one upload: the value takes more bytes, and raises Busy."""
+        held = 0
+
+        def take(n_bytes: int) -> None:
+            nonlocal held
+            if self.n_buffered + n_bytes > self.settings.max_buffered_mib * MIB:
+                raise Busy("buffers_full", "expected fewer uploads at a time, got more")
+            held += n_bytes
+            self._hold(n_bytes)
+
+        try:
+            yield take
+        finally:
+            self._hold(-held)
+
+    def _hold(self, n_bytes: int) -> None:
+        self.n_buffered += n_bytes
+        self.metrics.buffered.set(self.n_buffered)
+
+    async def align(self, data: bytes, aligner: FaceAligner, query: AlignQuery) -> dict[str, Any]:
+        """The record of a picture; see :class:`~dan.service.schemas.PictureRecord`.
+
+        Raises:
+            ServiceError: if it is no picture of the formats and sizes that are taken.
+        """
+        batcher = self._batchers[aligner.model.name]
+        self._n_wanted += 1
+        try:
+            await self._searching.acquire()
+            size_wh, search = await self._in_slot(lambda: self._search(data, aligner))
+        finally:
+            self._n_wanted -= 1
+            batcher.look()
+        faces = (await batcher.faces(search)).with_confidence(query.min_confidence)
+        self.metrics.pictures.inc()
+        self.metrics.faces.inc(len(faces))
+
+        def record() -> dict[str, Any]:
+            told = faces.to_dict(certainty=query.certainty, pose=query.pose)
+            return {"size_wh": size_wh, **told}
+
+        if query.pose or len(faces) > FEW_FACES:
+            return await self.in_thread(record)
+        return record()
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Run it in a thread; where this is cancelled in time, it is not begun."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    async def _in_slot(self, work: Callable[[], T]) -> T:
+        """The same for a search, whose slot is free once the thread has ended, wanted or not."""
+        loop, began = asyncio.get_running_loop(), time.monotonic()
+
+        def free() -> None:
+            self._seconds += 0.05 * (time.monotonic() - began - self._seconds)
+            self._searching.release()
+
+        def on_end(_: Future[T]) -> None:
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(free)
+
+        future = self._pool.submit(work)
+        future.add_done_callback(on_end)
+        return await asyncio.wrap_future(future)
+
+    def _search(self, data: bytes, aligner: FaceAligner) -> tuple[tuple[int, int], Search]:
+        try:
+            picture = decode_picture(data, int(self.settings.max_megapixels * 1e6))
+            size_wh = (picture.shape[1], picture.shape[0])
+            return size_wh, aligner.search(picture)
+        except (ImageError, DegenerateShapeError) as error:
+            message = str(error).removeprefix("picture: ")
+            raise ServiceError(422, "unreadable_picture", message) from error
