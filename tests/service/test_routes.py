@@ -108,6 +108,15 @@ def test_each_picture_of_a_batch_has_a_result_of_its_own(client, portrait):
     assert all(each["error"] and "faces" not in each for each in bad)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [b'{"pict\xafre": ""}', b'{"picture": "", "name": "' + b"n" * 90 + b'\xeb"}', b"[" * 99_999],
+)
+def test_a_line_that_is_no_text_is_told_as_such(client, line):
+    (result,) = client("/v1/align-many", line, "application/x-ndjson").json["results"]
+    assert result["code"] == "bad_line"
+
+
 def test_a_fault_of_ours_with_one_picture_of_a_batch_spoils_no_other(start, portrait, monkeypatch):
     with start() as broken:
         search = broken.service.engine._search

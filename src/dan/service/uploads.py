@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
-from msgspec import DecodeError, ValidationError
+from msgspec import MsgspecError
 from msgspec.json import Decoder
 from starlette.requests import ClientDisconnect, Request
 
@@ -149,7 +149,7 @@ def split_lines(
 def _picture_of(line: bytes, most_bytes: int) -> BatchPicture | ServiceError:
     try:
         found = _lines.decode(line)
-    except (DecodeError, ValidationError, RecursionError) as error:
+    except (MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return ServiceError(422, "bad_line", f'expected {{"picture": "BASE64"}}, got: {error}')
     if len(found.picture) > most_bytes:
         return _too_large(most_bytes)
