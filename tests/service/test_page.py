@@ -68,3 +68,6 @@ def test_the_page_is_served(client):
     answer = client("/")
     assert answer.headers["Content-Type"].startswith("text/html")
     assert answer.body == page_files("dan68-fast")["index.html"]
+    wrong = client("/v1/align")  # GET
+    assert (wrong.status, wrong.headers["Allow"]) == (405, "POST")
+    assert client("/none").status == 404

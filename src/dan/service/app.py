@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from dan.core.errors import ConfigError
@@ -70,10 +70,7 @@ class Service:
             Route("/openapi.json", self.openapi),
         ]
         paths = [route.path for route in routes if isinstance(route, Route)]
-        if settings.page:
-            page = page_of(settings.models[0], has_server=token is None)
-            routes.append(Mount("/", page))
-        else:
+        if not settings.page:
             routes.append(Route("/", _no_page))
         inside = Starlette(
             routes=routes,
@@ -85,6 +82,8 @@ class Service:
             },
         )
         inside.router.redirect_slashes = False
+        if settings.page:  # what is no route; mounted, it would also get a route's wrong methods
+            inside.router.default = page_of(settings.models[0], has_server=token is None)
         self.app: ASGIApp = Envelope(
             inside,
             metrics=self.metrics,
