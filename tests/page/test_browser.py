@@ -231,11 +231,14 @@ def clip(folder):
 
 
 def write_y4m(path, frames):
-    """An uncompressed video, as Chromium's fake camera plays it, over and over."""
+    """An uncompressed video, as Chromium's fake camera plays it, over and over.
+
+    It is slow, so that a busy machine does not see faces jump from place to place.
+    """
     with path.open("wb") as file:
         for number, rgb in enumerate(frames):
             if not number:
-                file.write(b"YUV4MPEG2 W%d H%d F15:1 Ip A1:1 C420\n" % rgb.shape[1::-1])
+                file.write(b"YUV4MPEG2 W%d H%d F3:1 Ip A1:1 C420\n" % rgb.shape[1::-1])
             file.write(b"FRAME\n" + cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420).tobytes())
 
 
