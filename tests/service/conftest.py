@@ -14,6 +14,8 @@ from types import SimpleNamespace
 import pytest
 from helpers import PORTRAIT
 
+collect_ignore = ["lines_for_schemathesis.py"]  # schemathesis alone imports it
+
 for _name in ("starlette", "uvicorn", "prometheus_client"):
     pytest.importorskip(_name, reason=f"needs {_name}, of the extra 'serve'")
 
