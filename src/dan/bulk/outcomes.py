@@ -35,7 +35,7 @@ class Tally:
         """Since the start, more than 0."""
         return max(time.perf_counter() - self._started, 1e-9)
 
-    def add(self, outcome: Outcome, aligner: FaceAligner) -> None:
+    def add(self, outcome: Outcome[Source], aligner: FaceAligner) -> None:
         """Count one picture."""
         self.n_pictures += 1
         if outcome.faces is None:
@@ -71,7 +71,7 @@ def options_of(
 
 
 def take_outcomes(
-    outcomes: Iterable[Outcome],
+    outcomes: Iterable[Outcome[Source]],
     aligner: FaceAligner,
     folder: ResultFolder | None,
     formats: Collection[ResultFormat],
@@ -79,7 +79,7 @@ def take_outcomes(
     draw: bool,
     certainty: bool,
     axes: bool = False,
-    on_outcome: Callable[[Outcome, dict[str, Any]], None],
+    on_outcome: Callable[[Outcome[Source], dict[str, Any]], None],
 ) -> Tally:
     """Write and count what became of each picture.
 

@@ -47,7 +47,7 @@ def align(
     sources = sources_of(inputs, out)
     given = None if boxes is None else load_boxes_of(boxes, sources)
     detector = None if given is None else WholeImage()  # with boxes none has to be installed
-    aligner = options.build(detector, passes=passes, n_pictures=len(sources))
+    aligner = options.build(detector, passes=passes, side_by_side=True)
     check_formats(formats, aligner.model.scheme, axes=axes)
     shown = {"draw": draw, "certainty": options.certainty, "axes": axes}
     folder, left = None, sources

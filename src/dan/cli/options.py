@@ -428,15 +428,16 @@ class AlignerOptions:
         return self.detector or DEFAULT_DETECTOR
 
     def build(
-        self, detector: Detector | None = None, *, passes: int = 1, n_pictures: int = 1
+        self, detector: Detector | None = None, *, passes: int = 1, side_by_side: bool = False
     ) -> FaceAligner:
         """The aligner, with its own detector or a given one, which cannot have another size.
 
-        Several pictures go side by side, and need no threads inside the network.
+        Pictures that go side by side need no threads inside the network; and with one, the points
+        of each are the same whatever others there are.
         """
         from dan.inference.aligner import FaceAligner
 
-        threads = self.threads if n_pictures == 1 else 1
+        threads = 1 if side_by_side else self.threads
         model = load_model(self.model, self.provider, threads, option="--provider")
         if self.certainty and not {"covariance", "visibility"}.intersection(model.certainty):
             raise ConfigError(
