@@ -10,6 +10,7 @@ from typing import Any
 from dan.bulk.aligning import Outcome
 from dan.bulk.result_folder import ResultFolder, error_record, record_of
 from dan.bulk.result_format import ResultFormat
+from dan.bulk.sources import Source
 from dan.core.files import make_folder
 from dan.core.images import write_png
 from dan.inference.aligner import FaceAligner
@@ -54,10 +55,12 @@ def options_of(
     draw: bool,
     certainty: bool,
     axes: bool = False,
+    shard: str | None = None,
 ) -> dict[str, Any]:
     """All that decides what the results of a run are."""
-    later = {"certainty": certainty, "axes": axes}  # folders of earlier versions do not name these
-    return {name: True for name, asked in later.items() if asked} | {
+    # Folders of earlier versions do not name these.
+    later = {"certainty": certainty, "axes": axes, "shard": shard}
+    return {name: value for name, value in later.items() if value} | {
         "model": aligner.model.name,
         "model_sha256": getattr(aligner.model, "sha256", None),
         "faces": faces,

@@ -137,6 +137,56 @@ PassesOption = Annotated[
         help="Runs of the network; 2: once more, from the first result.",
     ),
 ]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="I/N",
+        help="Only every Nth picture or so, by a hash of its name: the Ith of N shares, which are "
+        "disjoint and complete. Each needs a folder -o of its own; dan bulk merge joins them.",
+    ),
+]
+BulkSourcesArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SOURCE...",
+        help="Pictures, Parquet tables (column bytes or path), tar archives, folders of these, "
+        "'patterns*', or @FILE, a list; paths or URIs such as s3://bucket/folder.",
+    ),
+]
+BulkOutOption = Annotated[
+    str, typer.Option("--out", "-o", metavar="OUT", help="Folder for the parts: a path or URI.")
+]
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="[ADDRESS]",
+        help="Work on a Ray cluster: HOST:PORT, or local for one of this machine alone. Without an "
+        "address, the cluster that this machine belongs to, else a local one.",
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Processes on the cluster. Default: as many as fit."),
+]
+GpusOption = Annotated[
+    float | None,
+    typer.Option(min=0, help="GPUs of each process. Default: 1 with --provider cuda, else 0."),
+]
+PartSizeOption = Annotated[
+    int, typer.Option(min=1, help="Pictures of a part: what a killed worker has to do again.")
+]
+PoolOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Faces of several pictures that go through the network together. Default: 16; with "
+        "another provider than cpu 64.",
+    ),
+]
+FoldersArgument = Annotated[
+    list[str], typer.Argument(help="Folders of dan bulk, or of dan align -f parquet.")
+]
+MergedOption = Annotated[Path, typer.Option("--out", "-o", help="Table to write: .parquet.")]
 VideoArgument = Annotated[str, typer.Argument(help="A video file, or the number of a camera: 0.")]
 MovieOption = Annotated[
     Path | None,
