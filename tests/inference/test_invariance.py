@@ -52,7 +52,9 @@ def test_pictures_do_not_depend_on_those_in_their_pool(pictures, pool_faces):
     aligner = FaceAligner("dan68-fast", threads=1)
     alone = [aligner(picture) for picture in pictures]
     searches = ((place, aligner.search(picture)) for place, picture in enumerate(pictures))
-    pooled = [pair for each in in_batches(searches, pool_faces) for pair in aligner.faces_of_each(each)]
+    pooled = [
+        pair for each in in_batches(searches, pool_faces) for pair in aligner.faces_of_each(each)
+    ]
     assert [place for place, _ in pooled] == list(range(len(pictures)))
     for one, (_, other) in zip(alone, pooled, strict=True):
         assert not isinstance(other, Search)

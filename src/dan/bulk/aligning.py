@@ -84,7 +84,9 @@ def align_sources(
         box_fit: from those boxes to the landmarks'; None: they are tight around these.
         threads: None: one a core.
     """
-    readings = (Reading(source, str(source.path), partial(read_rgb, source.path)) for source in sources)
+    readings = (
+        Reading(source, str(source.path), partial(read_rgb, source.path)) for source in sources
+    )
     given = None if boxes is None else partial(_box_of, boxes)
     return align_pictures(aligner, readings, boxes_of=given, box_fit=box_fit, threads=threads)
 

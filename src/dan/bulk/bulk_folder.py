@@ -11,19 +11,21 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from dan.bulk.parts import Part, part_bytes
 from dan.bulk.places import Place, reason_of
 from dan.bulk.result_folder import check_options
 from dan.bulk.task_pictures import pictures_of
 from dan.bulk.tasks import Task
-from dan.bulk.worker import AlignBatch, Counts
+from dan.bulk.worker import AlignBatch
 from dan.core.errors import DataError
-from dan.core.files import replacing
+from dan.core.files import make_folder, replacing
 
 RUN, TASKS, PARTS = "run.json", "tasks.jsonl", "parts"
 FORMAT = 1
@@ -42,19 +44,6 @@ class TaskLine:
     number: int
     offset: int
     size: int
-
-
-@dataclass(frozen=True)
-class Part:
-    """What a finished task has come to; ``seconds`` from its first picture to its file."""
-
-    number: int
-    n_pictures: int
-    n_unreadable: int
-    n_faces: int
-    n_runs: int
-    n_crops: int
-    seconds: float
 
 
 class BulkFolder:
@@ -86,12 +75,7 @@ class BulkFolder:
             raise DataError(f"{self.place.shown}: expected a new place, or one to go on with")
         lines = map(_line_of, tasks)
         if self.place.is_local:
-            Path(self.place.path).mkdir(parents=True, exist_ok=True)
-            with (
-                replacing(Path(self.place.path) / TASKS) as temporary,
-                temporary.open("wb") as file,
-            ):
-                file.writelines(lines)
+            _write_lines(Path(self.place.path), lines)
         else:
             (self.place / TASKS).write(b"".join(lines))
         noted.write((json.dumps(options, indent=2) + "\n").encode())
@@ -112,8 +96,6 @@ class BulkFolder:
 
     def do(self, line: TaskLine, worker: AlignBatch) -> Part:
         """Do a task, and write its part."""
-        from dan.bulk.parts import part_bytes
-
         started, before = time.perf_counter(), worker.counts
         content = (self.place / TASKS).read(line.offset, line.size)
         task = msgspec.json.decode(content, type=Task)
@@ -155,6 +137,18 @@ def part_name(number: int) -> str:
     return f"part-{number:08d}.parquet"
 
 
+def _write_lines(folder: Path, lines: Iterable[bytes]) -> None:
+    """Write the list of tasks as they are found; where none can be, no folder stays behind."""
+    make_folder(folder)
+    try:
+        with replacing(folder / TASKS) as temporary, temporary.open("wb") as file:
+            file.writelines(lines)
+    except BaseException:
+        with suppress(OSError):  # there was something in it
+            folder.rmdir()
+        raise
+
+
 def _line_of(task: Task) -> bytes:
     return msgspec.json.encode(task) + b"\n"
 
@@ -168,11 +162,3 @@ def _sizes_of_lines(file: Any) -> Iterator[int]:  # noqa: ANN401 - a file of pya
             yield size + end + 1 - start
             size, start = 0, end + 1
         size += len(chunk) - start
-
-
-def totals(parts: Iterable[Part]) -> tuple[Part, Counts]:
-    """Sums of some parts; ``number`` is how many there are."""
-    values = [asdict(part) for part in parts]
-    sums = {name: sum(each[name] for each in values) for name in asdict(Part(*[0] * 7))}
-    whole = Part(**(sums | {"number": len(values)}))
-    return whole, Counts(whole.n_runs, whole.n_crops)

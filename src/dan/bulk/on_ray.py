@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from dan.bulk.bulk_folder import BulkFolder, Part, TaskLine
+from dan.bulk.bulk_folder import BulkFolder, TaskLine
+from dan.bulk.parts import Part
 from dan.bulk.worker import AlignBatch
-from dan.core.errors import ConfigError, DanError, DeviceError
+from dan.core.errors import ConfigError, DanError, DataError, DeviceError
 
 MAX_BLOCKS = 10_000
 """Of Ray Data, each of some tasks that go to one worker; more cost the driver memory."""
@@ -41,10 +42,16 @@ class TaskActor:
         self.folder, self.worker = BulkFolder(folder), worker
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Do some tasks; the counts of their parts come back."""
-        lines = zip(*(batch[name].tolist() for name in ("number", "offset", "size")), strict=True)
-        parts = [asdict(self.folder.do(TaskLine(*line), self.worker)) for line in lines]
-        return {name: np.array([part[name] for part in parts]) for name in parts[0]}
+        """Do a task; the counts of its part come back, or as ``fault`` why there is none."""
+        line = TaskLine(*(int(batch[name][0]) for name in ("number", "offset", "size")))
+        fault, part = "", Part.empty(line.number)
+        try:
+            part = self.folder.do(line, self.worker)
+        except DanError as error:  # Ray would wrap it in errors of its own
+            fault = str(error)
+        return {
+            name: np.array([value]) for name, value in (asdict(part) | {"fault": fault}).items()
+        }
 
 
 def run_on_ray(
@@ -70,21 +77,17 @@ def run_on_ray(
     Raises:
         ConfigError: if Ray is not installed.
         DeviceError: if there is no such cluster, or nothing free in it.
-        DanError: that of a task.
+        DataError: if a task cannot be done: no model, no room for its part.
     """
     need_ray()
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before Ray starts: it would tell its makers
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its core warns of what Ray Data does
     import ray
 
     try:
-        ray.init(
-            address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
-        ) if address == "local" or address is None else ray.init(
-            address, log_to_driver=False, logging_level=logging.ERROR
-        )
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise DeviceError(f"--ray: no cluster at {address}: {_first(error)}") from error
+        raise DeviceError(f"--ray: no cluster at {address}: {_last_line(error)}") from error
     try:
         yield from _parts(folder, lines, worker, workers, gpus)
     finally:
@@ -124,9 +127,11 @@ def _parts(
     )
     try:
         for row in done.iter_rows():
+            if fault := row.pop("fault"):
+                raise DataError(fault)
             yield Part(**row)
     except RayError as error:
-        raise _cause_of(error) from error
+        raise DeviceError(f"Ray: {_last_line(getattr(error, 'cause', None) or error)}") from error
 
 
 def _be_quiet() -> None:
@@ -137,18 +142,8 @@ def _be_quiet() -> None:
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.enable_auto_log_stats = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
 
 
-def _cause_of(error: BaseException) -> DanError:
-    """What went wrong in a task, as an error of ours."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, DanError):
-            return type(cause)(str(cause).splitlines()[-1])
-        cause = getattr(cause, "cause", None) or cause.__cause__
-    return DeviceError(f"Ray: {_first(error)}")
-
-
-def _first(error: BaseException) -> str:
+def _last_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[-1]

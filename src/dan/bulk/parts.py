@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from dan.bulk.places import Place, reason_of
+from dan.bulk.worker import Counts
 from dan.core.errors import DataError
-
-if TYPE_CHECKING:
-    from dan.bulk.bulk_folder import Part
 
 ABOUT = b"dan"
 """Key of what a file says of itself, JSON: ``scheme``, and what the part has come to."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a finished task has come to; ``seconds`` from its first picture to its file."""
+
+    number: int
+    n_pictures: int
+    n_unreadable: int
+    n_faces: int
+    n_runs: int
+    n_crops: int
+    seconds: float
+
+    @classmethod
+    def empty(cls, number: int) -> Part:
+        """Nothing done yet."""
+        return cls(number, 0, 0, 0, 0, 0, 0.0)
+
+
+def totals(parts: Iterable[Part]) -> tuple[Part, Counts]:
+    """Sums of some parts; ``number`` is how many there are."""
+    values = [asdict(part) for part in parts]
+    sums = {name: sum(each[name] for each in values) for name in asdict(Part.empty(0))}
+    whole = Part(**(sums | {"number": len(values)}))
+    return whole, Counts(whole.n_runs, whole.n_crops)
 
 
 def row_schema() -> Any:  # noqa: ANN401 - pyarrow has no types

@@ -72,7 +72,9 @@ class Place:
         """A file or folder in this folder."""
         head, mark, options = self.uri.partition("?") if "://" in self.uri else (self.uri, "", "")
         below = quote(name) if "://" in head else name
-        return Place(f"{head.rstrip('/')}/{below}{mark}{options}", self.files, f"{self.path}/{name}")
+        return Place(
+            f"{head.rstrip('/')}/{below}{mark}{options}", self.files, f"{self.path}/{name}"
+        )
 
     def kind(self) -> str:
         """``file``, ``folder`` or, where nothing is there, ````."""
@@ -191,6 +193,6 @@ def check_apart_from(out: Place, sources: list[str]) -> None:
     for given in sources:
         place = Place.of(given)
         if f"{out.shown}/".startswith(f"{place.shown}/"):
-            raise DataError(f"{out.shown}: expected a place outside of {place.shown}, which is read")
-
-
+            raise DataError(
+                f"{out.shown}: expected a place outside of {place.shown}, which is read"
+            )

@@ -114,9 +114,7 @@ def _of_table(table: Place, first: int, end: int) -> Iterator[TaskPicture]:
         with table.files.open_input_file(table.path) as file:
             reader = pq.ParquetFile(file)
             names = reader.schema_arrow.names
-            content = next((name for name in INPUTS if name in names), None)
-            if content is None:
-                raise ImageError(f"expected a column bytes or path, got {', '.join(names)}")
+            content = _input_of(names)
             columns = [content, *(name for name in ("name",) if name in names)]
             rows = _rows(reader, columns, first, end)
             if content == "path":
@@ -135,7 +133,20 @@ def _of_table(table: Place, first: int, end: int) -> Iterator[TaskPicture]:
         yield from _fetched(iter(named))
 
 
-def _rows(reader: Any, columns: list[str], first: int, end: int) -> Iterator[dict[str, Any]]:
+def _input_of(names: list[str]) -> str:
+    """Which of a table's columns says what the pictures are."""
+    for name in INPUTS:
+        if name in names:
+            return name
+    raise ImageError(f"expected a column bytes or path, got {', '.join(names)}")
+
+
+def _rows(
+    reader: Any,  # noqa: ANN401 - pyarrow has no types
+    columns: list[str],
+    first: int,
+    end: int,
+) -> Iterator[dict[str, Any]]:
     """Rows of a Parquet file; only the row groups that hold them are read."""
     metadata = reader.metadata
     chosen, start, skipped = [], 0, 0

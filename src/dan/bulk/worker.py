@@ -19,7 +19,7 @@ from dan.inference.aligner import BATCH_FACES, FaceAligner
 from dan.inference.defaults import DEFAULT_DETECTOR, DEFAULT_MODEL
 from dan.inference.faces import Faces
 from dan.inference.landmark_model import CropLandmarks
-from dan.inference.onnx_model import OnnxModel
+from dan.inference.onnx_model import MAX_BATCH, OnnxModel
 from dan.points.pose import estimate_poses
 from dan.schemes import LandmarkScheme
 
@@ -118,14 +118,13 @@ class AlignBatch:
     def aligner(self) -> FaceAligner:
         """What does the work; one a process for all workers of the same settings."""
         with _loading:
-            return _aligner_of(self)
+            return _aligner_of(self)[0]
 
     @property
     def counts(self) -> Counts:
         """How often this process has run the network, and for how many faces."""
-        model = self.aligner.model
-        assert isinstance(model, _Counted)
-        return model.counts()
+        with _loading:
+            return _aligner_of(self)[1].counts()
 
     def row_of(self, outcome: Outcome[Any]) -> dict[str, Any]:
         """The row of a picture, without the columns that it came with."""
@@ -140,7 +139,7 @@ class AlignBatch:
             "size_wh": list(outcome.size_wh),
             "score": faces.scores.tolist(),
             "confidence": [None if np.isnan(one) else one for one in faces.confidence.tolist()],
-            "box_xyxy": faces.boxes_xyxy.tolist() if len(faces) else [],
+            "box_xyxy": [face.box_xyxy.tolist() for face in faces],
             "search_box_xyxy": faces.search_boxes_xyxy.tolist(),
             "points_xy": _flat(faces.points_xy),
             "yaw_pitch_roll_deg": _angles(faces),
@@ -183,23 +182,25 @@ class _Counted(OnnxModel):
         return super().__call__(crops)
 
     def counts(self) -> Counts:
-        return Counts(len(self._sizes), sum(self._sizes))
+        return Counts(sum(-(-size // MAX_BATCH) for size in self._sizes), sum(self._sizes))
 
 
 _loading = threading.Lock()
 
 
 @lru_cache(maxsize=1)
-def _aligner_of(worker: AlignBatch) -> FaceAligner:
-    """The aligner of these settings; the last one only, as a process has one job."""
-    return FaceAligner(
-        _Counted(worker.model, provider=worker.provider),
+def _aligner_of(worker: AlignBatch) -> tuple[FaceAligner, _Counted]:
+    """The aligner of these settings and its network; the last only, as a process has one job."""
+    model = _Counted(worker.model, provider=worker.provider)
+    aligner = FaceAligner(
+        model,
         worker.detector,
         detector_size=worker.detector_size,
         passes=worker.passes,
         max_faces=worker.max_faces,
         min_confidence=worker.min_confidence,
     )
+    return aligner, model
 
 
 def _plain(column: Iterable[Any]) -> list[Any]:

@@ -6,14 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from dan.cli import options as opt
 from dan.cli.application import Group, add_commands, group
 from dan.cli.common import console, counted, error_console, progress_bar
 
 if TYPE_CHECKING:
-    from dan.bulk.bulk_folder import Part
+    from dan.bulk.parts import Part
     from dan.bulk.worker import AlignBatch
 
 ANY_CLUSTER = "auto"
@@ -97,7 +95,6 @@ def _worker(
     from dan.bulk.worker import AlignBatch
     from dan.core.cores import usable_cores
     from dan.inference.aligner import BATCH_FACES
-    from dan.inference.onnx_model import MAX_BATCH
 
     return AlignBatch(
         model=options.model,
@@ -109,7 +106,7 @@ def _worker(
         certainty=options.certainty,
         threads=options.threads or (usable_cores() if is_alone else 1),
         provider=options.provider,
-        pool_faces=pool or (BATCH_FACES if options.provider == "cpu" else MAX_BATCH),
+        pool_faces=pool or (BATCH_FACES if options.provider == "cpu" else 3 * BATCH_FACES),
     )
 
 
@@ -117,7 +114,7 @@ def _take(parts: Iterable[Part], n_parts: int) -> None:
     """Wait for the parts, and say what they have come to."""
     import time
 
-    from dan.bulk.bulk_folder import totals
+    from dan.bulk.parts import totals
 
     done, started = [], time.perf_counter()
     with progress_bar("parts", n_parts) as on_part:

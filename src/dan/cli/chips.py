@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dan.bulk.aligning import Outcome
     from dan.bulk.chip_folder import ChipFolder
     from dan.bulk.outcomes import Tally
+    from dan.bulk.sources import Source
 
 
 @opt.with_options

@@ -180,7 +180,7 @@ PoolOption = Annotated[
     typer.Option(
         min=1,
         help="Faces of several pictures that go through the network together. Default: 16; with "
-        "another provider than cpu 64.",
+        "another provider than cpu 48.",
     ),
 ]
 FoldersArgument = Annotated[

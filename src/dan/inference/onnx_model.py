@@ -116,9 +116,7 @@ class OnnxModel(Copied):
             for name, arrays in zip(names, zip(*runs, strict=True), strict=True)
         ]
 
-    def _run(
-        self, crops: npt.NDArray[np.uint8], names: list[str]
-    ) -> list[npt.NDArray[np.float32]]:
+    def _run(self, crops: npt.NDArray[np.uint8], names: list[str]) -> list[npt.NDArray[np.float32]]:
         """Outputs of the graph for one batch, at least one crop."""
         if len(crops) > 1 or not self._doubles_one:
             return list(self._session.run(names, {"crops": crops}))
