@@ -123,7 +123,7 @@ def test_no_rows_give_no_rows():
 
 def test_no_engine_and_no_torch_is_imported():
     code = (
-        "import sys, dan.bulk.worker, dan.bulk.on_ray, dan.bulk.tasks, dan.bulk.merging;"
+        "import sys, dan.bulk.worker, dan.bulk.runs.on_ray, dan.bulk.runs.merging;"
         "print(*{'ray', 'daft', 'torch', 'pyarrow'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -11,7 +11,7 @@ from dan.cli.application import Group, add_commands, group
 from dan.cli.common import console, counted, error_console, progress_bar
 
 if TYPE_CHECKING:
-    from dan.bulk.parts import Part
+    from dan.bulk.runs.parts import Part
     from dan.bulk.worker import AlignBatch
 
 ANY_CLUSTER = "auto"
@@ -54,18 +54,18 @@ def run(
 
     'dan bulk SOURCE… -o OUT' does the same.
     """
-    from dan.bulk.bulk_folder import BulkFolder
-    from dan.bulk.on_ray import need_ray, run_on_ray
     from dan.bulk.outcomes import options_of
-    from dan.bulk.places import check_apart_from
-    from dan.bulk.tasks import list_tasks
+    from dan.bulk.runs.on_ray import need_ray, run_on_ray
+    from dan.bulk.runs.places import check_apart_from
+    from dan.bulk.runs.run_folder import RunFolder
+    from dan.bulk.runs.tasks import list_tasks
     from dan.core.errors import ConfigError
 
     if ray is None and (workers is not None or gpus is not None):
         raise ConfigError("--workers and --gpus: expected --ray, to which they add")
     if ray is not None:
         need_ray()
-    folder = BulkFolder(out)
+    folder = RunFolder(out)
     check_apart_from(folder.place, sources)
     # Loaded here to be checked, on any machine; the workers' may have what this one lacks.
     aligner = replace(options, provider="cpu").build(side_by_side=True, passes=passes)
@@ -114,7 +114,7 @@ def _take(parts: Iterable[Part], n_parts: int) -> None:
     """Wait for the parts, and say what they have come to."""
     import time
 
-    from dan.bulk.parts import totals
+    from dan.bulk.runs.parts import totals
 
     done, started = [], time.perf_counter()
     with progress_bar("parts", n_parts) as on_part:
@@ -133,7 +133,7 @@ def _take(parts: Iterable[Part], n_parts: int) -> None:
 
 def merge(folders: opt.FoldersArgument, out: opt.MergedOption) -> None:
     """One table of several folders: runs of dan bulk, or shards of dan align -f parquet."""
-    from dan.bulk.merging import merge as merge_folders
+    from dan.bulk.runs.merging import merge as merge_folders
     from dan.core.files import check_outputs
 
     check_outputs([out])

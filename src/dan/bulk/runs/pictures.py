@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dan.bulk.aligning import in_turn
-from dan.bulk.places import Place, reason_of
-from dan.bulk.tasks import Task, place_of
+from dan.bulk.runs.places import Place, reason_of
+from dan.bulk.runs.tasks import Task, place_of
 from dan.bulk.worker import INPUTS
 from dan.core.errors import DanError, ImageError
 from dan.core.image_files import is_image_name

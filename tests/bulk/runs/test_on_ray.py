@@ -13,9 +13,9 @@ import pytest
 ray = pytest.importorskip("ray", reason="needs Ray, the extra 'ray'")
 pq = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow, the extra 'parquet'")
 
-from dan.bulk.bulk_folder import BulkFolder
-from dan.bulk.on_ray import run_on_ray
-from dan.bulk.tasks import list_tasks
+from dan.bulk.runs.on_ray import run_on_ray
+from dan.bulk.runs.run_folder import RunFolder
+from dan.bulk.runs.tasks import list_tasks
 from dan.bulk.worker import AlignBatch
 from dan.core.errors import DanError
 
@@ -140,7 +140,7 @@ def test_a_killed_driver_is_gone_on_from(many, wanted, two_nodes, tmp_path):
     wait_for_parts(out, 4, driver)
     driver.kill()
     driver.communicate()
-    n_left = len(BulkFolder(out).left())
+    n_left = len(RunFolder(out).left())
     assert 0 < n_left <= 26
     code, said = end(start(many, out, two_nodes.address))
     assert (code, "parts done before" in said) == (0, True), said
@@ -157,7 +157,7 @@ def test_a_killed_node_costs_its_batches_alone(many, wanted, two_nodes, tmp_path
 
 
 def test_what_fails_in_a_worker_is_told_in_one_line(many, two_nodes, tmp_path, dan):
-    folder = BulkFolder(tmp_path / "out")
+    folder = RunFolder(tmp_path / "out")
     folder.prepare({}, list_tasks([str(many)], 30))
     worker = AlignBatch(model="nowhere")
     with pytest.raises(DanError, match=r"^nowhere: expected a bundle's path"):

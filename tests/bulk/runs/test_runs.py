@@ -9,9 +9,9 @@ import pytest
 pa = pytest.importorskip("pyarrow", reason="needs pyarrow, the extra 'parquet'")
 pq = pytest.importorskip("pyarrow.parquet")
 
-from dan.bulk.bulk_folder import BulkFolder
-from dan.bulk.places import Place
-from dan.bulk.tasks import list_tasks
+from dan.bulk.runs.places import Place
+from dan.bulk.runs.run_folder import RunFolder
+from dan.bulk.runs.tasks import list_tasks
 from dan.bulk.worker import COLUMNS, AlignBatch, faces_of
 from dan.schemes import FACE68
 
@@ -87,7 +87,7 @@ def test_parts_that_are_there_are_not_done_again(dan, picture_folder, tmp_path):
 
 
 def test_a_run_killed_while_it_listed_begins_anew(picture_folder, tmp_path):
-    folder = BulkFolder(tmp_path / "out")
+    folder = RunFolder(tmp_path / "out")
 
     def torn():
         yield from list_tasks([str(picture_folder)], 2)
@@ -302,7 +302,7 @@ def test_a_folder_of_one_shard_is_not_gone_on_with_as_another(dan, picture_folde
 def test_what_cannot_be_merged_is_refused(dan, picture_folder, aligned, tmp_path):
     bulk, table = tmp_path / "bulk", tmp_path / "t.parquet"
     worker = AlignBatch()
-    folder = BulkFolder(bulk)
+    folder = RunFolder(bulk)
     folder.prepare({}, list_tasks([str(picture_folder)], 4))
     folder.do(folder.left()[0], worker)
 

@@ -8,12 +8,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from dan.bulk.bulk_folder import PARTS, RUN, TASKS, BulkFolder
-from dan.bulk.parts import about, read_part, scheme_of_part
-from dan.bulk.places import Place, reason_of
 from dan.bulk.result_folder import check_options
 from dan.bulk.result_format import ResultFormat
 from dan.bulk.result_tables import TABLES
+from dan.bulk.runs.parts import about, read_part, scheme_of_part
+from dan.bulk.runs.places import Place, reason_of
+from dan.bulk.runs.run_folder import PARTS, RUN, TASKS, RunFolder
 from dan.core.errors import DataError
 from dan.core.files import replacing, system_errors
 
@@ -79,7 +79,7 @@ def _text_of(place: Place) -> str:
 
 def _pictures(places: Sequence[Place]) -> Iterator[Any]:
     for place in places:
-        folder = BulkFolder(place.uri)
+        folder = RunFolder(place.uri)
         left = folder.left()
         if left:
             raise DataError(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from dan.bulk.places import Place, reason_of
+from dan.bulk.runs.places import Place, reason_of
 from dan.bulk.worker import Counts
 from dan.core.errors import DataError
 

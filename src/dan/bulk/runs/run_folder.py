@@ -18,11 +18,11 @@ from typing import Any
 
 import msgspec
 
-from dan.bulk.parts import Part, part_bytes
-from dan.bulk.places import Place, reason_of
 from dan.bulk.result_folder import check_options
-from dan.bulk.task_pictures import pictures_of
-from dan.bulk.tasks import Task
+from dan.bulk.runs.parts import Part, part_bytes
+from dan.bulk.runs.pictures import pictures_of
+from dan.bulk.runs.places import Place, reason_of
+from dan.bulk.runs.tasks import Task
 from dan.bulk.worker import AlignBatch
 from dan.core.errors import DataError
 from dan.core.files import make_folder, replacing
@@ -46,7 +46,7 @@ class TaskLine:
     size: int
 
 
-class BulkFolder:
+class RunFolder:
     """See the module.
 
     Args:

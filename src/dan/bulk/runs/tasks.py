@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from dan.bulk.places import Place, reason_of
+from dan.bulk.runs.places import Place, reason_of
 from dan.core.errors import DataError
 from dan.core.image_files import is_image_name
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from dan.bulk.bulk_folder import BulkFolder, TaskLine
-from dan.bulk.parts import Part
+from dan.bulk.runs.parts import Part
+from dan.bulk.runs.run_folder import RunFolder, TaskLine
 from dan.bulk.worker import AlignBatch
 from dan.core.errors import ConfigError, DanError, DataError, DeviceError
 
@@ -39,7 +39,7 @@ class TaskActor:
     """What runs in the processes of Ray: a folder and a worker."""
 
     def __init__(self, folder: str, worker: AlignBatch) -> None:
-        self.folder, self.worker = BulkFolder(folder), worker
+        self.folder, self.worker = RunFolder(folder), worker
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Do a task; the counts of its part come back, or as ``fault`` why there is none."""
