@@ -21,16 +21,17 @@ class _BulkGroup(Group):
     """``dan bulk SOURCE…`` is ``dan bulk run SOURCE…``; ``--ray`` may go without an address."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - click's
-        if args and args[0] not in {*self.commands, *ctx.help_option_names}:
-            args = ["run", *args]
-        return super().parse_args(ctx, [*_with_addresses(args)])
+        return super().parse_args(ctx, self.spelled_out(args))
 
-
-def _with_addresses(words: Sequence[str]) -> Iterable[str]:
-    for word, following in zip(words, [*words[1:], "-"], strict=True):
-        yield word
-        if word == "--ray" and following.startswith("-"):
-            yield ANY_CLUSTER
+    def spelled_out(self, words: Sequence[str]) -> list[str]:
+        """The words with all that may be left out."""
+        is_whole = not words or words[0] in {*self.commands, "-h", "--help"}
+        full = [] if is_whole else ["run"]
+        for word, following in zip(words, [*words[1:], "-"], strict=True):
+            full.append(word)
+            if word == "--ray" and following.startswith("-"):
+                full.append(ANY_CLUSTER)
+        return full
 
 
 app = group("Millions of pictures: on one machine, or on a Ray cluster.")
