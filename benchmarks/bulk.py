@@ -27,6 +27,7 @@ from typing import Any
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 would lose against dan align
 
 DAN = [sys.executable, "-m", "dan.cli.entry"]
 A_FOLDER = 1000

@@ -31,7 +31,7 @@ class TwoNodes:
     """A cluster on this machine: a head without workers, and two nodes of one CPU."""
 
     def __init__(self):
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
         from ray.cluster_utils import Cluster
 
         self.store = {"object_store_memory": 100 << 20}

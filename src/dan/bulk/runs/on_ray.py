@@ -24,9 +24,6 @@ from dan.core.errors import ConfigError, DanError, DataError, DeviceError
 MAX_BLOCKS = 10_000
 """Of Ray Data, each of some tasks that go to one worker; more cost the driver memory."""
 
-MAX_RETRIES = 20
-"""Workers that may die with a task before the run ends: it may be the task that kills them."""
-
 
 def need_ray() -> None:
     """Say how to install Ray where it is missing.
@@ -126,7 +123,6 @@ def _parts(
         compute=ray.data.ActorPoolStrategy(size=min(workers or n_fit, n_fit, len(lines))),
         num_cpus=worker.threads,
         num_gpus=gpus or None,
-        max_task_retries=MAX_RETRIES,
         udf_modifying_row_count=False,
     )
     try:
