@@ -280,10 +280,12 @@ def one_kill(
         "node": nodes.kill_node,
         "driver": lambda: kill(driver.pid),
     }
-    ended = time.monotonic() + random.uniform(0.3, 0.95) * seconds
-    while time.monotonic() < ended and driver.poll() is None:
+    n_parts = -(-len(wanted) // args.part_size)
+    moment = random.randint(1, max(1, n_parts - 6)), random.uniform(0, seconds / n_parts)
+    while len([*out.glob("parts/part-*")]) < moment[0] and driver.poll() is None:
         time.sleep(0.05)
-    done_before = len([*out.glob("parts/part-*.parquet")])
+    time.sleep(moment[1])
+    done_before = len([*out.glob("parts/part-*")])
     hit = driver.poll() is None and actions[kind]()
     code = driver.wait(timeout=600)
     if code:

@@ -174,15 +174,16 @@ class _Counted(OnnxModel):
 
     def __init__(self, model: str, *, provider: str) -> None:
         super().__init__(model, threads=1, provider=provider)
-        self._sizes: list[int] = []  # appending is safe in any thread
+        self._counts, self._counting = Counts(), threading.Lock()
 
     def __call__(self, crops: npt.NDArray[np.uint8]) -> CropLandmarks:
-        if len(crops):
-            self._sizes.append(len(crops))
+        with self._counting:
+            self._counts += Counts(-(-len(crops) // MAX_BATCH), len(crops))
         return super().__call__(crops)
 
     def counts(self) -> Counts:
-        return Counts(sum(-(-size // MAX_BATCH) for size in self._sizes), sum(self._sizes))
+        with self._counting:
+            return self._counts
 
 
 _loading = threading.Lock()

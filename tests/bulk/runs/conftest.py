@@ -1,9 +1,11 @@
 """What the tests of bulk runs share: pictures, and a local server that speaks S3."""
 
+import contextlib
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 
@@ -27,6 +29,37 @@ def picture_folder(tmp_path_factory, portrait_path):
     (folder / "broken.jpg").write_bytes(b"no picture")
     (folder / "notes.txt").write_text("not read")
     return folder
+
+
+SLOW_S = 4.0
+"""Longer than the AWS SDK waits by default without a byte."""
+
+
+def serve_slowly(port):
+    """A port that leads to another; what is asked with ``slow`` in its name is late."""
+
+    def pump(source, target):
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                if data.startswith(b"GET ") and b"slow" in data.partition(b"\r")[0]:
+                    time.sleep(SLOW_S)
+                target.sendall(data)
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        source.close()
+
+    def serve():
+        with contextlib.suppress(OSError):  # it is closed at the end
+            while True:
+                near, _ = door.accept()
+                far = socket.create_connection(("127.0.0.1", port))
+                for ends in ((near, far), (far, near)):
+                    threading.Thread(target=pump, args=ends, daemon=True).start()
+
+    door = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=serve, daemon=True).start()
+    return door
 
 
 @pytest.fixture(scope="session")
@@ -53,8 +86,10 @@ def s3(tmp_path_factory):
             except OSError:
                 assert server.poll() is None
                 time.sleep(0.1)
-        options = f"endpoint_override={where}&scheme=http&region=us-east-1"
-        yield lambda name: f"s3://bucket/{name}?{options}"
+        with serve_slowly(port) as door:
+            where = f"127.0.0.1:{door.getsockname()[1]}"
+            options = f"endpoint_override={where}&scheme=http&region=us-east-1"
+            yield lambda name: f"s3://bucket/{name}?{options}"
     finally:
         server.kill()
         server.wait()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 
 from dan.core.errors import DataError
 from dan.core.files import make_folder, write_bytes
@@ -18,6 +18,12 @@ from dan.core.parquet import need_pyarrow
 OBJECT_STORES = ("s3", "gcs", "abfs")
 """Here an object appears whole or not at all; elsewhere files are moved into place."""
 
+
+S3_OPTIONS = frozenset({"endpoint_override", "region", "scheme"})
+
+CONNECT_S, READ_S = 10.0, 60.0
+"""Seconds without an answer until a bucket is asked again. AWS's default of 3 for reading turns an
+object that is slow to come into one that cannot be read."""
 
 BUCKETS = ("s3", "gs", "gcs")
 """Schemes whose URIs begin with a bucket."""
@@ -52,6 +58,11 @@ class Place:
             path = str(Path(given).absolute())
             return cls(path, _local(), path)
         parts = urlsplit(given)
+        if "@" in parts.netloc:
+            raise DataError(
+                f"{parts.scheme}://…@{parts.netloc.rpartition('@')[2]}: expected no keys in a URI, "
+                "which is noted in the results; give them as the environment's"
+            )
         if parts.scheme in BUCKETS:  # a client is dear, and serves the whole bucket
             files, _ = _opened(urlunsplit((parts.scheme, parts.netloc, "", parts.query, "")))
             return cls(given, files, f"{parts.netloc}{unquote(parts.path)}".rstrip("/"))
@@ -162,10 +173,27 @@ def _opened(uri: str) -> tuple[Any, str]:
     from pyarrow.fs import FileSystem
 
     try:
+        if uri.startswith("s3://"):
+            return _s3(uri)
         files, path = FileSystem.from_uri(uri)
     except (OSError, ValueError) as error:
         return _by_fsspec(uri, error)
     return files, str(path)
+
+
+def _s3(uri: str) -> tuple[Any, str]:
+    """As ``FileSystem.from_uri`` opens it, but with patience."""
+    from pyarrow.fs import S3FileSystem, resolve_s3_region
+
+    parts = urlsplit(uri)
+    options = dict(parse_qsl(parts.query))
+    if unknown := options.keys() - S3_OPTIONS:
+        wanted = ", ".join(sorted(S3_OPTIONS))
+        raise ValueError(f"expected {wanted} behind the ?, got {', '.join(sorted(unknown))}")
+    if not options.keys() & {"region", "endpoint_override"}:
+        options["region"] = resolve_s3_region(parts.netloc)
+    waits = {"connect_timeout": CONNECT_S, "request_timeout": READ_S}
+    return S3FileSystem(**options, **waits), parts.netloc
 
 
 def _by_fsspec(uri: str, reason: Exception) -> tuple[Any, str]:
@@ -184,15 +212,18 @@ def _by_fsspec(uri: str, reason: Exception) -> tuple[Any, str]:
     return PyFileSystem(FSSpecHandler(files)), path
 
 
-def check_apart_from(out: Place, sources: list[str]) -> None:
+def check_apart_from(out: Place, sources: Iterable[str]) -> None:
     """Refuse results in a folder that is read.
 
     Raises:
         DataError: naming both.
     """
-    for given in sources:
-        place = Place.of(given)
-        if f"{out.shown}/".startswith(f"{place.shown}/"):
+    for source in map(Place.of, sources):
+        if f"{_whole(out)}/".startswith(f"{_whole(source)}/"):
             raise DataError(
-                f"{out.shown}: expected a place outside of {place.shown}, which is read"
+                f"{out.shown}: expected a place outside of {source.shown}, which is read"
             )
+
+
+def _whole(place: Place) -> str:
+    return str(Path(place.path).resolve()) if place.is_local else place.shown

@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from dan.bulk.result_folder import check_options
 from dan.bulk.runs.parts import Part, part_bytes
 from dan.bulk.runs.pictures import pictures_of
@@ -73,7 +71,7 @@ class RunFolder:
             return
         if (self.place / PARTS).names():
             raise DataError(f"{self.place.shown}: expected a new place, or one to go on with")
-        lines = map(_line_of, tasks)
+        lines = (task.line() for task in tasks)
         if self.place.is_local:
             _write_lines(Path(self.place.path), lines)
         else:
@@ -97,8 +95,7 @@ class RunFolder:
     def do(self, line: TaskLine, worker: AlignBatch) -> Part:
         """Do a task, and write its part."""
         started, before = time.perf_counter(), worker.counts
-        content = (self.place / TASKS).read(line.offset, line.size)
-        task = msgspec.json.decode(content, type=Task)
+        task = Task.of_line((self.place / TASKS).read(line.offset, line.size))
         pictures = (((one.name, one.file), one.file, one.read) for one in pictures_of(task))
         rows = []
         for outcome in worker.align(pictures):
@@ -147,10 +144,6 @@ def _write_lines(folder: Path, lines: Iterable[bytes]) -> None:
         with suppress(OSError):  # there was something in it
             folder.rmdir()
         raise
-
-
-def _line_of(task: Task) -> bytes:
-    return msgspec.json.encode(task) + b"\n"
 
 
 def _sizes_of_lines(file: Any) -> Iterator[int]:  # noqa: ANN401 - a file of pyarrow's

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import glob
+import json
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Literal
-
-import msgspec
 
 from dan.bulk.runs.places import Place, reason_of
 from dan.core.errors import DataError
@@ -18,7 +18,8 @@ TABLE_SUFFIXES = (".parquet", ".pq")
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
-class Task(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Task:
     """A part of the pictures, and of the results.
 
     Attributes:
@@ -33,6 +34,15 @@ class Task(msgspec.Struct, frozen=True):
     root: str
     names: tuple[str, ...] = ()
     rows: tuple[int, int] = (0, 0)
+
+    @classmethod
+    def of_line(cls, line: bytes) -> Task:
+        """The task of a line of JSON."""
+        return cls(**json.loads(line))
+
+    def line(self) -> bytes:
+        """The task as a line of JSON: ASCII, as the names of files need not be text."""
+        return json.dumps(asdict(self)).encode() + b"\n"
 
 
 def list_tasks(sources: Iterable[str], part_size: int) -> Iterator[Task]:
