@@ -47,7 +47,9 @@ def pictures_of(task: Task) -> Iterator[TaskPicture]:
         return _of_archive(Place.of(task.root))
     if task.kind == "table":
         return _of_table(Place.of(task.root), *task.rows)
-    return _fetched((name, _shown_place(task.root, name)) for name in task.names)
+    places = ((name, _shown_place(task.root, name)) for name in task.names)
+    is_near = bool(task.root) and _root(task.root).is_local
+    return map(_fetch, places) if is_near else _fetched(places)
 
 
 def _shown_place(root: str, name: str) -> Place | DanError:
@@ -64,11 +66,13 @@ def _root(root: str) -> Place:
 
 def _fetched(places: Iterator[tuple[str, Place | DanError]]) -> Iterator[TaskPicture]:
     """Files on disks are left to those that decode them; others are fetched ahead."""
-    readers = ThreadPoolExecutor(READERS, thread_name_prefix="dan-fetch")
-    try:
-        yield from in_turn(readers, _fetch, places, READERS)
-    finally:
-        readers.shutdown(wait=True, cancel_futures=True)
+    return in_turn(_readers(), _fetch, places, READERS)
+
+
+@lru_cache(maxsize=1)
+def _readers() -> ThreadPoolExecutor:
+    """One pool a process: threads that come and go leave memory behind in the allocator."""
+    return ThreadPoolExecutor(READERS, thread_name_prefix="dan-fetch")
 
 
 def _fetch(named: tuple[str, Place | DanError]) -> TaskPicture:
