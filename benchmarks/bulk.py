@@ -142,10 +142,10 @@ def command_of(pid: int) -> bytes:
     return b""
 
 
-def resident_mib(pid: int) -> float:
+def resident_mib(pid: int, what: str = "VmRSS:") -> float:
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(what):
                 return int(line.split()[1]) / 1024
     return 0.0
 
@@ -321,7 +321,12 @@ def memory(args: argparse.Namespace, pictures: Path) -> None:
             now |= {f"worker {pid}": resident_mib(pid) for pid in nodes.workers()}
             for name, mib in now.items():
                 change = f" ({mib / shown[name] - 1:+.1%})" if name in shown else ""
-                print(f"{mark * 512:7d} pictures  {name:<16} {mib:7.1f} MiB{change}", flush=True)
+                own = resident_mib(int(name.split()[-1]) if " " in name else driver.pid, "RssAnon:")
+                print(
+                    f"{mark * 512:7d} pictures  {name:<16} {mib:7.1f} MiB{change}, {own:.1f} of "
+                    "them private",
+                    flush=True,
+                )
                 shown.setdefault(name, mib)
         assert driver.wait() == 0
     finally:

@@ -123,6 +123,7 @@ def _parts(
         compute=ray.data.ActorPoolStrategy(size=min(workers or n_fit, n_fit, len(lines))),
         num_cpus=worker.threads,
         num_gpus=gpus or None,
+        runtime_env={"env_vars": {"MALLOC_ARENA_MAX": "2"}},  # glibc's default keeps growing
         udf_modifying_row_count=False,
     )
     try:
