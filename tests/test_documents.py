@@ -102,6 +102,7 @@ def commands():
 def test_commands_have_these_arguments_and_options(words):
     command = typer.main.get_command(app)
     while hasattr(command, "commands"):
+        words = getattr(command, "spelled_out", list)(words)
         command, words = command.commands[words[0]], words[1:]
     command.make_context("dan", list(words))  # an unknown word or a missing one raises
 

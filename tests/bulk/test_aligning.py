@@ -12,7 +12,7 @@ from PIL import Image
 
 from dan.bulk.aligning import AHEAD, align_sources
 from dan.bulk.sources import Source
-from dan.inference.aligner import BATCH_PICTURES, FaceAligner
+from dan.inference.aligner import BATCH_FACES, FaceAligner
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def portrait_source(portrait_path):
 
 def test_outcomes_are_in_order_and_those_of_one_thread(tmp_path, portrait_path):
     portrait = Image.open(portrait_path)
-    names = [f"{place:02d}.png" for place in range(2 * BATCH_PICTURES + 3)]
+    names = [f"{place:02d}.png" for place in range(BATCH_FACES + 3)]
     for place, name in enumerate(names):
         portrait.rotate(2 * place).save(tmp_path / name)
     (tmp_path / names[5]).write_bytes(b"no picture")
@@ -56,7 +56,7 @@ def test_the_network_runs_in_several_threads_at_once(portrait_source):
             return super().__call__(crops)
 
     aligner = FaceAligner(Meeting(), Fixed(FACE_XYXY))
-    sources = [portrait_source] * (4 * BATCH_PICTURES)
+    sources = [portrait_source] * (2 * BATCH_FACES)
     assert len(list(align_sources(aligner, sources, threads=2))) == len(sources)
 
 
@@ -85,5 +85,5 @@ def test_few_pictures_are_begun_ahead_and_none_goes_on_after_the_end(portrait_so
     for _ in range(wanted):
         next(outcomes)
     outcomes.close()
-    assert len(taken) <= wanted + n_threads * (AHEAD + BATCH_PICTURES)
+    assert len(taken) <= wanted + n_threads * (AHEAD + BATCH_FACES // 2)
     assert not [one for one in threading.enumerate() if one.name.startswith("dan-align")]

@@ -547,10 +547,10 @@ def test_a_reader_that_goes_away_makes_no_traceback(world, start_dan):
     [
         ("in/a.png in/z.png", None, 1),
         ("in/a.png in/z.png --threads 3", 3, 1),
-        ("in/a.png --threads 3", 3, 3),
+        ("in/a.png --threads 3", 3, 1),
     ],
 )
-def test_threads_are_for_several_pictures_or_else_for_the_network(
+def test_threads_are_for_pictures_and_the_network_has_one(
     dan, world, monkeypatch, words, n_threads, in_network
 ):
     seen = []

@@ -6,8 +6,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -15,12 +16,13 @@ from dan.bulk.sources import Source
 from dan.core.cores import usable_cores
 from dan.core.errors import DanError, DataError
 from dan.core.images import read_rgb
-from dan.core.types import Box, FloatArray
+from dan.core.types import Box, ColourImage, FloatArray
 from dan.datasets.formats import load_boxes
-from dan.inference.aligner import FaceAligner, Search, in_batches
+from dan.inference.aligner import BATCH_FACES, FaceAligner, Search, in_batches
 from dan.inference.detections import BoxFit
 from dan.inference.faces import Faces
 
+K = TypeVar("K")
 S = TypeVar("S")
 T = TypeVar("T")
 
@@ -30,16 +32,17 @@ their number."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Outcome(Generic[K]):
     """What became of one picture.
 
     Attributes:
+        source: what tells it from others.
         faces: what was found; None where it could not be read.
         size_wh: of the upright picture, pixels.
         error: why it could not be read.
     """
 
-    source: Source
+    source: K
     faces: Faces | None
     size_wh: tuple[int, int] = (0, 0)
     error: str = ""
@@ -70,40 +73,82 @@ def align_sources(
     boxes: Mapping[str, Box] | None = None,
     box_fit: BoxFit | None = None,
     threads: int | None = None,
-) -> Generator[Outcome, None, None]:
+) -> Generator[Outcome[Source], None, None]:
     """Align picture files; outcomes come in the order of the sources.
 
-    Each thread reads a picture and finds its faces, or runs the network for those of several.
-
     Args:
-        aligner: shared by the threads; its network is best made with ``threads=1``.
+        aligner: see :func:`align_pictures`.
         sources: what to read; taken as they are needed.
         boxes: one face a picture, by file name, instead of detecting; a picture without a box has
             no face.
         box_fit: from those boxes to the landmarks'; None: they are tight around these.
         threads: None: one a core.
     """
+    readings = (
+        Reading(source, str(source.path), partial(read_rgb, source.path)) for source in sources
+    )
+    given = None if boxes is None else partial(_box_of, boxes)
+    return align_pictures(aligner, readings, boxes_of=given, box_fit=box_fit, threads=threads)
 
-    def search(source: Source) -> tuple[tuple[Source, tuple[int, int]], Search | DanError]:
+
+@dataclass(frozen=True)
+class Reading(Generic[K]):
+    """A picture to read.
+
+    Attributes:
+        key: tells it from others.
+        name: that the reader's errors begin with.
+        read: gives its (H, W, 3) RGB levels, or raises a DanError.
+    """
+
+    key: K
+    name: str
+    read: Callable[[], ColourImage]
+
+
+def align_pictures(
+    aligner: FaceAligner,
+    readings: Iterable[Reading[K]],
+    *,
+    boxes_of: Callable[[K], FloatArray] | None = None,
+    box_fit: BoxFit | None = None,
+    threads: int | None = None,
+    pool_faces: int = BATCH_FACES,
+) -> Generator[Outcome[K], None, None]:
+    """Align pictures from anywhere; outcomes come in their order.
+
+    Each thread reads a picture and finds its faces, or runs the network for those of several.
+
+    Args:
+        aligner: shared by the threads; its network is best made with ``threads=1``.
+        readings: taken as they are needed.
+        boxes_of: the (F, 4) faces of a picture, by its key, instead of detecting them.
+        box_fit: from those boxes to the landmarks'; None: they are tight around these.
+        threads: None: one a core.
+        pool_faces: faces of several pictures that go through the network together.
+    """
+
+    def search(reading: Reading[K]) -> tuple[tuple[Reading[K], tuple[int, int]], Search | DanError]:
         try:
-            picture = read_rgb(source.path)
-            given = None if boxes is None else _box_of(boxes, source)
+            picture = reading.read()
+            given = None if boxes_of is None else boxes_of(reading.key)
             found = aligner.search(picture, boxes=given, box_fit=box_fit)
         except DanError as error:
-            return (source, (0, 0)), error
-        return (source, (picture.shape[1], picture.shape[0])), found
+            return (reading, (0, 0)), error
+        return (reading, (picture.shape[1], picture.shape[0])), found
 
     n_threads = threads or usable_cores()
     pool = ThreadPoolExecutor(n_threads, thread_name_prefix="dan-align")
     try:
-        searches = _ahead(pool, search, sources, AHEAD * n_threads)
-        for batch in _ahead(pool, aligner.faces_of_each, in_batches(searches), n_threads):
-            for (source, size_wh), found in batch:
+        searches = in_turn(pool, search, readings, AHEAD * n_threads)
+        batches = in_batches(searches, pool_faces)
+        for batch in in_turn(pool, aligner.faces_of_each, batches, n_threads):
+            for (reading, size_wh), found in batch:
                 if isinstance(found, DanError):
-                    reason = str(found).removeprefix(f"{source.path}: ")
-                    yield Outcome(source, None, error=reason)
+                    reason = str(found).removeprefix(f"{reading.name}: ")
+                    yield Outcome(reading.key, None, error=reason)
                 else:
-                    yield Outcome(source, found, size_wh)
+                    yield Outcome(reading.key, found, size_wh)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -113,7 +158,7 @@ def _box_of(boxes: Mapping[str, Box], source: Source) -> FloatArray:
     return np.empty((0, 4)) if box is None else np.asarray(box)[None]
 
 
-def _ahead(
+def in_turn(
     pool: ThreadPoolExecutor, work: Callable[[S], T], tasks: Iterable[S], ahead: int
 ) -> Iterator[T]:
     """Results in order, computed by threads that stay at most so many tasks ahead."""

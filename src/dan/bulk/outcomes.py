@@ -10,6 +10,7 @@ from typing import Any
 from dan.bulk.aligning import Outcome
 from dan.bulk.result_folder import ResultFolder, error_record, record_of
 from dan.bulk.result_format import ResultFormat
+from dan.bulk.sources import Source
 from dan.core.files import make_folder
 from dan.core.images import write_png
 from dan.inference.aligner import FaceAligner
@@ -35,7 +36,7 @@ class Tally:
         """Since the start, more than 0."""
         return max(time.perf_counter() - self._started, 1e-9)
 
-    def add(self, outcome: Outcome, aligner: FaceAligner) -> None:
+    def add(self, outcome: Outcome[Source], aligner: FaceAligner) -> None:
         """Count one picture."""
         self.n_pictures += 1
         if outcome.faces is None:
@@ -54,10 +55,12 @@ def options_of(
     draw: bool,
     certainty: bool,
     axes: bool = False,
+    shard: str | None = None,
 ) -> dict[str, Any]:
     """All that decides what the results of a run are."""
-    later = {"certainty": certainty, "axes": axes}  # folders of earlier versions do not name these
-    return {name: True for name, asked in later.items() if asked} | {
+    # Folders of earlier versions do not name these.
+    later = {"certainty": certainty, "axes": axes, "shard": shard}
+    return {name: value for name, value in later.items() if value} | {
         "model": aligner.model.name,
         "model_sha256": getattr(aligner.model, "sha256", None),
         "faces": faces,
@@ -71,7 +74,7 @@ def options_of(
 
 
 def take_outcomes(
-    outcomes: Iterable[Outcome],
+    outcomes: Iterable[Outcome[Source]],
     aligner: FaceAligner,
     folder: ResultFolder | None,
     formats: Collection[ResultFormat],
@@ -79,7 +82,7 @@ def take_outcomes(
     draw: bool,
     certainty: bool,
     axes: bool = False,
-    on_outcome: Callable[[Outcome, dict[str, Any]], None],
+    on_outcome: Callable[[Outcome[Source], dict[str, Any]], None],
 ) -> Tally:
     """Write and count what became of each picture.
 

@@ -22,6 +22,7 @@ from dan.bulk.result_tables import TABLES, Record, openface_path, write_table
 from dan.bulk.sources import Source
 from dan.core.errors import DataError
 from dan.core.files import make_folder, read_text, replacing, system_errors, write_text
+from dan.core.types import FilePath
 from dan.datasets.formats import save_pts
 from dan.inference.faces import Faces
 from dan.schemes import LandmarkScheme
@@ -59,7 +60,7 @@ class ResultFolder:
         self.path, self.lines = path, path / LINES
         noted = path / OPTIONS
         if noted.is_file():
-            _check_options(noted, options)
+            check_options(path, read_text(noted), options)
         elif not _is_free(path):
             raise DataError(f"{path}: expected a new or empty folder, or one to go on with")
         if self.lines.is_file() and not (path / NAMES).is_file():
@@ -178,17 +179,26 @@ def is_result_folder(path: Path) -> bool:
     return (path / OPTIONS).is_file()
 
 
-def _check_options(noted: Path, options: Mapping[str, Any]) -> None:
-    """Raise DataError where a folder's results were made with other options; says which."""
+def check_options(
+    folder: FilePath, noted: str, options: Mapping[str, Any], leave_out: Collection[str] = ()
+) -> None:
+    """Raise DataError where a folder's results were made with other options; says which.
+
+    Args:
+        folder: for messages.
+        noted: the content of its ``run.json``.
+        options: of this run.
+        leave_out: names of options that may differ.
+    """
     try:
-        before = dict(json.loads(read_text(noted)))
+        before = dict(json.loads(noted))
     except (ValueError, RecursionError, TypeError) as error:
-        raise DataError(f"{noted}: expected the options of a run") from error
-    for name in [*options, *before]:
+        raise DataError(f"{folder}: expected the options of a run in {OPTIONS}") from error
+    for name in dict.fromkeys([*options, *before]):
         was, wanted = (json.dumps(values.get(name)) for values in (before, options))
-        if was != wanted:
+        if was != wanted and name not in leave_out:
             raise DataError(
-                f"{noted.parent}: holds results of other options ({name}: {was}, now {wanted}); "
+                f"{folder}: holds results of other options ({name}: {was}, now {wanted}); "
                 "choose another folder, or remove it"
             )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,24 @@ def find_sources(inputs: Iterable[str], leave_out: Path | None = None) -> list[S
         raise DataError("expected pictures to read, got no input at all")
     names = ResultNames()
     return [Source(path, below, names.of(path, below)) for path, below in found.values()]
+
+
+def in_shard(sources: Iterable[Source], number: int, of: int) -> list[Source]:
+    """Those that fall to one of several machines, which share out the same pictures.
+
+    Which one is decided by the path below the folder that was given alone: it stays the same when
+    pictures are added, and on every machine.
+
+    Args:
+        number: of the shard, 1 and up.
+        of: how many there are.
+    """
+
+    def place(source: Source) -> int:
+        digest = hashlib.sha256(source.below.as_posix().encode(errors="surrogateescape")).digest()
+        return int.from_bytes(digest[:8], "big") % of
+
+    return [source for source in sources if place(source) == number - 1]
 
 
 def is_video(given: str) -> bool:

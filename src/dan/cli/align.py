@@ -23,37 +23,46 @@ def align(
     boxes: opt.GivenBoxesOption = None,
     box_kind: opt.BoxKindOption = "landmarks",
     passes: opt.PassesOption = 1,
+    shard: opt.ShardOption = None,
 ) -> None:
     """Find faces and their landmarks; an interrupted run with -o is resumed."""
     from dan.bulk.aligning import align_sources, load_boxes_of
     from dan.bulk.outcomes import options_of, take_outcomes
     from dan.bulk.result_folder import ResultFolder
     from dan.bulk.result_tables import check_formats
-    from dan.bulk.sources import is_video
-    from dan.cli.align_input import check_boxes, check_outputs_of, check_video, sources_of
+    from dan.bulk.sources import in_shard, is_video
+    from dan.cli.align_input import (
+        check_boxes,
+        check_outputs_of,
+        check_video,
+        parse_shard,
+        sources_of,
+    )
     from dan.cli.align_output import Printer, tell_admitted, tell_done
     from dan.cli.track_output import align_video
     from dan.inference.detectors import WholeImage, box_fit_of
 
     formats = formats or []
+    part = None if shard is None else parse_shard(shard)
     check_outputs_of(formats, options, out, draw=draw, axes=axes, as_json=as_json)
     if len(inputs) == 1 and is_video(inputs[0]):
         has_boxes = boxes is not None or box_kind != "landmarks"
-        check_video(inputs[0], formats, is_odd=has_boxes or passes > 1)
+        check_video(inputs[0], formats, is_odd=has_boxes or passes > 1 or shard is not None)
         align_video(inputs[0], out, options, formats=formats, draw=draw, axes=axes, as_json=as_json)
         return
     fit = box_fit_of(box_kind)
     check_boxes(boxes, box_kind, options)
     sources = sources_of(inputs, out)
     given = None if boxes is None else load_boxes_of(boxes, sources)
+    sources = sources if part is None else in_shard(sources, *part)
     detector = None if given is None else WholeImage()  # with boxes none has to be installed
-    aligner = options.build(detector, passes=passes, n_pictures=len(sources))
+    aligner = options.build(detector, passes=passes, side_by_side=True)
     check_formats(formats, aligner.model.scheme, axes=axes)
     shown = {"draw": draw, "certainty": options.certainty, "axes": axes}
     folder, left = None, sources
     if out is not None:
         faces = options.detector_name if boxes is None else f"{boxes} ({box_kind})"
-        run = options_of(aligner, faces, formats, **shown)
+        run = options_of(aligner, faces, formats, **shown, shard=shard)
         folder, left = ResultFolder.open_for(out, run, sources)
         tell_admitted(sources, left)
     with (

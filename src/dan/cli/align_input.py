@@ -44,8 +44,8 @@ def check_video(video: str, formats: list[ResultFormat], *, is_odd: bool) -> Non
     if is_odd or not ROW_SUFFIXES.keys() >= set(formats):
         names = ", ".join(ROW_SUFFIXES)
         raise ConfigError(
-            f"{video}: a video goes with -f {names} only, and without --boxes, --box-kind and "
-            "--passes"
+            f"{video}: a video goes with -f {names} only, and without --boxes, --box-kind, "
+            "--passes and --shard"
         )
 
 
@@ -59,3 +59,15 @@ def check_boxes(boxes: Path | None, box_kind: str, options: opt.AlignerOptions) 
     ):
         if boxes is not None and value is not None:
             raise ConfigError(f"{name}: expected no --boxes, with which nothing is detected")
+
+
+def parse_shard(word: str) -> tuple[int, int]:
+    """The number of a shard, and how many there are.
+
+    Raises:
+        ConfigError: if the word is no such pair.
+    """
+    number, _, of = word.partition("/")
+    if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+        raise ConfigError(f"--shard: expected I/N with I of 1..N, such as 3/16, got {word}")
+    return int(number), int(of)

@@ -44,7 +44,7 @@ class Printer:
     def __init__(self, on_picture: Callable[[], None], *, as_json: bool, says_faces: bool) -> None:
         self.on_picture, self.as_json, self.says_faces = on_picture, as_json, says_faces
 
-    def __call__(self, outcome: Outcome, record: Mapping[str, Any]) -> None:
+    def __call__(self, outcome: Outcome[Source], record: Mapping[str, Any]) -> None:
         """One picture, and its line."""
         from dan.bulk.result_folder import line_of
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dan.bulk.aligning import Outcome
     from dan.bulk.chip_folder import ChipFolder
     from dan.bulk.outcomes import Tally
+    from dan.bulk.sources import Source
 
 
 @opt.with_options
@@ -73,9 +74,9 @@ def _cut_pictures(
     tell_passed_over(words)
     sources = find_sources(words)
     check_apart(out, *words)
-    aligner = options.build(n_pictures=len(sources))
+    aligner = options.build(side_by_side=True)
 
-    def take(outcome: Outcome, record: Mapping[str, Any]) -> None:
+    def take(outcome: Outcome[Source], record: Mapping[str, Any]) -> None:
         source = outcome.source
         if outcome.faces:
             picture = read_rgb(source.path)  # again: keeping many would take any amount of memory

@@ -13,6 +13,7 @@ import dan
 from dan.cli import (
     align,
     blur,
+    bulk,
     chips,
     data,
     demo,
@@ -66,6 +67,7 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
     "Find landmarks": {
         "demo": demo.demo,
         "align": align.align,
+        "bulk": bulk.app,
         "track": track.track,
         "measure": measure.measure,
         "chips": chips.chips,

@@ -76,7 +76,7 @@ def _measure_pictures(inputs: list[str], out: Path, options: opt.AlignerOptions)
     tell_passed_over(words)
     sources = find_sources(words)
     check_outputs([out], (source.path for source in sources))
-    aligner = options.build(n_pictures=len(sources))
+    aligner = options.build(side_by_side=True)
     paths, numbers, faces, skipped = [], [], [], []
     with (
         progress_bar("measuring", len(sources)) as on_picture,

@@ -138,6 +138,56 @@ PassesOption = Annotated[
         help="Runs of the network; 2: once more, from the first result.",
     ),
 ]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="I/N",
+        help="Only every Nth picture or so, by a hash of its name: the Ith of N shares, which are "
+        "disjoint and complete. Each needs a folder -o of its own; dan bulk merge joins them.",
+    ),
+]
+BulkSourcesArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SOURCE...",
+        help="Pictures, Parquet tables (column bytes or path), tar archives, folders of these, "
+        "'patterns*', or @FILE, a list; paths or URIs such as s3://bucket/folder.",
+    ),
+]
+BulkOutOption = Annotated[
+    str, typer.Option("--out", "-o", metavar="OUT", help="Folder for the parts: a path or URI.")
+]
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="[ADDRESS]",
+        help="Work on a Ray cluster: HOST:PORT, or local for one of this machine alone. Without an "
+        "address, the cluster that this machine belongs to, else a local one.",
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Processes on the cluster. Default: as many as fit."),
+]
+GpusOption = Annotated[
+    float | None,
+    typer.Option(min=0, help="GPUs of each process. Default: 1 with --provider cuda, else 0."),
+]
+PartSizeOption = Annotated[
+    int, typer.Option(min=1, help="Pictures of a part: what a killed worker has to do again.")
+]
+PoolOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Faces of several pictures that go through the network together. Default: 16; with "
+        "another provider than cpu 48.",
+    ),
+]
+FoldersArgument = Annotated[
+    list[str], typer.Argument(help="Folders of dan bulk, or of dan align -f parquet.")
+]
+MergedOption = Annotated[Path, typer.Option("--out", "-o", help="Table to write: .parquet.")]
 VideoArgument = Annotated[str, typer.Argument(help="A video file, or the number of a camera: 0.")]
 MovieOption = Annotated[
     Path | None,
@@ -429,15 +479,16 @@ class AlignerOptions:
         return self.detector or DEFAULT_DETECTOR
 
     def build(
-        self, detector: Detector | None = None, *, passes: int = 1, n_pictures: int = 1
+        self, detector: Detector | None = None, *, passes: int = 1, side_by_side: bool = False
     ) -> FaceAligner:
         """The aligner, with its own detector or a given one, which cannot have another size.
 
-        Several pictures go side by side, and need no threads inside the network.
+        Pictures that go side by side need no threads inside the network; and with one, the points
+        of each are the same whatever others there are.
         """
         from dan.inference.aligner import FaceAligner
 
-        threads = self.threads if n_pictures == 1 else 1
+        threads = 1 if side_by_side else self.threads
         model = load_model(self.model, self.provider, threads, option="--provider")
         if self.certainty and not {"covariance", "visibility"}.intersection(model.certainty):
             raise ConfigError(

@@ -34,9 +34,6 @@ from dan.inference.onnx_model import MAX_BATCH, OnnxModel
 BATCH_FACES = MAX_BATCH // 4
 """Faces of several pictures that go through the network together."""
 
-BATCH_PICTURES = 8
-"""Pictures after which a batch goes, however few faces they have."""
-
 MAX_COORDINATE = 2.0**24
 """Of boxes, pixels: up to here float32 has every whole number."""
 
@@ -398,20 +395,21 @@ class FaceAligner:
 
 
 def in_batches(
-    searches: Iterable[tuple[T, Search | DanError]],
+    searches: Iterable[tuple[T, Search | DanError]], pool_faces: int = BATCH_FACES
 ) -> Iterator[list[tuple[T, Search | DanError]]]:
     """Many pictures in order, those together that go through the network together.
 
     Args:
         searches: what :meth:`FaceAligner.search` gave or raised, each with anything that tells
             pictures apart; taken as they are needed. An error ends its batch.
+        pool_faces: faces, or twice the pictures, after which a batch goes.
     """
     batch: list[tuple[T, Search | DanError]] = []
     n_faces = 0
     for key, search in searches:
         batch.append((key, search))
-        n_faces += len(search.batch) if isinstance(search, Search) else BATCH_FACES
-        if len(batch) >= BATCH_PICTURES or n_faces >= BATCH_FACES:
+        n_faces += len(search.batch) if isinstance(search, Search) else pool_faces
+        if 2 * len(batch) >= pool_faces or n_faces >= pool_faces:
             yield batch
             batch, n_faces = [], 0
     if batch:

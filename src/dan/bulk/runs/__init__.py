@@ -1,0 +1,1 @@
+"""Runs over millions of pictures: listed once as tasks, done in any order, resumed, merged."""
