@@ -215,7 +215,7 @@ def test_opencv_and_ffmpeg_add_no_lines_of_their_own(tmp_path, video):
             ["{clip}", "--boxes", "b.json"],
             "a video goes with -f openface, pyfeat, csv, parquet only",
         ),
-        (["{clip}", "--box-kind", "haar"], "without --boxes, --box-kind and --passes"),
+        (["{clip}", "--box-kind", "haar"], "without --boxes, --box-kind, --passes and --shard"),
         (["{clip}", "{clip}"], "expected pictures, got a video; give it alone"),
         (["noise.mp4", "-o", "out"], "noise.mp4: expected a video with frames, found none"),
     ],

@@ -335,6 +335,10 @@ def test_what_cannot_be_merged_is_refused(dan, picture_folder, aligned, tmp_path
     assert "expected results of dan bulk or dan align, found none" in said(tmp_path)
     for line in folder.left():
         folder.do(line, worker)
+    inside = bulk / "parts" / "part-00000000.parquet"
+    done = dan("bulk", "merge", bulk, "-o", inside)
+    told = f"dan: {inside}: expected a place outside of {inside.parent}, which is read\n"
+    assert (done.code, done.err) == (2, told)
     assert dan("bulk", "merge", bulk, "-o", table).out == f"11 rows: {table}\n"
     merged = pq.read_table(table)
     assert merged["name"].to_pylist() == [row["name"] for row in rows_in(bulk).values()]

@@ -12,7 +12,7 @@ from dan.bulk.result_folder import check_options
 from dan.bulk.result_format import ResultFormat
 from dan.bulk.result_tables import TABLES
 from dan.bulk.runs.parts import about, read_part, scheme_of_part
-from dan.bulk.runs.places import Place, reason_of
+from dan.bulk.runs.places import Place, check_apart_from, reason_of
 from dan.bulk.runs.run_folder import PARTS, RUN, TASKS, RunFolder
 from dan.core.errors import DataError
 from dan.core.files import replacing, system_errors
@@ -27,10 +27,12 @@ def merge(folders: Sequence[str], target: Path) -> int:
     many there are. Of ``dan align -f parquet``, a row a face, by file and number of the face.
 
     Raises:
-        DataError: if a folder holds neither, a run is unfinished, options differ, or a picture is
-            in two of the folders.
+        DataError: if a folder holds neither, a run is unfinished, options differ, a picture is in
+            two of the folders, or the target is one of the files that are read.
     """
     places = [Place.of(folder) for folder in folders]
+    read = ((place / name).uri for place in places for name in (RUN, TASKS, PARTS, FACES))
+    check_apart_from(Place.of(target), read)
     _check_options(places)
     tables = _faces(places) if _are_shards(places) else _pictures(places)
     n_rows = 0
