@@ -10,8 +10,8 @@ in the documents are of pictures in which the larger side of the landmarks' box 
 
 - covered: a rectangle or an ellipse, at random, of 30 % of the area of the landmarks' box lies
   anywhere in it. Its height and width, as shares of the box's, differ by a factor of up to 2.25.
-  Its texture is smooth, between random colours in 8 x 8 places of the picture. Nothing like it is
-  painted in training, where covers are masks, glasses, hair and hands, in their places on the face.
+  Its texture is smooth, between random colours in 8 x 8 places of the picture. Recipes with `patch`
+  paint the like in training: rectangles and ellipses, turned, of any tone and texture, anywhere.
 - 24 px: the picture is shrunk by area averaging until the box's larger side has 24 pixels. The box,
   the search and the error are those of the small picture.
 - dark: an eighth of the light (three stops). White in full light frees 500 electrons in each

@@ -95,9 +95,9 @@ def test_the_faces_of_several_pictures_go_through_together(portrait_path):
     means = []
     for pool_faces in (1, 16, 48):
         worker = AlignBatch(pool_faces=pool_faces)
-        before = worker.counts
+        before = worker.network.counts()
         worker({"path": [str(portrait_path)] * 32})
-        means.append((worker.counts - before).mean_batch)
+        means.append((worker.network.counts() - before).mean_batch)
     assert means[0] < 6
     assert means[1] > 16
     assert means[2] > 40

@@ -121,10 +121,10 @@ class AlignBatch:
             return _aligner_of(self)[0]
 
     @property
-    def counts(self) -> Counts:
-        """How often this process has run the network, and for how many faces."""
+    def network(self) -> CountedModel:
+        """The network of that aligner."""
         with _loading:
-            return _aligner_of(self)[1].counts()
+            return _aligner_of(self)[1]
 
     def row_of(self, outcome: Outcome[Any]) -> dict[str, Any]:
         """The row of a picture, without the columns that it came with."""
@@ -169,7 +169,7 @@ class Counts:
         return self.n_crops / max(self.n_runs, 1)
 
 
-class _Counted(OnnxModel):
+class CountedModel(OnnxModel):
     """A network that counts its runs."""
 
     def __init__(self, model: str, *, provider: str) -> None:
@@ -177,11 +177,13 @@ class _Counted(OnnxModel):
         self._counts, self._counting = Counts(), threading.Lock()
 
     def __call__(self, crops: npt.NDArray[np.uint8]) -> CropLandmarks:
+        """As of any :class:`OnnxModel`."""
         with self._counting:
             self._counts += Counts(-(-len(crops) // MAX_BATCH), len(crops))
         return super().__call__(crops)
 
     def counts(self) -> Counts:
+        """Since it was made."""
         with self._counting:
             return self._counts
 
@@ -190,9 +192,9 @@ _loading = threading.Lock()
 
 
 @lru_cache(maxsize=1)
-def _aligner_of(worker: AlignBatch) -> tuple[FaceAligner, _Counted]:
+def _aligner_of(worker: AlignBatch) -> tuple[FaceAligner, CountedModel]:
     """The aligner of these settings and its network; the last only, as a process has one job."""
-    model = _Counted(worker.model, provider=worker.provider)
+    model = CountedModel(worker.model, provider=worker.provider)
     aligner = FaceAligner(
         model,
         worker.detector,
@@ -201,6 +203,7 @@ def _aligner_of(worker: AlignBatch) -> tuple[FaceAligner, _Counted]:
         max_faces=worker.max_faces,
         min_confidence=worker.min_confidence,
     )
+    _ = aligner.detector  # one that cannot work is told before anything is read or written
     return aligner, model
 
 

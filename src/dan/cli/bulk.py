@@ -56,7 +56,7 @@ def run(
     'dan bulk SOURCE… -o OUT' does the same.
     """
     from dan.bulk.outcomes import options_of
-    from dan.bulk.runs.on_ray import need_ray, run_on_ray
+    from dan.bulk.runs.on_ray import check_ray, run_on_ray
     from dan.bulk.runs.places import check_apart_from
     from dan.bulk.runs.run_folder import RunFolder
     from dan.bulk.runs.tasks import list_tasks
@@ -64,25 +64,26 @@ def run(
 
     if ray is None and (workers is not None or gpus is not None):
         raise ConfigError("--workers and --gpus: expected --ray, to which they add")
+    address = None if ray == ANY_CLUSTER else ray
     if ray is not None:
-        need_ray()
+        check_ray(address)
     folder = RunFolder(out)
     check_apart_from(folder.place, sources)
-    # Loaded here to be checked, on any machine; the workers' may have what this one lacks.
-    aligner = replace(options, provider="cpu").build(side_by_side=True, passes=passes)
+    worker = _worker(options, passes, pool, is_alone=ray is None)
+    # On a cluster it is loaded here to be checked; workers may have what this machine lacks.
+    checked = worker if ray is None else replace(worker, provider="cpu")
+    options.check_certainty(checked.network)
     what = options_of(
-        aligner, options.detector_name, (), draw=False, certainty=options.certainty
+        checked.aligner, options.detector_name, (), draw=False, certainty=options.certainty
     ) | {"sources": sources, "part_size": part_size}
     folder.prepare(what, list_tasks(sources, part_size))
-    lines = folder.left()
-    worker = _worker(options, passes, pool, is_alone=ray is None)
-    if n_done := sum(1 for _ in folder.lines()) - len(lines):
+    lines, n_done = folder.left_and_done()
+    if n_done:
         error_console.print(f"{counted(n_done, 'part')} done before")
     if ray is None:
         parts: Iterable[Part] = (folder.do(line, worker) for line in lines)
     else:
         share = float(options.provider == "cuda") if gpus is None else gpus
-        address = None if ray == ANY_CLUSTER else ray
         parts = run_on_ray(
             folder.place.uri, lines, worker, address=address, workers=workers, gpus=share
         )

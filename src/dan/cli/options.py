@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from dan.datasets.suspects import Source
     from dan.inference.aligner import FaceAligner
     from dan.inference.detections import Detector
+    from dan.inference.onnx_model import OnnxModel
+    from dan.model.torch_model import TorchModel
     from dan.schemes import LandmarkScheme
     from dan.video.tracker import FaceTracker
 
@@ -490,11 +492,7 @@ class AlignerOptions:
 
         threads = 1 if side_by_side else self.threads
         model = load_model(self.model, self.provider, threads, option="--provider")
-        if self.certainty and not {"covariance", "visibility"}.intersection(model.certainty):
-            raise ConfigError(
-                "--certainty: expected a model that tells the covariance or visibility of its "
-                f"points, got {model.name}"
-            )
+        self.check_certainty(model)
         aligner = FaceAligner(
             model,
             detector or self.detector_name,
@@ -505,6 +503,14 @@ class AlignerOptions:
         )
         _ = aligner.detector  # one that cannot work is told before anything is read or written
         return aligner
+
+    def check_certainty(self, model: OnnxModel | TorchModel) -> None:
+        """Refuse to ask a model for what it does not tell."""
+        if self.certainty and not {"covariance", "visibility"}.intersection(model.certainty):
+            raise ConfigError(
+                "--certainty: expected a model that tells the covariance or visibility of its "
+                f"points, got {model.name}"
+            )
 
     def build_tracker(self, *, detect_every: int = 15, smoothing: bool = True) -> FaceTracker:
         """A tracker, whose aligner leaves no face out; see :meth:`build`."""

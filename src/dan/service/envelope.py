@@ -14,19 +14,16 @@ from typing import Any
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dan.page.files import HEADERS as PAGE_HEADERS
 from dan.service.errors import ServiceError
 from dan.service.metrics import Metrics
 
 log = logging.getLogger("dan.service")
 
 HEADERS = {
+    **PAGE_HEADERS,
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Embedder-Policy": "require-corp",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
 }
 """Of every answer; the files of the page have a policy of their own."""
 

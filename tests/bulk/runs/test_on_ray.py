@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -158,3 +159,12 @@ def test_what_fails_in_a_worker_is_told_in_one_line(many, two_nodes, tmp_path, d
     done = dan("bulk", many, "-o", tmp_path / "o2", "--ray", two_nodes.address, "--threads", "64")
     assert done.code == 2
     assert "expected a cluster with 64 CPUs and 0 GPUs for a worker, got one of 1 and 0" in done.err
+
+
+def test_where_no_cluster_answers_it_is_told_at_once(dan, picture_folder, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    done = dan("bulk", picture_folder, "-o", tmp_path / "out", "--ray", address)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert done.err.startswith(f"dan: --ray: no cluster at {address}: ")
+    assert not (tmp_path / "out").exists()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
@@ -24,15 +25,30 @@ from dan.core.errors import ConfigError, DanError, DataError, DeviceError
 MAX_BLOCKS = 10_000
 """Of Ray Data, each of some tasks that go to one worker; more cost the driver memory."""
 
+ANSWER_S = 10.0
+"""How long the machine of a cluster may take to answer."""
 
-def need_ray() -> None:
-    """Say how to install Ray where it is missing.
+
+def check_ray(address: str | None) -> None:
+    """Say early what is missing: Ray itself would look for a cluster for minutes.
+
+    Args:
+        address: see :func:`run_on_ray`.
 
     Raises:
-        ConfigError: if it is not installed.
+        ConfigError: if Ray is not installed.
+        DeviceError: if nothing answers at ``HOST:PORT``.
     """
     if find_spec("ray") is None:
         raise ConfigError("--ray needs Ray: pip install '.[ray]'")
+    host, colon, port = (address or "").rpartition(":")
+    if not colon or "://" in host:
+        return
+    try:
+        with socket.create_connection((host, int(port)), ANSWER_S):
+            pass
+    except (OSError, ValueError, OverflowError) as error:
+        raise DeviceError(f"--ray: no cluster at {address}: {_last_line(error)}") from error
 
 
 class TaskActor:
@@ -79,7 +95,7 @@ def run_on_ray(
         DeviceError: if there is no such cluster, or nothing free in it.
         DataError: if a task cannot be done: no model, no room for its part.
     """
-    need_ray()
+    check_ray(address)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before Ray starts: it would tell its makers
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its core warns of what Ray Data does
     import ray

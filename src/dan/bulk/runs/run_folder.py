@@ -89,19 +89,25 @@ class RunFolder:
 
     def left(self) -> list[TaskLine]:
         """The tasks that are not done."""
+        return self.left_and_done()[0]
+
+    def left_and_done(self) -> tuple[list[TaskLine], int]:
+        """Likewise, and how many are done."""
         done = set((self.place / PARTS).names())
-        return [line for line in self.lines() if part_name(line.number) not in done]
+        lines = list(self.lines())
+        left = [line for line in lines if part_name(line.number) not in done]
+        return left, len(lines) - len(left)
 
     def do(self, line: TaskLine, worker: AlignBatch) -> Part:
         """Do a task, and write its part."""
-        started, before = time.perf_counter(), worker.counts
+        started, before = time.perf_counter(), worker.network.counts()
         task = Task.of_line((self.place / TASKS).read(line.offset, line.size))
         pictures = (((one.name, one.file), one.file, one.read) for one in pictures_of(task))
         rows = []
         for outcome in worker.align(pictures):
             name, file = outcome.source
             rows.append({"name": name, "file": file} | worker.row_of(outcome))
-        counts = worker.counts - before
+        counts = worker.network.counts() - before
         part = Part(
             number=line.number,
             n_pictures=len(rows),
