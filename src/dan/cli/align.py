@@ -31,28 +31,22 @@ def align(
     from dan.bulk.result_folder import ResultFolder
     from dan.bulk.result_tables import check_formats
     from dan.bulk.sources import in_shard, is_video
-    from dan.cli.align_input import (
-        check_boxes,
-        check_outputs_of,
-        check_video,
-        parse_shard,
-        sources_of,
-    )
+    from dan.cli import align_input
     from dan.cli.align_output import Printer, tell_admitted, tell_done
     from dan.cli.track_output import align_video
     from dan.inference.detectors import WholeImage, box_fit_of
 
     formats = formats or []
-    part = None if shard is None else parse_shard(shard)
-    check_outputs_of(formats, options, out, draw=draw, axes=axes, as_json=as_json)
+    part = None if shard is None else align_input.parse_shard(shard)
+    align_input.check_outputs_of(formats, options, out, draw=draw, axes=axes, as_json=as_json)
     if len(inputs) == 1 and is_video(inputs[0]):
-        has_boxes = boxes is not None or box_kind != "landmarks"
-        check_video(inputs[0], formats, is_odd=has_boxes or passes > 1 or shard is not None)
+        is_odd = bool(boxes or shard) or box_kind != "landmarks" or passes > 1
+        align_input.check_video(inputs[0], formats, is_odd=is_odd)
         align_video(inputs[0], out, options, formats=formats, draw=draw, axes=axes, as_json=as_json)
         return
     fit = box_fit_of(box_kind)
-    check_boxes(boxes, box_kind, options)
-    sources = sources_of(inputs, out)
+    align_input.check_boxes(boxes, box_kind, options)
+    sources = align_input.sources_of(inputs, out)
     given = None if boxes is None else load_boxes_of(boxes, sources)
     sources = sources if part is None else in_shard(sources, *part)
     detector = None if given is None else WholeImage()  # with boxes none has to be installed
@@ -73,8 +67,7 @@ def align(
     ):
         printer = Printer(on_picture, as_json=as_json, says_faces=folder is None)
         tally = take_outcomes(outcomes, aligner, folder, formats, **shown, on_outcome=printer)
-    tell_done(
-        tally, aligner, [] if folder is None else folder.finish(formats, aligner.model.scheme)
-    )
+    written = [] if folder is None else folder.finish(formats, aligner.model.scheme)
+    tell_done(tally, aligner, written)
     if tally.n_unreadable:
         raise typer.Exit(1)
