@@ -177,6 +177,14 @@ def test_pictures_that_stay_on_disk_give_the_same_losses(drawn_pack, tmp_path, t
     assert losses_of(tmp_path / "disk") == losses_of(tmp_path / "memory")
 
 
+def test_samples_made_by_workers_give_the_same_losses(drawn_pack, tmp_path, tiny_recipe):
+    recipe = tiny_recipe(epochs=[1, 1])
+    train(drawn_pack, recipe, tmp_path / "alone", device="cpu")
+    recipe = replace(recipe, data=replace(recipe.data, workers=2))
+    train(drawn_pack, recipe, tmp_path / "helped", device="cpu")
+    assert losses_of(tmp_path / "helped") == losses_of(tmp_path / "alone")
+
+
 def test_means_over_many_faces_are_those_of_enough(drawn_pack, monkeypatch, tiny_recipe):
     monkeypatch.setattr(face_tensors, "ENOUGH_FACES", 8)
     monkeypatch.setattr(pipeline, "ENOUGH_FACES", 8)

@@ -7,7 +7,7 @@ has no sub-pixel digits left at 112.
 
 import math
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from typing import Literal
 
 import torch
@@ -20,10 +20,29 @@ ends it one pixel earlier: the last row and the last column are never seen."""
 
 # Linear maps of 2x2 matrices [[p, q], [r, s]] written as rows (p, q, r, s): one small product in an
 # exported graph costs less than a dozen operations on single numbers.
-_ROTATION = torch.tensor([[1, 0, 0, 1], [0, -1, 1, 0], [0, 1, -1, 0], [1, 0, 0, 1]])
+_ROTATION = ((1, 0, 0, 1), (0, -1, 1, 0), (0, 1, -1, 0), (1, 0, 0, 1))
 """To [[p + s, r - q], [q - r, p + s]], twice the nearest multiple of a rotation, transposed."""
-_COFACTORS = torch.tensor([[0, 0, 0, 1], [0, 0, -1, 0], [0, -1, 0, 0], [1, 0, 0, 0]])
+_COFACTORS = ((0, 0, 0, 1), (0, 0, -1, 0), (0, -1, 0, 0), (1, 0, 0, 0))
 """To [[s, -r], [-q, p]], the transpose of the inverse times the determinant."""
+
+
+Numbers = tuple[float, ...] | tuple[tuple[float, ...], ...]
+
+
+def constant(numbers: Numbers, like: Tensor) -> Tensor:
+    """Numbers as a tensor of the type and on the device of another.
+
+    They are brought to an accelerator only once, because the processor waits for such copies, and
+    because a CUDA graph cannot hold them. The tensor must not be changed.
+    """
+    if like.device.type == "cpu":
+        return torch.tensor(numbers, dtype=like.dtype)
+    return _brought(numbers, like.dtype, like.device)
+
+
+@cache
+def _brought(numbers: Numbers, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.tensor(numbers, dtype=dtype, device=device)
 
 
 def in_full_precision(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -105,9 +124,9 @@ def invert(transform: Tensor) -> Tensor:
     return torch.cat([inverse, -inverse @ transform[:, :, 2:]], dim=2)
 
 
-def _mapped(matrices: Tensor, linear_map: Tensor) -> Tensor:
+def _mapped(matrices: Tensor, linear_map: Numbers) -> Tensor:
     """(B, 2, 2) matrices under a (4, 4) map of their elements."""
-    return (matrices.reshape(-1, 4) @ linear_map.to(matrices)).view(-1, 2, 2)
+    return (matrices.reshape(-1, 4) @ constant(linear_map, matrices)).view(-1, 2, 2)
 
 
 @in_full_precision
@@ -140,8 +159,8 @@ def warp(images: Tensor, image_from_out: Tensor, out_size: int, border: Border =
     line = torch.arange(out_size, dtype=images.dtype, device=images.device)
     y, x = torch.meshgrid(line, line, indexing="ij")
     pixels = torch.stack([x, y, torch.ones_like(x)]).view(3, -1)  # (3, out²)
-    scale = torch.tensor([[2 / (width - 1)], [2 / (height - 1)]]).to(images)
-    offset = torch.tensor([[0.0, 0.0, -1.0], [0.0, 0.0, -1.0]]).to(images)
+    scale = constant(((2 / (width - 1),), (2 / (height - 1),)), images)
+    offset = constant(((0.0, 0.0, -1.0), (0.0, 0.0, -1.0)), images)
     rows = (image_from_out * scale + offset).view(-1, 3)  # (2B, 3): one product for all images
     grid = (rows @ pixels).view(-1, 2, out_size**2).transpose(1, 2)  # (B, out², 2), -1..1
     return _grid_sample(images, grid, out_size, border)
@@ -159,7 +178,7 @@ def sample(images: Tensor, positions: Tensor) -> Tensor:
         (B, C, S, S).
     """
     height, width = images.shape[-2:]
-    scale = torch.tensor([2 / (width - 1), 2 / (height - 1)]).to(images)
+    scale = constant((2 / (width - 1), 2 / (height - 1)), images)
     return _grid_sample(images, positions * scale - 1, math.isqrt(positions.shape[1]), "edge")
 
 

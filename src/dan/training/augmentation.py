@@ -7,7 +7,7 @@ process takes its slice: the samples do not depend on how many processes share t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -39,6 +39,16 @@ class Batch:
     points: Tensor
     weights: Tensor
     seen: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same samples on another device."""
+        values = (getattr(self, field.name) for field in fields(self))
+        return Batch(*(value.to(device, non_blocking=True) for value in values))
+
+    def take(self, other: Batch) -> None:
+        """Become a copy of another batch of the same size, in the memory of this one."""
+        for field in fields(self):
+            getattr(self, field.name).copy_(getattr(other, field.name), non_blocking=True)
 
 
 class Augmenter:

@@ -17,9 +17,10 @@ from dan.core.files import make_folder
 from dan.model import DAN, save_model
 from dan.schemes import LandmarkScheme
 from dan.training.log import TrainingLog, ValidationReport
+from dan.training.optimiser import Network
 from dan.training.phases import Phase
 from dan.training.run_folder import LOSS_COLUMNS, VALIDATION_COLUMNS, CsvLog, PhaseFolder
-from dan.training.state import Network, PhaseState
+from dan.training.state import PhaseState
 from dan.training.validation import ValidationFigures
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ class LossJournal(Generic[Network]):
         return len(self.pending) >= self.log.every_steps
 
     def add(self, rate: float, loss: Tensor) -> None:
-        """Keep the loss of the step just done; nothing waits for the device."""
+        """Count the step just done and keep its loss; nothing waits for the device."""
+        self.state.step += 1
         self.pending.append((self.state.step, rate, loss.detach()))
 
     def flush(self) -> None:

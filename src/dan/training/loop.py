@@ -19,14 +19,17 @@ from dan.core.errors import InterruptedTrainingError
 from dan.model import DAN
 from dan.model.stage import Stage
 from dan.model.weights import fill
-from dan.training.augmentation import Augmenter
+from dan.training.augmentation import Batch
+from dan.training.cuda_graph import GraphedStep
 from dan.training.face_tensors import TrainingData
 from dan.training.journal import Journal
 from dan.training.log import TrainingLog
 from dan.training.losses import build_loss
-from dan.training.optimiser import build_average, build_optimiser
+from dan.training.optimiser import MovingAverage, build_optimiser
 from dan.training.phases import Draw, Phase, PhaseKind
+from dan.training.recipe import TrainingSettings
 from dan.training.run_folder import PhaseFolder
+from dan.training.samples import samples_from
 from dan.training.state import PhaseState
 from dan.training.validation import scorer
 
@@ -56,22 +59,27 @@ def train_phase(
     """
     settings = phase.recipe.training
     network, state = _set_up(phase, model, data, folder, accelerator)
-    size, augmentation = model.config.image_size, phase.recipe.augmentation
-    augmenter = Augmenter(data.train, size, data.scheme, augmentation)
+    batches = samples_from(state.step, phase, data, model.config.image_size)
     loss_of = build_loss(settings.loss, data.scheme, model.mean_shape)
     score = scorer(phase, data, accelerator)
     journal = Journal(phase, state, data.scheme, folder, accelerator=accelerator, log=log)
+
+    def learn(batch: Batch) -> Tensor:
+        estimates = network(batch.crops, phase.n_stages)  # (B, N, 2) of each stage
+        losses = [
+            loss_of(estimates[stage - 1], batch.points, batch.weights) for stage in phase.stages
+        ]
+        loss = torch.stack(losses).sum(dim=0).mean()
+        state.descend(loss, settings.clip_norm, accelerator)
+        return loss.detach()
+
+    take_step = GraphedStep(learn) if _can_be_graphed(settings, accelerator) else learn
     with journal, stop_on_ctrl_c(accelerator, folder.resume) as stop:
-        for step in range(state.step, phase.n_steps):
-            batch = augmenter.batch(phase.faces_of(step), phase.seed(step, Draw.SAMPLES))
+        for step, batch in enumerate(batches, start=state.step):
             torch.manual_seed(phase.seed(step, Draw.DROPOUT))
-            estimates = network(batch.crops, phase.n_stages)  # (B, N, 2) of each stage
-            losses = [
-                loss_of(estimates[stage - 1], batch.points, batch.weights) for stage in phase.stages
-            ]
-            loss = torch.stack(losses).sum(dim=0).mean()
             rate = phase.rate_at(step)
-            state.descend(loss, rate, settings.clip_norm, accelerator)
+            state.prepare(rate)
+            loss = take_step(batch)
             journal.add(rate, loss)
 
             is_due = phase.is_validated_after(state.step)
@@ -100,8 +108,11 @@ def _set_up(
     if settings.start_from_previous and phase.kind is PhaseKind.STAGE and phase.n_stages > 1:
         *_, previous, stage = model.stages[: phase.n_stages]
         cast(Stage, stage).start_from(cast(Stage, previous))
-    optimiser = build_optimiser(model, settings.optimiser, phase.rate, settings.weight_decay)
-    average = build_average(model, settings.average_decay)
+    decay, on_device = settings.average_decay, _can_be_graphed(settings, accelerator)
+    optimiser = build_optimiser(
+        model, settings.optimiser, phase.rate, settings.weight_decay, on_device=on_device
+    )
+    average = MovingAverage(model, decay) if decay else None
     network, optimiser = accelerator.prepare(_Network(model, compiled=settings.compile), optimiser)
     state = PhaseState(
         model,
@@ -113,6 +124,12 @@ def _set_up(
     )
     state.resume(folder.resume, accelerator)
     return network, state
+
+
+def _can_be_graphed(settings: TrainingSettings, accelerator: Accelerator) -> bool:
+    """Whether a step can be a CUDA graph: a loss scaler or another process is waited for."""
+    is_alone = accelerator.num_processes == 1 and accelerator.scaler is None
+    return accelerator.device.type == "cuda" and is_alone and not settings.compile
 
 
 def _hash_of_start(model: DAN, phase: Phase) -> str:

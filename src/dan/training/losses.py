@@ -6,6 +6,7 @@ gradient.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import assert_never
 
@@ -67,11 +68,13 @@ def _over_eye_centres(scheme: LandmarkScheme, mean_shape: Tensor) -> Loss:
             f"training.loss: eye_centres needs a scheme that knows its eyes, {scheme.name} does "
             "not; use auto or diagonal"
         )
-    eyes = scheme.eyes
-    eyes_of_mean = eye_centre_distances(mean_shape[None], eyes.left, eyes.right)
+    left, right = (
+        torch.tensor(eye, device=mean_shape.device) for eye in (scheme.eyes.left, scheme.eyes.right)
+    )
+    eyes_of_mean = eye_centre_distances(mean_shape[None], left, right)
 
     def by_eye_centres(predicted: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
-        lengths = eye_centre_distances(truth, eyes.left, eyes.right)
+        lengths = eye_centre_distances(truth, left, right)
         same_points = mean_shape.masked_fill(truth.isnan(), torch.nan)
         fitted = eyes_of_mean * box_diagonals(truth) / box_diagonals(same_points)
         lengths = torch.where(lengths.isnan(), fitted, lengths)
@@ -92,9 +95,15 @@ def mean_distance(predicted: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
     return (distance * weights).mean(dim=1)
 
 
-def eye_centre_distances(truth: Tensor, left: tuple[int, ...], right: tuple[int, ...]) -> Tensor:
-    """(B,) distance of the eyes' mean points, pixels; NaN where an eye lacks a point."""
-    span = truth[:, list(right)].mean(dim=1) - truth[:, list(left)].mean(dim=1)
+def eye_centre_distances(truth: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """(B,) distance of the eyes' mean points, pixels; NaN where an eye lacks a point.
+
+    Args:
+        truth: (B, N, 2).
+        left: (K,) indices of an eye's points.
+        right: (K,) of the other's.
+    """
+    span = truth[:, right].mean(dim=1) - truth[:, left].mean(dim=1)
     distances: Tensor = torch.linalg.vector_norm(span, dim=-1)
     return distances
 
@@ -110,9 +119,7 @@ def box_diagonals(truth: Tensor) -> Tensor:
 def wing_loss(predicted: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
     """Wing loss: logarithmic near zero, so that small errors keep their weight; linear far off."""
     distance = _offsets(predicted, truth).abs()
-    offset = WING_WIDTH - WING_WIDTH * torch.log(
-        torch.tensor(1 + WING_WIDTH / WING_CURVATURE, device=distance.device)
-    )
+    offset = WING_WIDTH - WING_WIDTH * math.log1p(WING_WIDTH / WING_CURVATURE)
     near = WING_WIDTH * torch.log1p(distance / WING_CURVATURE)
     losses = torch.where(distance < WING_WIDTH, near, distance - offset)
     return (losses * weights[..., None]).mean(dim=(1, 2))

@@ -84,11 +84,14 @@ class DataSettings(Table, frozen=True):
             that, the last one.
         memory_gib: decoded pictures, of the faces trained on or held out, that would take more
             stay on disk, and are decoded batch by batch.
+        workers: processes of their own in which samples are made while the network learns, which
+            a GPU would else wait for; 0: none, samples are made where the network learns.
     """
 
     face_size: Positive = 80.0
     validation_every: Annotated[int, Meta(ge=2)] = 10
     memory_gib: Annotated[Size, NOT_COVERED] = 4.0
+    workers: Annotated[Count, NOT_COVERED] = 0
 
 
 class Augmentation(Table, frozen=True):

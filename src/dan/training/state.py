@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic
 
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
-from torch.optim.swa_utils import AveragedModel
 
 from dan.core.errors import CheckpointError
 from dan.model import DAN, load_model
 from dan.model.weights import FORMAT_VERSION, fill, load_tensors, save_tensors
+from dan.training.optimiser import MovingAverage, Network
 from dan.training.processes import from_main
 from dan.training.run_folder import check_fingerprint
 
 MODEL, AVERAGE, OPTIMISER = "model.", "average.", "optimiser."
-
-Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass
@@ -39,7 +37,7 @@ class PhaseState(Generic[Network]):
     """
 
     model: Network
-    average: AveragedModel | None
+    average: MovingAverage[Network] | None
     optimiser: Optimizer
     scaler: Any
     fingerprint: str
@@ -51,28 +49,33 @@ class PhaseState(Generic[Network]):
     @property
     def averaged_model(self) -> Network:
         """The model to validate and keep."""
-        return self.model if self.average is None else cast(Network, self.average.module)
+        return self.model if self.average is None else self.average.model
 
-    def descend(
-        self, loss: Tensor, rate: float, clip_norm: float, accelerator: Accelerator
-    ) -> None:
-        """One step down the loss, and the average after it; gradients are clipped unless at 0."""
+    def prepare(self, rate: float) -> None:
+        """Set the learning rate of the next step."""
         for group in self.optimiser.param_groups:
-            group["lr"] = rate
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+        if self.average is not None:
+            self.average.prepare(self.step)
+
+    def descend(self, loss: Tensor, clip_norm: float, accelerator: Accelerator) -> None:
+        """One step down the loss, and the average after it; gradients are clipped unless at 0."""
         self.optimiser.zero_grad()
         accelerator.backward(loss)
         if clip_norm:
             accelerator.clip_grad_norm_(self.model.parameters(), clip_norm)
         self.optimiser.step()
         if self.average is not None:
-            self.average.update_parameters(self.model)
-        self.step += 1
+            self.average.update(self.model)
 
     def save(self, path: Path) -> None:
         """Write the state, whole or not at all."""
         tensors = {MODEL + name: value for name, value in self.model.state_dict().items()}
         if self.average is not None:
-            values = self.average.module.state_dict()
+            values = self.average.model.state_dict()
             tensors |= {AVERAGE + name: value for name, value in values.items()}
         optimiser_tensors, optimiser_values = _split(self.optimiser.state_dict()["state"])
         tensors |= optimiser_tensors
@@ -106,8 +109,7 @@ class PhaseState(Generic[Network]):
             )
         fill(self.model, _with_prefix(tensors, MODEL), path)
         if self.average is not None:
-            fill(self.average.module, _with_prefix(tensors, AVERAGE), path)
-            self.average.n_averaged.fill_(header["step"])
+            fill(self.average.model, _with_prefix(tensors, AVERAGE), path)
         state = self.optimiser.state_dict()
         state["state"] = _join(_with_prefix(tensors, OPTIMISER), header["optimiser"])
         self.optimiser.load_state_dict(state)

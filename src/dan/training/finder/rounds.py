@@ -18,7 +18,7 @@ from dan.training.finder.scenes import Composer
 from dan.training.journal import LossJournal
 from dan.training.log import TrainingLog
 from dan.training.loop import stop_on_ctrl_c
-from dan.training.optimiser import build_average, build_optimiser
+from dan.training.optimiser import MovingAverage, build_optimiser
 from dan.training.phases import rate_of_step
 from dan.training.processes import from_main
 from dan.training.run_folder import PhaseFolder
@@ -92,7 +92,8 @@ def train_round(
             frames = prepared(channels_first(pictures, accelerator.device))
             loss = finder_loss(frames, faces.to(accelerator.device), pictures.shape[1]).total
             rate = round_.rate_at(state.step)
-            state.descend(loss, rate, settings.clip_norm, accelerator)
+            state.prepare(rate)
+            state.descend(loss, settings.clip_norm, accelerator)
             journal.add(rate, loss)
 
             is_done = state.step == steps
@@ -116,7 +117,8 @@ def _set_up(
     settings, folder = round_.recipe.training, round_.folder
     network.train()
     optimiser = build_optimiser(network, "adamw", settings.rate, settings.weight_decay)
-    average = build_average(network, settings.average_decay)
+    decay = settings.average_decay
+    average = MovingAverage(network, decay) if decay else None
     prepared, optimiser = accelerator.prepare(_Network(network), optimiser)
     state = PhaseState(
         network,
