@@ -12,7 +12,13 @@ pytest.importorskip("onnxscript")
 
 from dan.core.errors import ConfigError, ParityError
 from dan.export import ExportOptions, bundling, export
-from dan.export.bundling import CHECKED_BATCHES, Cascade, GroupedLinear, distances_px
+from dan.export.bundling import (
+    CHECKED_BATCHES,
+    MIRRORED_VARIANCE,
+    Cascade,
+    GroupedLinear,
+    distances_px,
+)
 from dan.inference.bundle import load_bundle, save_bundle
 from dan.inference.onnx_model import OnnxModel
 from dan.model import DAN, DANConfig
@@ -149,6 +155,10 @@ def test_the_certainty_of_a_mirrored_picture_is_mirrored(crops):
     back = other.covariance[:, FACE68.mirror] * flip
     np.testing.assert_allclose(found.covariance, back, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(found.visibility, other.visibility[:, FACE68.mirror], atol=1e-4)
+    alone = OnnxModel(exported())
+    one, flipped = (alone(views).covariance for views in (crops, crops[:, :, ::-1].copy()))
+    expected = (one + flipped[:, FACE68.mirror] * flip) / 2 * MIRRORED_VARIANCE
+    np.testing.assert_allclose(found.covariance, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_int8_stays_near(crops):
