@@ -65,7 +65,7 @@ def spoilt(picture: Picture, points: np.ndarray) -> Iterator[Spoilt]:
         turned = Similarity.about(centre, angle_deg=degrees, move_to_xy=centre)
         yield f"{degrees}°", warp_image(picture, turned, picture.shape[1::-1]), turned
     for share in (0.2, 0.3, 0.4, 0.5, 0.6, 0.8):
-        yield f"covered {share:.0%}", covered(picture, box, share), still
+        yield f"cover {share:.0%}", covered(picture, box, share), still
     for noise in (10, 20, 40, 60, 80, 120):
         noisy = picture + rng.normal(0, noise, picture.shape)
         yield f"noise {noise}", noisy.clip(0, 255).astype(np.uint8), still

@@ -54,9 +54,10 @@ CARD = {
     "detector whose boxes were fitted to the landmarks' (dan.inference.detectors).",
     "intended_use": "landmarks of faces in photographs and video, for research. Not for "
     "deciding who somebody is, what somebody feels, or anything about a person's rights.",
-    "limits": "faces of fewer than about 40 pixels, profiles beyond 60 degrees, faces covered by "
-    "more than about half, drawings and animals. The training faces are photographs from the web "
-    "and speak for the web's people, not for everybody: errors by age or skin were not measured.",
+    "limits": "faces of fewer than about 20 pixels, full profiles, of which few were trained on, "
+    "faces covered by more than about half, drawings and animals. The training faces are "
+    "photographs from the web and speak for the web's people, not for everybody: errors by age or "
+    "skin were not measured.",
 }
 
 

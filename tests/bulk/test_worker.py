@@ -32,7 +32,7 @@ def pictures(portrait_path):
 
 
 def test_rows_are_what_the_aligner_finds_and_errors_are_a_column(pictures, tmp_path):
-    rows = AlignBatch()({"id": [7, 8, 9, 10, 11], "bytes": pictures})
+    rows = AlignBatch(certainty=True)({"id": [7, 8, 9, 10, 11], "bytes": pictures})
     assert list(rows) == ["id", *COLUMNS]
     assert rows["id"] == [7, 8, 9, 10, 11]
     assert [error is None for error in rows["error"]] == [True, True, True, False, True]

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from dan.bulk.aligning import align_sources
 from dan.core.images import read_rgb, write_png
 from dan.datasets.formats import load_pts
 from dan.datasets.synthetic import write_synthetic_faces
+from dan.inference.bundle import bundle_path, load_bundle, save_bundle
 from dan.inference.detections import BoxFit, Detections
 from dan.inference.detectors import DETECTORS
 from dan.inference.onnx_model import OnnxModel
@@ -393,10 +395,14 @@ def test_certainty_of_a_video(dan, world, telling):
 def test_a_model_that_does_not_tell_certainty_is_refused_before_any_work(dan, world, words):
     with VideoWriter(world / "a.avi", 25) as writer:
         writer.write(np.zeros((16, 16, 3), np.uint8))
-    before = hashes(world)
-    done = dan(*words, "-o", "out" if words[0] == "align" else "out.mp4", "--certainty", *FAST)
+    silent = replace(
+        load_bundle(bundle_path("dan68-fast")), has_covariance=False, has_visibility=False
+    )
+    save_bundle(world / "silent.danbundle", replace(silent, name="silent"))
+    before, out = hashes(world), "out" if words[0] == "align" else "out.mp4"
+    done = dan(*words, "-o", out, "--certainty", "--model", "silent.danbundle")
     assert (done.code, done.out) == (2, "")
-    told = "expected a model that tells the covariance or visibility of its points, got dan68-fast"
+    told = "expected a model that tells the covariance or visibility of its points, got silent"
     assert done.err == f"dan: --certainty: {told}\n"
     assert hashes(world) == before
     assert not (world / "out").exists()

@@ -16,7 +16,7 @@ from dan.inference.aligner import FaceAligner
 from dan.inference.bundle import bundle_path, load_bundle, models_folder
 from dan.inference.onnx_model import OnnxModel
 
-MODELS = ("dan68", "dan68-fast")
+MODELS = ("dan68", "dan68-fast", "dan68-tiny")
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +68,11 @@ def test_the_figures_of_the_card_come_out_again(name, shared_300w):
 
 
 def test_the_fast_model_takes_a_twelfth_of_the_multiplications():
-    accurate, fast = (
+    accurate, fast, tiny = (
         load_bundle(bundle_path(name)).card["cost"]["multiplications_a_face"] for name in MODELS
     )
     assert fast <= accurate / 12
+    assert tiny <= fast / 4
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -135,7 +135,9 @@ def test_points_that_are_no_numbers_are_told(crops, monkeypatch):
     class Damaged(onnxruntime.InferenceSession):
         def run(self, *_):
             points = np.full((1, 68, 2), np.nan, np.float32)
-            return [points, points[None], np.ones(1, np.float32)]
+            covariance, seen = np.ones((1, 68, 2, 2)), np.ones((1, 68))
+            said = (np.ones(1), covariance, seen)
+            return [points, points[None], *(values.astype(np.float32) for values in said)]
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", Damaged)
     damaged = OnnxModel("dan68-fast", threads=1)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 import dan
 from dan.core.errors import ConfigError, ParityError
-from dan.export.graph import halve_weights, trace
+from dan.export.graph import forget_names, halve_weights, trace
 from dan.export.int8 import quantise
 from dan.inference.bundle import Bundle
 from dan.inference.onnx_model import OnnxModel
@@ -195,6 +195,7 @@ def _rounded(
     if options.weights == "int8" and options.calibration is not None:
         proto = quantise(proto, options.calibration)
     halve_weights(proto)
+    forget_names(proto)
     rounded = replace(bundle, graph=proto.SerializeToString(), weights=options.weights)
     if options.weights == "fp16":
         moved = distances_px(cascade, rounded).mean()

@@ -99,6 +99,13 @@ def _forget_sources(proto: onnx.ModelProto) -> None:
     proto.graph.doc_string = proto.doc_string = ""
 
 
+def forget_names(proto: onnx.ModelProto) -> None:
+    """Drop what only people read: the nodes' names, and the shapes of what passes between them."""
+    del proto.graph.value_info[:]
+    for node in proto.graph.node:
+        node.name = ""
+
+
 def halve_weights(proto: onnx.ModelProto) -> None:
     """Store large weights as fp16; a Cast before their use widens them, once, on load.
 

@@ -41,14 +41,11 @@ WORTH_A_LOOK = 0.2
 """A detector's score from which its findings are looked at; of a picture whose findings are all
 weaker, the best is."""
 
-SURE = 0.55
+SURE = 0.75
 """Confidence of a detected face below which its landmarks are looked for from other starts, too."""
 
-LIKELY = 0.9
-"""Sum of the detector's score and the confidence from which a detected face counts."""
-
-LIKELY_ELSEWHERE = 1.05
-"""The same for landmarks from another start: one of several may fit by chance."""
+LIKELY = 0.75
+"""Probability, by the detector's score and the confidence, from which a detected face counts."""
 
 RETRY = 0.4
 """A detector's score from which other starts are worth their time beside a face that is sure."""
@@ -336,11 +333,10 @@ class FaceAligner:
         batch = CropBatch.joined([search.batch for search in searches])
         found = batch.found_by(self.model)
         scores = np.concatenate([search.start.scores for search in searches])
-        is_face = is_likely(scores, found.confidence)
         doubtful = _doubtful(searches, found.confidence)
         if len(doubtful):
             found = self._from_other_starts(batch, found, doubtful)
-            is_face |= is_likely(scores, found.confidence, LIKELY_ELSEWHERE)
+        is_face = is_likely(scores, found.confidence)
         first, faces = 0, []
         for search in searches:
             own = slice(first, first + len(search.batch))
@@ -416,15 +412,15 @@ def in_batches(
         yield batch
 
 
-def is_likely(
-    scores: npt.ArrayLike, confidence: npt.ArrayLike, least: float = LIKELY
-) -> npt.NDArray[np.bool_]:
+def is_likely(scores: npt.ArrayLike, confidence: npt.ArrayLike) -> npt.NDArray[np.bool_]:
     """(F,) whether detector and landmarks together say that it is a face; or of one face, ().
 
-    Where the landmarks' confidence is not known (NaN), the detector is taken at its word.
+    They are taken for independent witnesses, whose odds multiply (naive Bayes). A detector that is
+    sure is taken at its word, and so is any where the landmarks' confidence is not known (NaN).
     """
-    together: npt.NDArray[np.float64] = np.add(scores, confidence)
-    return np.logical_not(together < least)
+    score, sure = np.asarray(scores, np.float64), np.asarray(confidence, np.float64)
+    speaks_for, speaks_against = score * sure, (1 - score) * (1 - sure)
+    return np.logical_not(speaks_for < LIKELY * (speaks_for + speaks_against))
 
 
 def _doubtful(

@@ -69,7 +69,6 @@ def _aligner() -> dict[str, Any]:
     return {
         "sure": aligner.SURE,
         "likely": aligner.LIKELY,
-        "likely_elsewhere": aligner.LIKELY_ELSEWHERE,
         "retry": aligner.RETRY,
         "other_starts": aligner.OTHER_STARTS,
         "same_face": aligner.SAME_FACE,

@@ -13,7 +13,7 @@ import numpy as np
 from dan.core.errors import ConfigError
 from dan.core.types import ColourImage, FloatArray
 from dan.geometry import box_of_points, box_overlap
-from dan.inference.aligner import FaceAligner, is_likely
+from dan.inference.aligner import FaceAligner
 from dan.inference.faces import Faces
 from dan.points.covers import How, box_outline, cover, face_outline, grown
 from dan.video.reader import Frame
@@ -55,7 +55,8 @@ def outlines_in(
     weak = found[others]
     if len(weak):
         seen = aligner.search(picture, boxes=weak).batch.found_by(aligner.model)
-        weak = weak[np.flatnonzero(is_likely(weak.scores, seen.confidence, MAY_BE))]
+        is_unlikely = weak.scores + seen.confidence < MAY_BE  # never where it is not known
+        weak = weak[np.flatnonzero(~is_unlikely)]
     outlines = [face_outline(face.points_xy, face.scheme) for face in faces]
     pairs = zip(weak.boxes_xyxy, weak.rolls_deg, strict=True)
     return outlines + [box_outline(box, float(roll)) for box, roll in pairs]

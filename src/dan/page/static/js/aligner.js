@@ -34,9 +34,10 @@ export class Aligner {
     this.facts = facts;
   }
 
-  /** Whether finder and landmarks together say that it is a face. */
-  isLikely(score, confidence, least = this.facts.likely) {
-    return !(score + confidence < least); // true where the confidence is not known
+  /** Whether finder and landmarks, two witnesses whose odds multiply, say that it is a face. */
+  isLikely(score, confidence) {
+    const [against, speaksFor] = [(1 - score) * (1 - confidence), score * confidence];
+    return !(speaksFor < this.facts.likely * (speaksFor + against)); // true where one is not known
   }
 
   /** The faces of a picture, highest score first: what `find` gives, `score`, `searchBox`. */
@@ -44,15 +45,9 @@ export class Aligner {
     const detected = await this.finder.detect(picture);
     const crops = this.#cropsOf(picture, detected);
     const found = await this.model.find(crops);
-    const isFace = detected.map(({ score }, i) => this.isLikely(score, found[i].confidence));
-    const doubtful = this.#doubtful(detected, found);
-    await this.#lookElsewhere(crops, found, doubtful);
-    for (const i of doubtful) {
-      const { likelyElsewhere } = this.facts;
-      isFace[i] ||= this.isLikely(detected[i].score, found[i].confidence, likelyElsewhere);
-    }
+    await this.#lookElsewhere(crops, found, this.#doubtful(detected, found));
     const faces = detected.map(({ box, score }, i) => ({ ...found[i], score, searchBox: box }));
-    return this.#oncePerFace(faces.filter((_, i) => isFace[i]));
+    return this.#oncePerFace(faces.filter((face) => this.isLikely(face.score, face.confidence)));
   }
 
   /** What the model finds in boxes, without a second opinion. */
