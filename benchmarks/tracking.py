@@ -92,14 +92,13 @@ def measured(aligner: FaceAligner, name: str, frames: Sequence[Frame]) -> list[F
         faces = tracker.update(frame.rgb, frame.time_s)
         update_ms += 1e3 * (time.perf_counter() - started)
         n_faces += len(faces)
-        for face in faces:
-            points = face.points_xy[0]
+        for number, points in zip(faces.ids.tolist(), faces.points_xy, strict=True):
             crop_from_image = crop_from_points(points, aligner.model.mean_shape)
             crop = extract_crop(frame.rgb[:, :, 1], crop_from_image, aligner.model.crop_size)
             started = time.perf_counter()
             aligner.model(crop[None])
             network_ms += 1e3 * (time.perf_counter() - started)
-            found.setdefault(int(face.ids[0]), []).append((frame.time_s, points))
+            found.setdefault(number, []).append((frame.time_s, points))
     paths = [path_of(track, aligner.model.scheme) for track in found.values() if len(track) > 9]
     cost, alone = update_ms / max(n_faces, 1), network_ms / max(n_faces, 1)
     calls = 100 * tracker.n_detections / tracker.n_frames
