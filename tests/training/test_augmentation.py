@@ -73,12 +73,11 @@ def test_the_same_seed_gives_the_same_samples(faces, settings):
 
 
 def test_processes_share_the_samples_of_one(faces, monkeypatch):
-    hard = augmenter(faces, **HARD)
-    whole = hard.batch(ALL, seed=5)
+    whole = augmenter(faces, **HARD).batch(ALL, seed=5)
     parts = []
     for rank in range(2):
         monkeypatch.setattr("dan.training.augmentation.world", lambda rank=rank: (rank, 2))
-        parts.append(hard.batch(ALL, seed=5))
+        parts.append(augmenter(faces, **HARD).batch(ALL, seed=5))
     assert torch.equal(torch.cat([part.points for part in parts]), whole.points)
     crops = torch.cat([part.crops for part in parts])
     # Rounding in another order may push a coefficient of a JPEG block to its next step.

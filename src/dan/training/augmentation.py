@@ -68,6 +68,7 @@ class Augmenter:
         self.crop_size = crop_size
         self.settings = settings
         self.device = faces.device
+        self.world = world()  # as it is here: a process that only makes samples has no part in it
         self.mirror = None if scheme.mirror is None else torch.from_numpy(scheme.mirror)
         if self.mirror is not None:
             self.mirror = self.mirror.to(self.device)
@@ -83,7 +84,7 @@ class Augmenter:
             seed: gives the same samples for the same indices.
             whole: give every process all samples, not its slice.
         """
-        rank, size = (0, 1) if whole else world()
+        rank, size = (0, 1) if whole else self.world
         mine = slice(rank * len(indices) // size, (rank + 1) * len(indices) // size)
         dice = Dice(len(indices), mine, seed, self.device)
         chosen = indices[mine].to(self.device)
