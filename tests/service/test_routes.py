@@ -5,6 +5,7 @@ import json
 import logging
 
 import msgspec
+import numpy as np
 import pytest
 
 from dan.service.schemas import BatchResults, Failure, Models, PictureRecord
@@ -52,9 +53,12 @@ def test_the_pose_is_that_of_the_library(client, portrait, portrait_path):
     assert found == pytest.approx(pose.yaw_pitch_roll_deg, abs=0.01)
 
 
-def test_what_the_model_does_not_tell_of_its_points_is_null(client, portrait):
+def test_the_certainty_of_points_comes_on_request(client, portrait):
     (face,) = client("/v1/align?certainty=1", portrait).json["faces"]
-    assert face["covariance"] is face["visibility"] is None
+    assert np.shape(face["covariance"]) == (68, 3)  # xx, xy, yy
+    assert np.shape(face["visibility"]) == (68,)
+    (plain,) = client("/v1/align", portrait).json["faces"]
+    assert face.keys() - plain.keys() == {"covariance", "visibility"}
 
 
 def test_the_least_confidence_and_the_number_of_faces_count(client, portrait):
