@@ -16,6 +16,7 @@ from torch.nn.modules.module import register_module_forward_hook
 from dan.core.errors import (
     CheckpointError,
     ConfigError,
+    DataError,
     InterruptedTrainingError,
     NonFiniteLossError,
 )
@@ -30,6 +31,7 @@ from dan.training.loop import train_phase
 from dan.training.phases import stage_phase
 from dan.training.pipeline import load_data
 from dan.training.run_folder import PhaseFolder, read_csv
+from dan.training.samples import samples_from
 
 
 def losses_of(run) -> dict[str, list[str]]:
@@ -183,6 +185,21 @@ def test_samples_made_by_workers_give_the_same_losses(drawn_pack, tmp_path, tiny
     recipe = replace(recipe, data=replace(recipe.data, workers=2))
     train(drawn_pack, recipe, tmp_path / "helped", device="cpu")
     assert losses_of(tmp_path / "helped") == losses_of(tmp_path / "alone")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_damaged_picture_is_one_line_wherever_samples_are_made(
+    drawn_pack, tmp_path, tiny_recipe, workers
+):
+    save_pack(tmp_path / "faces.npz", drawn_pack)
+    pack, recipe = load_pack(tmp_path / "faces.npz"), tiny_recipe(epochs=[1, 1])
+    recipe = replace(recipe, data=replace(recipe.data, memory_gib=0, workers=workers))
+    data, model = load_data(pack, recipe, build_accelerator("cpu", "fp32"))
+    data.train.images.sizes[:] = 1
+    phase = stage_phase(1, recipe, len(data.train))
+    with pytest.raises(DataError) as caught:
+        list(samples_from(0, phase, data, model.config.image_size))
+    assert "\n" not in str(caught.value)
 
 
 def test_means_over_many_faces_are_those_of_enough(drawn_pack, monkeypatch, tiny_recipe):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Self, overload
 
@@ -34,7 +36,6 @@ class StoredPictures:
     starts: IntArray
     sizes: IntArray
     side: int
-    _threads: ThreadPoolExecutor = field(default_factory=ThreadPoolExecutor)
 
     @classmethod
     def find(cls, path: Path, starts: IntArray, sizes: IntArray) -> StoredPictures:
@@ -93,9 +94,15 @@ class StoredPictures:
         def decode(place: int) -> None:
             pictures[place] = self[place]
 
-        for _ in self._threads.map(decode, range(len(self))):
+        for _ in _threads_of(os.getpid()).map(decode, range(len(self))):
             pass
         return pictures
+
+
+@cache
+def _threads_of(_: int) -> ThreadPoolExecutor:
+    """The threads of a process, by its number: those of another one do not survive a fork."""
+    return ThreadPoolExecutor()
 
 
 def join_stored(parts: Sequence[StoredPictures]) -> StoredPictures:

@@ -8,21 +8,28 @@ from collections.abc import Iterator
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from dan.core.errors import DanError
 from dan.training.augmentation import Augmenter, Batch
 from dan.training.face_tensors import TrainingData
 from dan.training.phases import Draw, Phase
 
 
-class StepSamples(Dataset[Batch]):
-    """The batch of every step of a phase, each a function of the step alone."""
+class StepSamples(Dataset[Batch | DanError]):
+    """The batch of every step of a phase, each a function of the step alone; or why there is none.
+
+    An error is handed over, because the loader would put the other process's traceback into it.
+    """
 
     def __init__(self, augmenter: Augmenter, phase: Phase) -> None:
         self.augmenter, self.phase = augmenter, phase
 
-    def __getitem__(self, step: int) -> Batch:
+    def __getitem__(self, step: int) -> Batch | DanError:
         """The samples of a step (0-based), on the augmenter's device."""
         seed = self.phase.seed(step, Draw.SAMPLES)
-        return self.augmenter.batch(self.phase.faces_of(step), seed)
+        try:
+            return self.augmenter.batch(self.phase.faces_of(step), seed)
+        except DanError as error:
+            return error
 
 
 def samples_from(step: int, phase: Phase, data: TrainingData, size: int) -> Iterator[Batch]:
@@ -33,6 +40,9 @@ def samples_from(step: int, phase: Phase, data: TrainingData, size: int) -> Iter
 
     Args:
         size: side of the crops, pixels.
+
+    Raises:
+        DataError: if a picture on disk is damaged.
     """
     n_workers, device = phase.recipe.data.workers, data.train.device
     faces = data.train.to(torch.device("cpu")) if n_workers else data.train
@@ -44,7 +54,10 @@ def samples_from(step: int, phase: Phase, data: TrainingData, size: int) -> Iter
         num_workers=n_workers,
         worker_init_fn=_leave_ctrl_c_to_the_training,
     )
-    return (batch.to(device) for batch in loader)
+    for batch in loader:
+        if isinstance(batch, DanError):
+            raise batch
+        yield batch.to(device)
 
 
 def _leave_ctrl_c_to_the_training(_: int) -> None:
