@@ -2,7 +2,7 @@
 
 import sys
 
-from dan.legacy.dan_v2 import main
+from dan.cli.legacy.dan_v2 import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -3,6 +3,6 @@
 import sys
 
 if __name__ == "__main__":
-    from dan.legacy.preprocessing import main  # here, as worker processes read this file too
+    from dan.cli.legacy.preprocessing import main  # here, as worker processes read this file too
 
     sys.exit(main())

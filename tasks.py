@@ -173,7 +173,7 @@ def try_wheel(wheel: Path, folder: Path) -> int:
 
 def fetch_runtime() -> int:
     """Put the files of ONNX Runtime that the page needs beside its own; only this needs Node."""
-    target = ROOT / "src/dan/page/static/ort"
+    target = ROOT / "src/dan/service/page/static/ort"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for file in ("package.json", "package-lock.json"):

@@ -143,8 +143,8 @@ def against_torch(model: str, checkpoint: Path, crops: Crops) -> None:
     try:
         import torch
 
-        from dan.export.bundling import Cascade
         from dan.model import load_model
+        from dan.model.exporting.bundling import Cascade
     except ImportError as error:
         print(f"onnxruntime against torch: left out, {error.name} is not installed")
         return

@@ -27,7 +27,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 import dan
 from dan.core.images import read_rgb
-from dan.page.files import HEADERS, write_page
+from dan.service.page.files import HEADERS, write_page
 
 PORTRAIT = Path(dan.__file__).parent / "cli" / "portrait.jpg"
 RUNS = 10  # a round

@@ -23,12 +23,12 @@ from dan.cli.main import run
 from dan.core.types import FloatArray
 from dan.datasets.pack import FacePack, canonical_crops, load_pack
 from dan.evaluation.metrics import normalised_errors
-from dan.export import ExportOptions, export
-from dan.export.int8 import quantise
 from dan.geometry import box_of_points
 from dan.geometry.cropping import crop_from_box
 from dan.inference.bundle import Bundle, bundle_path, load_bundle
 from dan.model import load_model
+from dan.model.exporting import ExportOptions, export
+from dan.model.exporting.int8 import quantise
 
 HELD_OUT_EVERY = 10
 CALIBRATION_FACES = 256

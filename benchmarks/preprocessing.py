@@ -31,11 +31,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from dan.cli.legacy.samples import FACE_SHARE, SampleOptions, prepare_samples
 from dan.cli.main import run
 from dan.core.image_files import list_images
 from dan.datasets.formats import load_pts
 from dan.geometry import Similarity, box_centre, box_of_points, box_size_wh
-from dan.legacy.samples import FACE_SHARE, SampleOptions, prepare_samples
 from dan.schemes import FACE68
 
 SIZE = 112

@@ -70,7 +70,7 @@ def main() -> None:
             save_faces(faces, flags.data, log)
         material = read_material(faces, flags.data, log)
         model = train_finder(material, recipe, flags.out, device=flags.device, log=log)
-    from dan.export.finder import export_finder
+    from dan.model.exporting.finder import export_finder
 
     export_finder(model, finder)
     print(f"model: {model}")

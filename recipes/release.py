@@ -20,11 +20,11 @@ from dan.cli.main import run
 from dan.datasets.pack import canonical_crops, load_pack
 from dan.evaluation.protocol import predict_protocol
 from dan.evaluation.report import scores_of
-from dan.export import ExportOptions, export
-from dan.export.bundling import WeightKind
 from dan.inference.bundle import SUFFIX, Bundle, save_bundle
 from dan.inference.onnx_model import OnnxModel
 from dan.model import load_model
+from dan.model.exporting import ExportOptions, export
+from dan.model.exporting.bundling import WeightKind
 
 RECIPES = Path(__file__).resolve().parent
 CALIBRATION_FACES = 256

@@ -12,13 +12,14 @@ from dan.model.finder import (
     STRIDES,
     VALUES,
     FaceFinderNetwork,
+    FinderConfig,
     answers_of,
     decode,
 )
 
 
 def tiny_network() -> FaceFinderNetwork:
-    return FaceFinderNetwork((4, 4, 8, 8, 8), 8, (0, 1, 0))
+    return FaceFinderNetwork(FinderConfig((4, 4, 8, 8, 8), 8, (0, 1, 0)))
 
 
 def frames_of(*maps: torch.Tensor):

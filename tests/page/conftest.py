@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from dan.page.files import HEADERS, MEDIA_TYPES, page_files
+from dan.service.page.files import HEADERS, MEDIA_TYPES, page_files
 
-STATIC = Path(__file__).resolve().parents[2] / "src" / "dan" / "page" / "static"
+STATIC = Path(__file__).resolve().parents[2] / "src" / "dan" / "service" / "page" / "static"
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 NODE = (20, 19)  # the first that takes .js for a module without being told
 

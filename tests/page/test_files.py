@@ -12,8 +12,8 @@ import dan as package
 from dan.inference.bundle import bundle_path, load_bundle, models_folder
 from dan.inference.detections import BoxFit
 from dan.inference.finder import FaceFinder
-from dan.page.files import CONTENT_SECURITY_POLICY, HEADERS, MEDIA_TYPES, page_files
 from dan.schemes import FACE68
+from dan.service.page.files import CONTENT_SECURITY_POLICY, HEADERS, MEDIA_TYPES, page_files
 from dan.video.tracker import FaceTracker
 
 ROOT = Path(__file__).resolve().parents[2]

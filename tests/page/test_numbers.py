@@ -13,9 +13,9 @@ from dan.geometry.cropping import crop_from_box, extract_crop
 from dan.geometry.mean_shape import shape_in_frame
 from dan.inference.detections import one_a_face
 from dan.inference.shrinking import shrunk
-from dan.page.facts import _in_javascript, _pose
 from dan.points.pose import estimate_poses
 from dan.schemes import FACE68
+from dan.service.page.facts import _in_javascript, _pose
 from dan.video.smoothing import OneEuroFilter, Smoothing
 
 SHAPE = shape_in_frame(template_shape(), 96, 60).astype(float)

@@ -6,8 +6,8 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from dan.page.files import page_files
-from dan.service.page import PageFiles
+from dan.service.page.asgi import PageFiles
+from dan.service.page.files import page_files
 
 FILES = {"index.html": b"<!doctype html>", "js/main.js": b"1", "net.onnx": b"\0", "x": b"?"}
 TYPES = {".html": "text/html", ".js": "text/javascript", ".onnx": "application/octet-stream"}

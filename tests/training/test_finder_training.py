@@ -13,8 +13,9 @@ from dan.core.errors import (
     InterruptedTrainingError,
     NonFiniteLossError,
 )
+from dan.model.weights import load_finder
 from dan.training import TrainingLog
-from dan.training.finder import FinderRecipe, load_finder, pipeline, train_finder
+from dan.training.finder import FinderRecipe, pipeline, train_finder
 from dan.training.finder.material import Material, Source
 from dan.training.run_folder import read_csv
 

@@ -26,10 +26,10 @@ def export(
     need_torch("export")
     from dan.core.files import check_outputs
     from dan.datasets.pack import canonical_crops, load_pack
-    from dan.export import ExportOptions
-    from dan.export import export as make_bundle
     from dan.inference.bundle import SUFFIX, save_bundle
     from dan.model import load_model
+    from dan.model.exporting import ExportOptions
+    from dan.model.exporting import export as make_bundle
 
     if out.suffix != SUFFIX:
         raise ConfigError(f"{out}: expected a name that ends in {SUFFIX}")

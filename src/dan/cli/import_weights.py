@@ -48,8 +48,8 @@ def _check_out(out: Path, inputs: Iterable[Path]) -> None:
 def _write(out: Path, file: ModelFile) -> None:
     """Write an imported model as its suffix says, and tell what it is."""
     if out.suffix == ".danbundle":
-        from dan.export import ExportOptions, export
         from dan.inference.bundle import save_bundle
+        from dan.model.exporting import ExportOptions, export
 
         save_bundle(out, export(file, ExportOptions(name=out.stem)))
     else:

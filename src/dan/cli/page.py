@@ -9,7 +9,7 @@ from dan.inference.defaults import DEFAULT_MODEL
 
 def page(out: NewFolderOption, *, model: ModelOption = DEFAULT_MODEL) -> None:
     """Write a page that finds landmarks in a browser, for any web server; nothing is uploaded."""
-    from dan.page.files import write_page
+    from dan.service.page.files import write_page
 
     written = write_page(out, model)
     size_mb = sum(path.stat().st_size for path in written) / 1e6

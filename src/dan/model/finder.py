@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import Annotated, NamedTuple, cast
 
+import msgspec
 import torch
+from msgspec import Meta
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -28,6 +30,24 @@ QUARTERS = 4
 
 VALUES = 1 + 4
 """Of an answer: score, shift x and y, logarithm of the size, turn from the direction."""
+
+_CountFromOne = Annotated[int, Meta(ge=1)]
+_Widths = Annotated[tuple[_CountFromOne, ...], Meta(min_length=5, max_length=5)]
+_Blocks = Annotated[tuple[Annotated[int, Meta(ge=0)], ...], Meta(min_length=3, max_length=3)]
+
+
+class FinderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Sizes of a :class:`FaceFinderNetwork`.
+
+    Attributes:
+        widths: channels at strides 2, 4, 8, 16 and 32.
+        neck: channels of the three maps that are looked at.
+        blocks: residual blocks at strides 8, 16 and 32.
+    """
+
+    widths: _Widths = (16, 24, 40, 80, 128)
+    neck: _CountFromOne = 40
+    blocks: _Blocks = (1, 3, 3)
 
 
 class Frames(NamedTuple):
@@ -75,19 +95,13 @@ class FaceFinderNetwork(nn.Module):
     """Pictures in, frames of faces out.
 
     Args:
-        widths: channels at strides 2, 4, 8, 16 and 32.
-        neck: channels of the three maps that are looked at.
-        blocks: residual blocks at strides 8, 16 and 32.
+        config: its sizes.
     """
 
-    def __init__(
-        self,
-        widths: tuple[int, ...],
-        neck: int,
-        blocks: tuple[int, ...],
-    ) -> None:
+    def __init__(self, config: FinderConfig) -> None:
         super().__init__()
-        stem, quarter, *deep = widths
+        stem, quarter, *deep = config.widths
+        neck = config.neck
         self.stem = nn.Sequential(
             nn.Conv2d(3, stem, 3, 2, 1, bias=False),
             nn.BatchNorm2d(stem),
@@ -96,7 +110,7 @@ class FaceFinderNetwork(nn.Module):
         )
         self.levels, self.laterals, self.heads = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         before = quarter
-        for number, (width, count) in enumerate(zip(deep, blocks, strict=True)):
+        for number, (width, count) in enumerate(zip(deep, config.blocks, strict=True)):
             side = 5 if number else 3  # at stride 8, five would cost more than it finds
             self.levels.append(
                 nn.Sequential(

@@ -15,9 +15,11 @@ from torch import Tensor
 
 from dan.core.errors import CheckpointError, ConfigError
 from dan.core.files import replacing
+from dan.core.structs import build_struct
 from dan.core.types import FilePath
 from dan.model.config import DANConfig
 from dan.model.dan import DAN
+from dan.model.finder import FaceFinderNetwork, FinderConfig
 from dan.schemes import LandmarkScheme
 
 HEADER = "dan"
@@ -37,6 +39,19 @@ class ModelFile:
     model: DAN
     scheme: LandmarkScheme
     training: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FinderFile:
+    """A face finder and how it was made.
+
+    Attributes:
+        network: in evaluation mode, on the CPU.
+        training: figures, recipe and date; plain JSON values.
+    """
+
+    network: FaceFinderNetwork
+    training: Mapping[str, Any]
 
 
 def save_model(
@@ -72,6 +87,32 @@ def load_model(path: FilePath) -> ModelFile:
     model = DAN(config)
     fill(model, tensors, path)
     return ModelFile(model.eval(), scheme, training)
+
+
+def save_finder(path: FilePath, network: FaceFinderNetwork, training: Mapping[str, Any]) -> None:
+    """Write a face finder, whole or not at all.
+
+    Args:
+        training: how it was made, plain JSON values; its recipe's table ``network`` is the
+            network's configuration.
+    """
+    save_tensors(path, network.state_dict(), {"format": FORMAT_VERSION, "finder": dict(training)})
+
+
+def load_finder(path: FilePath) -> FinderFile:
+    """Read a face finder.
+
+    Raises:
+        CheckpointError: naming the file, if it is missing, damaged or something else.
+    """
+    tensors, header = load_tensors(path)
+    try:
+        made = header["finder"]
+        network = FaceFinderNetwork(build_struct(FinderConfig, made["recipe"]["network"]))
+    except (KeyError, TypeError, ConfigError) as error:
+        raise CheckpointError(f"{path}: expected a face finder, got another checkpoint") from error
+    fill(network, tensors, path)
+    return FinderFile(network.eval(), made)
 
 
 def fill(module: torch.nn.Module, tensors: Mapping[str, Tensor], path: FilePath) -> None:

@@ -22,10 +22,10 @@ from dan.core.structs import build_struct
 from dan.inference.aligner import FaceAligner
 from dan.service.engine import Engine
 from dan.service.envelope import Envelope
-from dan.service.errors import Busy, ClientGone, ServiceError
 from dan.service.metrics import CONTENT_TYPE, Metrics
 from dan.service.openapi import describe
-from dan.service.page import page_of
+from dan.service.page.asgi import page_of
+from dan.service.refusals import Busy, ClientGone, ServiceError
 from dan.service.schemas import AlignQuery, BatchPicture, Health, Models, encoded
 from dan.service.settings import MIB, ServiceSettings
 from dan.service.uploads import (

@@ -19,8 +19,8 @@ from dan.inference.faces import Faces
 from dan.inference.landmark_model import check_confidence
 from dan.inference.onnx_model import OnnxModel
 from dan.service.batching import Batcher
-from dan.service.errors import Busy, ServiceError
 from dan.service.metrics import Metrics
+from dan.service.refusals import Busy, ServiceError
 from dan.service.schemas import AlignQuery, ModelRecord
 from dan.service.settings import MIB, ServiceSettings
 from dan.service.uploads import decode_picture

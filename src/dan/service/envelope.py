@@ -14,9 +14,9 @@ from typing import Any
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dan.page.files import HEADERS as PAGE_HEADERS
-from dan.service.errors import ServiceError
 from dan.service.metrics import Metrics
+from dan.service.page.files import HEADERS as PAGE_HEADERS
+from dan.service.refusals import ServiceError
 
 log = logging.getLogger("dan.service")
 

@@ -18,8 +18,8 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from dan.service.app import Service
-from dan.service.errors import Busy, ServiceError
 from dan.service.metrics import Metrics
+from dan.service.refusals import Busy, ServiceError
 from dan.service.settings import ServiceSettings
 
 MOST_HEAD_BYTES = 16 * 1024

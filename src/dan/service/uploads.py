@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from dan.core.errors import ImageError
 from dan.core.images import decode_rgb
 from dan.core.types import ColourImage
-from dan.service.errors import ClientGone, ServiceError
+from dan.service.refusals import ClientGone, ServiceError
 from dan.service.schemas import BatchPicture
 from dan.service.settings import MIB
 

@@ -208,8 +208,8 @@ def test_imported_networks_find_what_the_definitions_say(tmp_path, n_stages, con
 @pytest.mark.slow
 def test_the_bundle_finds_what_the_definitions_say(dan, tmp_path, monkeypatch):
     pytest.importorskip("onnxscript")
-    from dan.export import bundling
     from dan.inference.onnx_model import OnnxModel
+    from dan.model.exporting import bundling
 
     monkeypatch.setattr(bundling, "CHECKED_BATCHES", (1,))  # its own check takes long
     arrays = random_arrays(2, confidence=False)

@@ -6,22 +6,20 @@ import datetime
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from msgspec.structs import asdict as tables_of
 
-from dan.core.errors import CheckpointError
 from dan.core.files import make_folder
 from dan.core.types import FilePath
 from dan.model.finder import FaceFinderNetwork
-from dan.model.weights import FORMAT_VERSION, fill, load_header, load_tensors, save_tensors
+from dan.model.weights import load_header, save_finder
 from dan.training.devices import build_accelerator
 from dan.training.finder.batches import Batch, stack_scenes
 from dan.training.finder.material import Material
-from dan.training.finder.recipe import FinderRecipe, NetworkSettings
+from dan.training.finder.recipe import FinderRecipe
 from dan.training.finder.rounds import HELD_OUT, WEIGHTS, Round, train_round
 from dan.training.finder.scenes import Composer
 from dan.training.finder.validation import score_scenes
@@ -33,19 +31,6 @@ from dan.training.recipe import covered_by_fingerprint
 from dan.training.run_folder import PhaseFolder, check_fingerprint, write_json
 
 HELD_OUT_SCENES = 384
-
-
-@dataclass(frozen=True)
-class TrainedFinder:
-    """A trained network and how it was made.
-
-    Attributes:
-        network: in evaluation mode, on the CPU.
-        training: figures, recipe and date, as plain values.
-    """
-
-    network: FaceFinderNetwork
-    training: dict[str, Any]
 
 
 def train_finder(
@@ -66,7 +51,7 @@ def train_finder(
         log: told of the progress; None: nothing is shown.
 
     Returns:
-        The finished model's file, for :func:`load_finder`.
+        The finished model's file, for :func:`dan.model.weights.load_finder`.
 
     Raises:
         ConfigError: if a setting does not fit the machine.
@@ -90,7 +75,7 @@ def train_finder(
         make_folder(folder)
         write_json(folder / "recipe.json", recipe.to_dict())
     torch.manual_seed(derive_seed(settings.seed, WEIGHTS))
-    network = build_network(recipe.network).to(accelerator.device)
+    network = FaceFinderNetwork(recipe.network).to(accelerator.device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     scenes_to_score = _scenes_to_score(held_out, recipe)
     figures = None
@@ -105,30 +90,9 @@ def train_finder(
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             "held_out": None if figures is None else asdict(figures),
         }
-        save_tensors(path, network.state_dict(), {"format": FORMAT_VERSION, "finder": made})
+        save_finder(path, network, made)
     accelerator.wait_for_everyone()
     return path
-
-
-def build_network(settings: NetworkSettings) -> FaceFinderNetwork:
-    """A network with fresh weights."""
-    return FaceFinderNetwork(settings.widths, settings.neck, settings.blocks)
-
-
-def load_finder(path: FilePath) -> TrainedFinder:
-    """Read what :func:`train_finder` wrote.
-
-    Raises:
-        CheckpointError: naming the file, if it is missing, damaged or something else.
-        ConfigError: if its settings are of another version.
-    """
-    tensors, header = load_tensors(path)
-    made = header.get("finder")
-    if not isinstance(made, dict):
-        raise CheckpointError(f"{path}: expected a face finder, got another checkpoint")
-    network = build_network(FinderRecipe.from_dict(made["recipe"]).network)
-    fill(network, tensors, path)
-    return TrainedFinder(network.eval(), made)
 
 
 def _rounds_of(

@@ -8,6 +8,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from dan.core.errors import ConfigError
+from dan.model.finder import FinderConfig
 from dan.training.recipe import (
     NOT_COVERED,
     Count,
@@ -18,17 +19,6 @@ from dan.training.recipe import (
     Size,
     Table,
 )
-
-Widths = Annotated[tuple[CountFromOne, ...], Meta(min_length=5, max_length=5)]
-Blocks = Annotated[tuple[Count, ...], Meta(min_length=3, max_length=3)]
-
-
-class NetworkSettings(Table, frozen=True):
-    """See :class:`dan.model.finder.FaceFinderNetwork`."""
-
-    widths: Widths = (16, 24, 40, 80, 128)
-    neck: CountFromOne = 40
-    blocks: Blocks = (1, 3, 3)
 
 
 class SceneSettings(Table, frozen=True):
@@ -118,7 +108,7 @@ class FinderTrainingSettings(Table, frozen=True):
 class FinderRecipe(Table, frozen=True):
     """All settings of a finder's training."""
 
-    network: NetworkSettings = NetworkSettings()
+    network: FinderConfig = FinderConfig()
     scenes: SceneSettings = SceneSettings()
     training: FinderTrainingSettings = FinderTrainingSettings()
 

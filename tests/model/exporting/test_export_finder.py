@@ -9,11 +9,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from dan.core.errors import CheckpointError
-from dan.export.finder import export_finder
 from dan.geometry import box_overlap
 from dan.inference.finder import CARD, MAX_OVERLAP, FaceFinder
+from dan.model.exporting.finder import export_finder
+from dan.model.finder import FaceFinderNetwork
 from dan.model.weights import FORMAT_VERSION, save_tensors
-from dan.training.finder.pipeline import build_network
 from dan.training.finder.recipe import FinderRecipe
 
 RECIPE = FinderRecipe.from_dict(
@@ -25,7 +25,7 @@ RECIPE = FinderRecipe.from_dict(
 def made(tmp_path_factory):
     """A network with random weights and outputs that vary, and its file."""
     torch.manual_seed(3)
-    network = build_network(RECIPE.network).eval()
+    network = FaceFinderNetwork(RECIPE.network).eval()
     for head in network.heads:
         torch.nn.init.normal_(head[-1].weight, std=1.0)
         torch.nn.init.constant_(head[-1].bias[0::5], 0.0)

@@ -9,12 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dan.cli.legacy import samples
+from dan.cli.legacy.samples import SampleFolder, SampleOptions, make_sample, prepare_samples
 from dan.core.errors import DataError, FormatError, ImageError
 from dan.core.images import read_grey, write_png
 from dan.datasets.formats import load_ptv, save_pts
 from dan.geometry import box_centre, box_of_points, box_size_wh, estimate_similarity
-from dan.legacy import samples
-from dan.legacy.samples import SampleFolder, SampleOptions, make_sample, prepare_samples
 from dan.schemes import LandmarkScheme
 
 SHAPE = np.array([[40, 30], [80, 34], [60, 60], [45, 84], [76, 80]], dtype=np.float32)

@@ -11,17 +11,17 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 
 from dan.core.errors import ConfigError, ParityError
-from dan.export import ExportOptions, bundling, export
-from dan.export.bundling import (
+from dan.inference.bundle import load_bundle, save_bundle
+from dan.inference.onnx_model import OnnxModel
+from dan.model import DAN, DANConfig
+from dan.model.exporting import ExportOptions, bundling, export
+from dan.model.exporting.bundling import (
     CHECKED_BATCHES,
     MIRRORED_VARIANCE,
     Cascade,
     GroupedLinear,
     distances_px,
 )
-from dan.inference.bundle import load_bundle, save_bundle
-from dan.inference.onnx_model import OnnxModel
-from dan.model import DAN, DANConfig
 from dan.model.torch_model import TorchModel
 from dan.model.weights import ModelFile, save_model
 from dan.schemes import FACE68

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 import dan
 from dan.core.errors import ConfigError, ParityError
-from dan.export.graph import forget_names, halve_weights, trace
-from dan.export.int8 import quantise
 from dan.inference.bundle import Bundle
 from dan.inference.onnx_model import OnnxModel
 from dan.model import DAN, DANConfig, cost_of
+from dan.model.exporting.graph import forget_names, halve_weights, trace
+from dan.model.exporting.int8 import quantise
 from dan.model.refinement import PointwiseLinear
 from dan.model.weights import ModelFile
 

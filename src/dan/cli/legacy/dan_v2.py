@@ -19,12 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 from dan.cli.common import need_torch
+from dan.cli.legacy.arguments import Parser, run_legacy, whole_number
+from dan.cli.legacy.samples import SampleFolder
 from dan.core.errors import ConfigError, DataError, DeviceError
 from dan.core.files import check_output_folder
 from dan.core.types import FloatArray
 from dan.evaluation.metrics import area_under_ced, failure_rate
-from dan.legacy.arguments import Parser, run_legacy, whole_number
-from dan.legacy.samples import SampleFolder
 from dan.schemes import FACE68, LandmarkScheme
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _run(options: Options, words: Sequence[str]) -> int:
 
 
 def _train(options: Options) -> None:
-    from dan.legacy.cycle_log import CycleLog
+    from dan.cli.legacy.cycle_log import CycleLog
     from dan.training.log import log_of_process
     from dan.training.loop import train_phase
     from dan.training.pipeline import build_model, check_batch_size
@@ -375,7 +375,7 @@ def _run_on_all_devices(words: Sequence[str]) -> int:
         raise DeviceError("--multi_gpu: expected at least one accelerator, torch finds none here")
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     launcher.append(f"--nproc_per_node={count}")
-    program = ["--module", "dan.legacy.dan_v2"]
+    program = ["--module", "dan.cli.legacy.dan_v2"]
     return subprocess.run([*launcher, *program, *words], check=False).returncode  # noqa: S603
 
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from dan.page.files import HEADERS, MEDIA_TYPES, page_files
+from dan.service.page.files import HEADERS, MEDIA_TYPES, page_files
 
 
 class PageFiles:

@@ -9,13 +9,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from dan.cli.legacy import dan_v2
+from dan.cli.legacy.cycle_log import CycleLog
+from dan.cli.legacy.dan_v2 import _parse
+from dan.cli.legacy.preprocessing import main as preprocess
 from dan.core.images import read_rgb, write_png
 from dan.datasets.formats import save_pts
 from dan.datasets.synthetic import draw_synthetic_face
-from dan.legacy import dan_v2
-from dan.legacy.cycle_log import CycleLog
-from dan.legacy.dan_v2 import _parse
-from dan.legacy.preprocessing import main as preprocess
 from dan.model import load_model
 from dan.training.run_folder import read_csv
 

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 import dan
 from dan.core.files import write_bytes
 from dan.core.types import FilePath
-from dan.export.graph import export_program
 from dan.inference.finder import CARD, MAX_OVERLAP, MULTIPLE
+from dan.model.exporting.graph import export_program
 from dan.model.finder import QUARTERS, STRIDES, VALUES, FaceFinderNetwork, decode
-from dan.training.finder.pipeline import load_finder
+from dan.model.weights import load_finder
 
 MAX_FACES = 1000
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dan.cli.legacy.preprocessing import main, trainable_size
+from dan.cli.legacy.samples import SampleFolder
 from dan.core.images import write_png
 from dan.datasets.formats import load_pts, save_pts
 from dan.datasets.synthetic import draw_synthetic_face
-from dan.legacy.preprocessing import main, trainable_size
-from dan.legacy.samples import SampleFolder
 from dan.schemes import FACE68, render_mirror
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LEGACY_MIRROR = [
     *range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, *range(35, 30, -1),
     45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40,

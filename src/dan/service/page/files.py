@@ -10,7 +10,7 @@ from dan.core.files import building_folder, check_new_folder, make_folder, write
 from dan.core.types import FilePath
 from dan.inference.bundle import bundle_path, load_bundle, models_folder
 from dan.inference.defaults import DEFAULT_MODEL
-from dan.page.facts import page_facts
+from dan.service.page.facts import page_facts
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; "

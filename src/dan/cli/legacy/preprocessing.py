@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dan.cli.common import progress_bar, tell_passed_over
+from dan.cli.legacy.arguments import Parser, boolean, run_legacy, whole_number
+from dan.cli.legacy.samples import SampleOptions, prepare_samples
 from dan.core.image_files import list_images
-from dan.legacy.arguments import Parser, boolean, run_legacy, whole_number
-from dan.legacy.samples import SampleOptions, prepare_samples
 from dan.schemes import load_mirror
 
 LEAST_SIZE = 8
