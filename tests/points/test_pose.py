@@ -14,6 +14,7 @@ from dan.points.pose import (
     EYE_CORNERS_MM,
     HEAD,
     angles_of,
+    estimate_head_angles,
     estimate_poses,
     fit_heads,
     guess_focal,
@@ -159,6 +160,20 @@ def test_what_has_no_pose_is_told():
         estimate_poses(np.zeros((1, 29, 2)), COFW29)
     with pytest.raises(ConfigError, match="focal_px: expected size_wh and a positive number"):
         estimate_poses(view(0, 0, 0)[None], FACE51, focal_px=500)
+
+
+def test_the_angles_alone_are_those_of_the_poses_however_many_faces_there_are():
+    faces = np.stack([view(*angles) for angles in ANGLES])
+    angles = estimate_head_angles(faces, FACE51)
+    poses = estimate_poses(faces, FACE51)
+    assert angles.tolist() == [list(pose.yaw_pitch_roll_deg) for pose in poses]
+    assert angles.tolist() == [estimate_head_angles(one[None], FACE51)[0].tolist() for one in faces]
+    line = np.stack([np.arange(51.0), 2 * np.arange(51.0)], axis=1)
+    mixed = estimate_head_angles(np.stack([line, faces[1]]), FACE51)
+    assert np.isnan(mixed[0]).all()
+    assert mixed[1].tolist() == angles[1].tolist()
+    assert np.isnan(estimate_head_angles(np.zeros((2, 29, 2)), COFW29)).tolist() == [[True] * 3] * 2
+    assert estimate_head_angles(np.empty((0, 51, 2)), FACE51).shape == (0, 3)
 
 
 def test_faces_tell_their_poses():

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dan.bulk.aligning import Outcome, Reading, align_pictures
-from dan.core.errors import ConfigError, DegenerateShapeError, ImageError
+from dan.core.errors import ConfigError, ImageError
 from dan.core.images import decode_rgb, read_rgb
 from dan.core.types import ColourImage
 from dan.inference.aligner import BATCH_FACES, FaceAligner
@@ -20,7 +20,7 @@ from dan.inference.defaults import DEFAULT_DETECTOR, DEFAULT_MODEL
 from dan.inference.faces import Faces
 from dan.inference.landmark_model import CropLandmarks
 from dan.inference.onnx_model import MAX_BATCH, OnnxModel
-from dan.points.pose import estimate_poses
+from dan.points.pose import estimate_head_angles
 from dan.schemes import LandmarkScheme
 
 OF_FACES = (
@@ -97,7 +97,7 @@ class AlignBatch:
             (place, str(name), partial(_decoded if given == "bytes" else _read, value, str(name)))
             for place, (name, value) in enumerate(zip(names, columns[given], strict=True))
         ]
-        rows = [self.row_of(outcome) for outcome in self.align(pictures)]
+        rows = self.rows_of([*self.align(pictures)])
         kept = {name: column for name, column in columns.items() if name != "bytes"}
         return kept | {name: [row[name] for row in rows] for name in COLUMNS}
 
@@ -126,23 +126,31 @@ class AlignBatch:
         with _loading:
             return _aligner_of(self)[1]
 
-    def row_of(self, outcome: Outcome[Any]) -> dict[str, Any]:
-        """The row of a picture, without the columns that it came with."""
-        faces = outcome.faces
-        if faces is None:
-            return dict.fromkeys(COLUMNS) | {"error": outcome.error}
+    def rows_of(self, outcomes: Sequence[Outcome[Any]]) -> list[dict[str, Any]]:
+        """A row a picture, without the columns that it came with."""
+        angles = iter(_angles([one.faces for one in outcomes if one.faces is not None]))
+        return [
+            dict.fromkeys(COLUMNS) | {"error": one.error}
+            if one.faces is None
+            else self._row_of(one.faces, one.size_wh, next(angles))
+            for one in outcomes
+        ]
+
+    def _row_of(
+        self, faces: Faces, size_wh: tuple[int, int], angles: list[list[float] | None]
+    ) -> dict[str, Any]:
         covariance = faces.covariance if self.certainty else None
         visibility = faces.visibility if self.certainty else None
         spread = None if covariance is None else covariance[..., [0, 0, 1], [0, 1, 1]]
         return {
             "error": None,
-            "size_wh": list(outcome.size_wh),
+            "size_wh": list(size_wh),
             "score": faces.scores.tolist(),
             "confidence": [None if np.isnan(one) else one for one in faces.confidence.tolist()],
             "box_xyxy": [face.box_xyxy.tolist() for face in faces],
             "search_box_xyxy": faces.search_boxes_xyxy.tolist(),
             "points_xy": _flat(faces.points_xy),
-            "yaw_pitch_roll_deg": _angles(faces),
+            "yaw_pitch_roll_deg": angles,
             "covariance": None if spread is None else _flat(spread),
             "visibility": None if visibility is None else visibility.tolist(),
         }
@@ -232,16 +240,16 @@ def _flat(values: npt.NDArray[np.float32]) -> list[list[float]]:
     return flat
 
 
-def _angles(faces: Faces) -> list[list[float] | None]:
-    """Yaw, pitch and roll of each face, degrees."""
-    angles: list[list[float] | None] = []
-    for points in faces.points_xy:  # one by one: some may have none
-        try:
-            (pose,) = estimate_poses(points[None], faces.scheme)
-            angles.append([*pose.yaw_pitch_roll_deg])
-        except (ConfigError, DegenerateShapeError):  # other points than those of a face
-            angles.append(None)
-    return angles
+def _angles(every: Sequence[Faces]) -> list[list[list[float] | None]]:
+    """Yaw, pitch and roll of each face of each picture, degrees; all faces together, for speed."""
+    if not every:
+        return []
+    points, scheme = np.concatenate([faces.points_xy for faces in every]), every[0].scheme
+    angles = [
+        None if np.isnan(one[0]) else one for one in estimate_head_angles(points, scheme).tolist()
+    ]
+    ends = np.cumsum([len(faces) for faces in every])
+    return [angles[end - len(faces) : end] for faces, end in zip(every, ends, strict=True)]
 
 
 def faces_of(row: Mapping[str, Any], scheme: LandmarkScheme) -> Faces:

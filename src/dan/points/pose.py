@@ -87,7 +87,7 @@ class HeadPose:
         >>> HeadPose(rotation_of(20, 10, -30), np.zeros(2), 1, 0).yaw_pitch_roll_deg
         (20.0, 10.0, -30.0)
         """
-        yaw, pitch, roll = (angles_of(self.rotation).round(9) + 0.0).tolist()  # no -0.0
+        yaw, pitch, roll = _rounded_angles(self.rotation).tolist()
         return yaw, pitch, roll
 
     def translation(
@@ -182,6 +182,10 @@ def angles_of(rotations: FloatArray) -> FloatArray:
     return np.asarray(np.degrees(np.stack([yaw, pitch, roll], axis=-1)))
 
 
+def _rounded_angles(rotations: FloatArray) -> FloatArray:
+    return angles_of(rotations).round(9) + 0.0  # no -0.0
+
+
 def guess_focal(size_wh: tuple[float, float]) -> float:
     """Focal length in pixels of an unknown camera, as OpenFace 2 guesses it: 500 at 640 × 480."""
     return (500 * size_wh[0] / 640 + 500 * size_wh[1] / 480) / 2
@@ -240,6 +244,24 @@ def estimate_poses(
         of_inner = np.einsum("mn,fnij->fmij", matrix, of_known)
         spread = [*map(_covariance_of_angles, rotation, scale, weights, of_inner)]
     return list(map(HeadPose, rotation, position, scale.tolist(), residual.tolist(), spread))
+
+
+def estimate_head_angles(points: FloatArray, scheme: LandmarkScheme) -> FloatArray:
+    """(F, 3) yaw, pitch and roll of each face, degrees: those of :func:`estimate_poses`, alone.
+
+    Args:
+        points: (F, N, 2) landmarks, pixels; NaN where one has no position.
+        scheme: of the points.
+
+    Returns:
+        NaN where a face has no pose: its points are too few or span no area, or the scheme does not
+        convert to face51.
+    """
+    try:
+        inner = convert_points(as_floats("points", points), scheme, FACE51)
+    except ConfigError:
+        return np.full((len(points), 3), np.nan)
+    return _rounded_angles(fit_heads(inner)[0])
 
 
 def fit_heads(

@@ -103,10 +103,11 @@ class RunFolder:
         started, before = time.perf_counter(), worker.network.counts()
         task = Task.of_line((self.place / TASKS).read(line.offset, line.size))
         pictures = (((one.name, one.file), one.file, one.read) for one in pictures_of(task))
-        rows = []
-        for outcome in worker.align(pictures):
-            name, file = outcome.source
-            rows.append({"name": name, "file": file} | worker.row_of(outcome))
+        outcomes = [*worker.align(pictures)]
+        rows = [
+            {"name": outcome.source[0], "file": outcome.source[1]} | row
+            for outcome, row in zip(outcomes, worker.rows_of(outcomes), strict=True)
+        ]
         counts = worker.network.counts() - before
         part = Part(
             number=line.number,
