@@ -3,7 +3,7 @@
     python benchmarks/bulk.py equal PICTURES...        rows against those of dan align, bit for bit
     python benchmarks/bulk.py speed PICTURES...        one and two workers, and dan align beside
     python benchmarks/bulk.py kills PICTURES...        kill -9 of workers, nodes and drivers
-    python benchmarks/bulk.py memory PICTURES...       of each process as pictures go by
+    python benchmarks/bulk.py growth PICTURES...       of time and memory as pictures go by
 
 PICTURES are folders of pictures; ``-n`` of them are made of these as hard links under other names.
 Needs the extra ``ray``, Linux (/proc) and room for the links where ``-o`` is.
@@ -142,10 +142,10 @@ def command_of(pid: int) -> bytes:
     return b""
 
 
-def resident_mib(pid: int, what: str = "VmRSS:") -> float:
+def resident_mib(pid: int) -> float:
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith(what):
+            if line.startswith("VmRSS:"):
                 return int(line.split()[1]) / 1024
     return 0.0
 
@@ -302,32 +302,27 @@ def one_kill(
     assert not fault
 
 
-def memory(args: argparse.Namespace, pictures: Path) -> None:
-    """Resident memory of driver and workers when a tenth and when all pictures are done."""
+def growth(args: argparse.Namespace, pictures: Path) -> None:
+    """Time, and memory of the driver and the workers, after every tenfold of a hundred pictures."""
     nodes = Nodes(1, 1)
-    out = fresh(args.out / "memory")
+    out, started = fresh(args.out / "growth"), time.perf_counter()
     try:
-        command = bulk_command(pictures, out, "--ray", nodes.address)
+        command = bulk_command(pictures, out, "--ray", nodes.address, "--part-size", "100")
         driver = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        shown: dict[str, float] = {}
-        n_parts = -(-args.n // 512)
-        marks = [max(1, n_parts // 10), max(2, n_parts // 3), n_parts - 2]
-        while marks and driver.poll() is None:
-            time.sleep(0.2)
-            if len([*out.glob("parts/part-*")]) < marks[0]:
-                continue
-            mark = marks.pop(0)
+        first: dict[str, float] = {}
+        for mark in (10**power for power in range(2, len(str(args.n)))):
+            n_parts = mark // 100 - mark // 5000  # the last are waited for below
+            while len([*out.glob("parts/part-*")]) < n_parts and driver.poll() is None:
+                time.sleep(0.1)
+            seconds = time.perf_counter() - started
             now = {"driver": resident_mib(driver.pid)}
             now |= {f"worker {pid}": resident_mib(pid) for pid in nodes.workers()}
-            for name, mib in now.items():
-                change = f" ({mib / shown[name] - 1:+.1%})" if name in shown else ""
-                own = resident_mib(int(name.split()[-1]) if " " in name else driver.pid, "RssAnon:")
-                print(
-                    f"{mark * 512:7d} pictures  {name:<16} {mib:7.1f} MiB{change}, {own:.1f} of "
-                    "them private",
-                    flush=True,
-                )
-                shown.setdefault(name, mib)
+            shown = ", ".join(f"{name} {mib:.1f} MiB" for name, mib in now.items())
+            print(f"{mark:7d} pictures after {seconds:6.1f} s: {shown}", flush=True)
+            if mark == args.n // 10:
+                first = now
+        for name in first.keys() & now.keys():
+            print(f"{name}: {now[name] / first[name] - 1:+.1%} since a tenth of the pictures")
         assert driver.wait() == 0
     finally:
         nodes.stop()
@@ -340,7 +335,7 @@ def fresh(folder: Path) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("what", choices=("equal", "speed", "kills", "memory"))
+    parser.add_argument("what", choices=("equal", "speed", "kills", "growth"))
     parser.add_argument("pictures", type=Path, nargs="+")
     parser.add_argument("-n", type=int, default=2000)
     parser.add_argument("-o", "--out", type=Path, default=Path("bulk-benchmark"))
@@ -352,7 +347,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     args.out = args.out.absolute()
     pictures = link_pictures(args.pictures, args.out / "pictures", args.n)
-    {"equal": equal, "speed": speed, "kills": kills, "memory": memory}[args.what](args, pictures)
+    {"equal": equal, "speed": speed, "kills": kills, "growth": growth}[args.what](args, pictures)
 
 
 if __name__ == "__main__":

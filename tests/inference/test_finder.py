@@ -12,7 +12,7 @@ from dan.core.errors import BundleError, ConfigError, ShapeError
 from dan.geometry import box_centre, box_of_points, box_size_wh
 from dan.inference.aligner import FaceAligner
 from dan.inference.detectors import YuNetFile, build_detector
-from dan.inference.finder import FaceFinder
+from dan.inference.finder import FaceFinder, _without_dim
 
 FACE_CENTRE, FACE_SIDE = box_centre(helpers.FACE_XYXY), box_size_wh(helpers.FACE_XYXY).mean()
 
@@ -97,6 +97,16 @@ def test_a_higher_score_leaves_fewer(portrait):
     assert (everything.scores > 0.02).all()
     least = float(everything.scores[1])
     assert len(FaceFinder(min_score=least).detect(portrait)) == 1
+
+
+@pytest.mark.parametrize(("best", "kept"), [(0.6, [0, 2, 3]), (0.59, [0, 1, 2, 3])])
+def test_beside_a_clear_face_a_large_one_has_to_be_half_as_clear(best, kept):
+    sizes, scores = [90, 48, 48, 47], [best, 0.29, 0.3, 0.1]
+    frames = np.array(
+        [[5, 5, 5 + size, 9, 0, score] for size, score in zip(sizes, scores, strict=True)]
+    )
+    assert np.array_equal(_without_dim(frames), frames[kept])
+    assert _without_dim(frames[:0]).shape == (0, 6)
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda made: pickle.loads(pickle.dumps(made))])

@@ -9,8 +9,8 @@ from torch.nn import functional
 
 from dan.core.errors import ConfigError
 from dan.model import DAN, DANConfig, cost_of
-from dan.model.refinement import PointwiseLinear, covariance_of, patches
-from dan.model.stage import READ_STRIDES, Stage, map_channels
+from dan.model.refinement import PointwiseLinear, patches, triangle_of
+from dan.model.stage import READ_STRIDES, Stage, map_channels, positions_on
 
 CONFIG = DANConfig(n_landmarks=5, image_size=32, width=2, hidden=8, dropout=0.0, refinement=3)
 
@@ -25,25 +25,31 @@ def network(**changes) -> DAN:
 
 def test_patches_of_a_hand_made_map():
     values = torch.arange(20.0).view(1, 1, 4, 5)  # 5 a row
-    seen = patches(values, torch.tensor([[[2.0, 1.0], [2.25, 1.5]]]), 3)
+    centres = torch.tensor([[[2.0, 1.0], [2.25, 1.5]]])
+    (seen,) = patches([values], centres[:, :, None], 3)
     assert seen[0, 0].tolist() == [1, 2, 3, 6, 7, 8, 11, 12, 13]
     assert seen[0, 1].tolist() == [value + 0.25 + 2.5 for value in (1, 2, 3, 6, 7, 8, 11, 12, 13)]
 
 
 def test_patches_are_those_of_bilinear_sampling_also_beyond_the_edges():
-    maps, points = torch.rand(3, 4, 9, 7), torch.rand(3, 6, 2) * 14 - 4
+    maps, centres = (
+        [torch.rand(3, 4, 9, 7), torch.rand(3, 4, 5, 11)],
+        torch.rand(3, 6, 2, 2) * 14 - 4,
+    )
     line = torch.arange(5.0) - 2
     grid = torch.stack([line.repeat(5), line.repeat_interleave(5)], dim=1)
-    positions = (points[:, :, None] + grid).view(3, 1, -1, 2) * 2 / torch.tensor([6.0, 8.0]) - 1
-    expected = functional.grid_sample(maps, positions, padding_mode="border", align_corners=True)
-    expected = expected.view(3, 4, 6, 25).permute(0, 2, 3, 1).flatten(2)
-    torch.testing.assert_close(patches(maps, points, 5), expected)
+    expected = []
+    for place, (values, last) in enumerate(zip(maps, ([6.0, 8.0], [10.0, 4.0]), strict=True)):
+        around = (centres[:, :, place, None] + grid).view(3, 1, -1, 2) * 2 / torch.tensor(last) - 1
+        seen = functional.grid_sample(values, around, padding_mode="border", align_corners=True)
+        expected.append(seen.view(3, 4, 6, 25).permute(0, 2, 3, 1).flatten(2))
+    torch.testing.assert_close(patches(maps, centres, 5), expected)
 
 
 def test_patches_follow_their_positions_smoothly():
     maps = torch.rand(1, 2, 8, 8, dtype=torch.float64, requires_grad=True)
-    points = (torch.rand(1, 3, 2, dtype=torch.float64) * 6 + 0.5).requires_grad_()
-    assert torch.autograd.gradcheck(lambda m, p: patches(m, p, 3), (maps, points))
+    centres = (torch.rand(1, 3, 1, 2, dtype=torch.float64) * 6 + 0.5).requires_grad_()
+    assert torch.autograd.gradcheck(lambda m, p: patches([m], p, 3)[0], (maps, centres))
 
 
 @pytest.mark.parametrize("trunk", ["paper", "strided"])
@@ -70,7 +76,8 @@ def test_a_maps_pixels_stand_where_it_says(trunk, axis):
         across = -1 if axis == -2 else -2
         shown = (up.values + 63 - down.values)[0, 0].select(across, side // 2) / 2
         inner = slice(side * 3 // 8, side * 5 // 8)  # edges are padded with zeros
-        torch.testing.assert_close(up.positions(shown)[inner], torch.arange(float(side))[inner])
+        positions = positions_on([up], shown[None, :, None].expand(1, -1, 2))[0, :, 0, 0]
+        torch.testing.assert_close(positions[inner], torch.arange(float(side))[inner])
 
 
 def test_map_channels_are_those_of_the_maps():
@@ -149,12 +156,12 @@ def test_wrong_units():
         replace(CONFIG, refinement=-1)
 
 
-def test_covariances_are_the_product_of_a_triangle_with_itself():
+def test_three_values_make_a_triangle_with_a_positive_diagonal():
     values = torch.tensor([[[2.0, 3.0, 1.0], [1.0, 1.0, 1.0]]]).log()
     values[0, 0, 2] = -0.5
     triangle = torch.tensor([[2.0, 0.0], [-0.5, 3.0]])
-    found = covariance_of(values)
-    torch.testing.assert_close(found[0, 0], triangle @ triangle.T)
+    found = triangle_of(values)
+    torch.testing.assert_close(found[0, 0], triangle)
     torch.testing.assert_close(found[0, 1], torch.eye(2))
 
 
@@ -166,7 +173,8 @@ def test_the_certainty_of_points_is_that_of_the_crop():
             value.normal_(std=0.3)
         output = model(torch.rand(4, 1, 32, 32) * 255)
         certainty = model.certainty(output)
-        canonical = covariance_of(model.covariance(output.local, output.hidden))
+        triangles = triangle_of(model.covariance(output.local, output.hidden))
+        canonical = triangles @ triangles.transpose(2, 3)
     assert list(certainty) == ["covariance", "visibility"]
     assert (certainty["visibility"] == 0.5).all()
     linear = output.crop_from_canonical[:, None, :, :2]

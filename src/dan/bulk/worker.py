@@ -19,7 +19,7 @@ from dan.inference.aligner import BATCH_FACES, FaceAligner
 from dan.inference.defaults import DEFAULT_DETECTOR, DEFAULT_MODEL
 from dan.inference.faces import Faces
 from dan.inference.landmark_model import CropLandmarks
-from dan.inference.onnx_model import MAX_BATCH, OnnxModel
+from dan.inference.onnx_model import OnnxModel
 from dan.points.pose import estimate_head_angles
 from dan.schemes import LandmarkScheme
 
@@ -158,7 +158,7 @@ class AlignBatch:
 
 @dataclass(frozen=True)
 class Counts:
-    """Of a network: how often it ran, and for how many crops in all."""
+    """Of a network: how often it was called, and for how many crops in all."""
 
     n_runs: int = 0
     n_crops: int = 0
@@ -173,12 +173,12 @@ class Counts:
 
     @property
     def mean_batch(self) -> float:
-        """Crops a run; 0 without a run."""
+        """Crops a call; 0 without a call."""
         return self.n_crops / max(self.n_runs, 1)
 
 
 class CountedModel(OnnxModel):
-    """A network that counts its runs."""
+    """A network that counts its calls."""
 
     def __init__(self, model: str, *, provider: str) -> None:
         super().__init__(model, threads=1, provider=provider)
@@ -187,7 +187,7 @@ class CountedModel(OnnxModel):
     def __call__(self, crops: npt.NDArray[np.uint8]) -> CropLandmarks:
         """As of any :class:`OnnxModel`."""
         with self._counting:
-            self._counts += Counts(-(-len(crops) // MAX_BATCH), len(crops))
+            self._counts += Counts(1, len(crops))
         return super().__call__(crops)
 
     def counts(self) -> Counts:

@@ -31,7 +31,7 @@ from dan.inference.landmark_model import (
 )
 from dan.inference.onnx_model import MAX_BATCH, OnnxModel
 
-BATCH_FACES = MAX_BATCH // 4
+BATCH_FACES = 4 * MAX_BATCH
 """Faces of several pictures that go through the network together."""
 
 MAX_COORDINATE = 2.0**24

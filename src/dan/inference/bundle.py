@@ -93,6 +93,14 @@ class Bundle:
         return tuple(name for name, is_there in known.items() if is_there)
 
     @property
+    def keeps_crops_apart(self) -> bool:
+        """Whether the graph finds in a lone crop what it finds in company, on one CPU thread.
+
+        Exports say so since they see to it; graphs that mirror crops never see a lone one.
+        """
+        return bool(self.card.get("keeps_crops_apart") or self.card.get("mirrored"))
+
+    @property
     def graph_sha256(self) -> str:
         """What tells this model from all others."""
         return hashlib.sha256(self.graph).hexdigest()

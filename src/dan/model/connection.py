@@ -14,10 +14,9 @@ from dan.model.config import DANConfig
 from dan.model.stage import glorot_for_relu
 from dan.model.torch_geometry import (
     constant,
-    estimate_similarity,
     in_full_precision,
-    invert,
     move_points,
+    straighten,
     warp,
 )
 
@@ -98,8 +97,8 @@ def _gaussian_map(points: Tensor, line: Tensor, sigmas: tuple[float, ...]) -> Te
     steepness = constant(tuple(-0.5 / sigma**2 for sigma in sigmas), points)
     # e^-30 is nothing here, and denormal numbers further out make processors 50 times slower.
     heats = (squares[:, :, None] * steepness[:, None, None]).clamp_min(-30.0).exp()
-    columns, rows = heats.flatten(2, 3).unbind(1)  # (B, 3N, S) each
-    return (rows.transpose(1, 2) @ columns)[:, None]
+    columns, rows = heats.flatten(2, 3).split(1, dim=1)  # (B, 1, 3N, S) each
+    return rows.transpose(2, 3) @ columns
 
 
 def build_heat_map(config: DANConfig) -> nn.Module:
@@ -182,9 +181,7 @@ class Connection(nn.Module):
             hidden: (B, hidden) of the stage that found them.
             mean_shape: (N, 2), crop frame.
         """
-        canonical_from_crop = estimate_similarity(points, mean_shape)
-        crop_from_canonical = invert(canonical_from_crop)
-        canonical_points = move_points(points, canonical_from_crop)
+        canonical_points, crop_from_canonical = straighten(points, mean_shape)
         warped = warp(images, crop_from_canonical, self.size, self.border)
         heat = self.heat_map(canonical_points)
         feature = self.feature_image(hidden).to(warped.dtype)

@@ -13,7 +13,7 @@ from dan.core.errors import ConfigError
 from dan.core.types import FloatArray, Points
 from dan.model.config import DANConfig
 from dan.model.connection import Connection, FirstView
-from dan.model.refinement import LocalRefinement, PointHead, covariance_of
+from dan.model.refinement import LocalRefinement, PointHead, triangle_of
 from dan.model.stage import Stage
 
 
@@ -44,12 +44,11 @@ class CascadeOutput(NamedTuple):
         """(B, N, 2), the result."""
         return self.estimates[-1]
 
-    def spread_to_crop(self, covariance: Tensor) -> Tensor:
-        """(B, N, 2, 2) covariances of the last stage's frame -> of the crop."""
-        if self.crop_from_canonical is None:
-            return covariance
-        linear = self.crop_from_canonical[:, None, :, :2]
-        return linear @ covariance @ linear.transpose(2, 3)
+    def covariance(self, triangles: Tensor) -> Tensor:
+        """(B, N, 2, 2) roots of covariances, in the last stage's frame -> covariances, crop."""
+        if self.crop_from_canonical is not None:
+            triangles = self.crop_from_canonical[:, None, :, :2] @ triangles
+        return triangles @ triangles.transpose(2, 3)
 
 
 class DAN(nn.Module):
@@ -141,8 +140,8 @@ class DAN(nn.Module):
         if self.confidence is not None:
             said["confidence"] = torch.sigmoid(self.confidence(hidden))[:, 0]
         if self.covariance is not None:
-            canonical = covariance_of(self.covariance(output.local, hidden))
-            said["covariance"] = output.spread_to_crop(canonical)
+            triangles = triangle_of(self.covariance(output.local, hidden))
+            said["covariance"] = output.covariance(triangles)
         if self.visibility is not None:
             said["visibility"] = torch.sigmoid(self.visibility(output.local, hidden))[..., 0]
         return said

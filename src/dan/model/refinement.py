@@ -19,7 +19,8 @@ from torch.nn import functional
 
 from dan.model.config import DANConfig
 from dan.model.distributed import GlobalBatchNorm1d, GlobalBatchNorm2d
-from dan.model.stage import StageMap, glorot_for_relu, map_channels
+from dan.model.stage import StageMap, glorot_for_relu, map_channels, positions_on
+from dan.model.torch_geometry import constant
 
 MAP_CHANNELS = 16
 """Each map is narrowed to so many channels first: patches are large, the maps are not."""
@@ -66,10 +67,8 @@ class LocalRefinement(nn.Module):
         Returns:
             (B, N, 2) offsets, pixels; (B, N, units) what was seen around each point.
         """
-        seen = [
-            patches(narrow(item.values), item.positions(points), PATCH_SIDE)
-            for narrow, item in zip(self.narrow, maps, strict=True)
-        ]
+        narrowed = [narrow(item.values) for narrow, item in zip(self.narrow, maps, strict=True)]
+        seen = patches(narrowed, positions_on(maps, points), PATCH_SIDE)
         local = functional.relu(self.norm(self.look(torch.cat(seen, dim=2)).flatten(1)))
         with torch.autocast(points.device.type, enabled=False):  # offsets need sub-pixel digits
             together = torch.cat([local, hidden], dim=1).to(self.offsets.weight.dtype)
@@ -89,7 +88,7 @@ class PointHead(nn.Module):
 
     def __init__(self, config: DANConfig, n_values: int) -> None:
         super().__init__()
-        self.around = PointwiseLinear(config.n_landmarks, config.refinement, n_values)
+        self.around: nn.Module = PointwiseLinear(config.n_landmarks, config.refinement, n_values)
         self.whole = nn.Linear(config.hidden, config.n_landmarks * n_values)
         for value in self.parameters():
             nn.init.zeros_(value)
@@ -101,18 +100,17 @@ class PointHead(nn.Module):
         return together
 
 
-def covariance_of(values: Tensor) -> Tensor:
-    """(B, N, 3) values of a head -> (B, N, 2, 2) covariances, in the square of their unit.
+def triangle_of(values: Tensor) -> Tensor:
+    """(B, N, 3) values of a head -> (B, N, 2, 2) lower triangles, whose squares are covariances.
 
-    The values are those of Cholesky's triangle: the logarithms of its diagonal and what lies below
-    (Dorta et al. 2018, "Structured Uncertainty Prediction Networks"), so that every covariance is
-    symmetric and positive definite.
+    The values are the logarithms of the diagonal and what lies below (Cholesky; Dorta et al. 2018,
+    "Structured Uncertainty Prediction Networks"), so that every covariance is symmetric and
+    positive definite.
     """
-    first, second = values[..., 0].exp(), values[..., 1].exp()
-    below = values[..., 2]
-    product = first * below
-    elements = [first.square(), product, product, below.square() + second.square()]
-    return torch.stack(elements, dim=-1).view(*below.shape, 2, 2)
+    diagonal, below = values.split([2, 1], dim=-1)
+    places = constant(((1, 0, 0, 0), (0, 0, 0, 1), (0, 0, 1, 0)), values)
+    placed = torch.cat([diagonal.exp(), below], dim=-1) @ places
+    return placed.view(*values.shape[:-1], 2, 2)
 
 
 class PointwiseLinear(nn.Module):
@@ -130,34 +128,48 @@ class PointwiseLinear(nn.Module):
         return products.transpose(0, 1)
 
 
-def patches(maps: Tensor, positions: Tensor, side: int) -> Tensor:
-    """Square patches around positions, bilinear; beyond the edges the outermost pixels repeat.
+def patches(maps: Sequence[Tensor], positions: Tensor, side: int) -> list[Tensor]:
+    """Square patches of several maps, bilinear; beyond the edges the outermost pixels repeat.
 
     Whole rows of channels are gathered and blended: several times faster than sampling each channel
     of each pixel.
 
     Args:
-        maps: (B, C, H, W).
-        positions: (B, N, 2) x, y, pixels of the maps.
+        maps: M of them, (B, C, H, W), of any sizes.
+        positions: (B, N, M, 2) x, y of the patches' centres, pixels of each map.
         side: of the patches, pixels; odd.
 
     Returns:
-        (B, N, side·side·C), row after row, channels last.
+        Of each map (B, N, side·side·C), row after row, channels last.
     """
-    count, channels, height, width = maps.shape
+    sizes = [values.shape[2:] for values in maps]
     corner = positions.detach().floor()
-    shares = (positions - corner).to(maps.dtype)[..., None, None]  # (B, N, 2, 1, 1)
-    reach = torch.arange(side + 1, device=maps.device) - side // 2
-    columns, rows = (corner.long()[..., None] + reach).unbind(2)  # (B, N, side + 1) each
-    first = torch.arange(count, device=maps.device)[:, None, None] * height
-    rows = (rows.clamp(0, height - 1) + first) * width
-    places = rows[..., :, None] + columns.clamp(0, width - 1)[..., None, :]
-    pixels = maps.permute(0, 2, 3, 1).reshape(-1, channels)  # free in channels_last
-    seen = pixels.index_select(0, places.flatten()).view(*places.shape, channels)
-    across, down = shares.unbind(2)  # (B, N, 1, 1) each
+    shares = (positions - corner).to(maps[0].dtype)[..., None, None]  # (B, N, M, 2, 1, 1)
+    reach = torch.arange(side + 1, device=corner.device, dtype=corner.dtype) - side // 2
+    last = constant(tuple((width - 1.0, height - 1.0) for height, width in sizes), corner)
+    cells = torch.minimum((corner[..., None] + reach).clamp_min(0), last[..., None])
+    columns, rows = cells.split(1, dim=3)  # (B, N, M, 1, side + 1) each
+    widths = constant(tuple((float(width),) for _, width in sizes), corner)[..., None]
+    places = (rows.transpose(3, 4) * widths + columns).long()  # (B, N, M, side + 1, side + 1)
+    # Behind the pixels of a map of one picture lie those of the next picture.
+    lengths = constant(tuple(height * width for height, width in sizes), places)
+    pictures = torch.arange(places.shape[0], device=places.device)[:, None] * lengths  # (B, M)
+    places = places + pictures[:, None, :, None, None]
+    across, down = shares.unbind(3)  # (B, N, M, 1, 1) each
+    return [
+        _blended(*each)
+        for each in zip(maps, *(value.unbind(2) for value in (places, across, down)), strict=True)
+    ]
+
+
+def _blended(values: Tensor, places: Tensor, across: Tensor, down: Tensor) -> Tensor:
+    """(B, N, side·side·C) patches of (B, C, H, W) from (B, N, side + 1, side + 1) places."""
+    pixels = values.permute(0, 2, 3, 1).flatten(0, 2)  # free in channels_last
+    seen = pixels.index_select(0, places.flatten()).view(*places.shape, -1)
+    across, down = across[..., None], down[..., None]
     # Not torch.lerp, which exports as two formulas and a choice between them.
     left, right = seen[..., :-1, :], seen[..., 1:, :]
-    seen = left + across[..., None] * (right - left)
+    seen = left + across * (right - left)
     upper, lower = seen[..., :-1, :, :], seen[..., 1:, :, :]
-    seen = upper + down[..., None] * (lower - upper)
+    seen = upper + down * (lower - upper)
     return seen.flatten(2)

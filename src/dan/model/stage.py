@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from dan.model.config import DANConfig
 from dan.model.distributed import GlobalBatchNorm1d, GlobalBatchNorm2d, GlobalDropout
+from dan.model.torch_geometry import constant
 
 N_BLOCKS = 4
 
@@ -30,9 +32,12 @@ class StageMap(NamedTuple):
     stride: int
     start: float
 
-    def positions(self, points: Tensor) -> Tensor:
-        """Points in pixels of the input -> pixels of the map."""
-        return (points - self.start) / self.stride
+
+def positions_on(maps: Sequence[StageMap], points: Tensor) -> Tensor:
+    """(B, N, 2) points in pixels of the input -> (B, N, M, 2) in pixels of each map."""
+    starts = constant(tuple((item.start,) for item in maps), points)
+    strides = constant(tuple((float(item.stride),) for item in maps), points)
+    return (points[:, :, None] - starts) / strides
 
 
 class StageOutput(NamedTuple):

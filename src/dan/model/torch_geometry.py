@@ -8,23 +8,21 @@ has no sub-pixel digits left at 112.
 import math
 from collections.abc import Callable
 from functools import cache, wraps
-from typing import Literal
+from typing import Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+T = TypeVar("T")
+
 Border = Literal["edge", "inner_edge", "zero"]
 """Beyond an image ``edge`` repeats its outermost pixels, ``zero`` fills with zero. ``inner_edge``
 ends it one pixel earlier: the last row and the last column are never seen."""
 
-# Linear maps of 2x2 matrices [[p, q], [r, s]] written as rows (p, q, r, s): one small product in an
-# exported graph costs less than a dozen operations on single numbers.
-_ROTATION = ((1, 0, 0, 1), (0, -1, 1, 0), (0, 1, -1, 0), (1, 0, 0, 1))
-"""To [[p + s, r - q], [q - r, p + s]], twice the nearest multiple of a rotation, transposed."""
 _COFACTORS = ((0, 0, 0, 1), (0, 0, -1, 0), (0, -1, 0, 0), (1, 0, 0, 0))
-"""To [[s, -r], [-q, p]], the transpose of the inverse times the determinant."""
-
+"""From a matrix as a row (p, q, r, s) to the transpose of its inverse times the determinant: one
+small product in an exported graph costs less than a dozen operations on single numbers."""
 
 Numbers = tuple[float, ...] | tuple[tuple[float, ...], ...]
 
@@ -45,11 +43,11 @@ def _brought(numbers: Numbers, dtype: torch.dtype, device: torch.device) -> Tens
     return torch.tensor(numbers, dtype=dtype, device=device)
 
 
-def in_full_precision(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def in_full_precision(function: Callable[..., T]) -> Callable[..., T]:
     """Run a function outside autocast, its half-precision tensors widened to float32."""
 
     @wraps(function)
-    def run(*args: object, **kwargs: object) -> Tensor:
+    def run(*args: object, **kwargs: object) -> T:
         tensors = [value for value in args if isinstance(value, Tensor)]
         with torch.autocast(tensors[0].device.type, enabled=False):
             return function(*map(_widened, args), **kwargs)
@@ -63,25 +61,45 @@ def _widened(value: object) -> object:
     return value
 
 
+class Straightened(NamedTuple):
+    """Points that were brought onto others.
+
+    Attributes:
+        points: (B, N, 2), in the frame of the others.
+        src_from_dst: (B, 2, 3) similarities that take them back.
+    """
+
+    points: Tensor
+    src_from_dst: Tensor
+
+
 @in_full_precision
-def estimate_similarity(src: Tensor, dst: Tensor) -> Tensor:
-    """Least-squares similarities without reflection, ``dst_from_src``.
+def straighten(src: Tensor, dst: Tensor) -> Straightened:
+    """Bring points onto others by the least-squares similarities without reflection.
+
+    The formula stands at :func:`dan.geometry.estimate_similarity`. Few and plain operations: in an
+    exported graph each costs microseconds, whatever it computes.
 
     Args:
-        src: (B, N, 2) points. If all points of a row coincide, the scale is zero.
-        dst: (N, 2) or (B, N, 2) points.
-
-    Returns:
-        (B, 2, 3) matrices ``[[a, -b, tx], [b, a, ty]]``; the formula stands at
-        :func:`dan.geometry.estimate_similarity`.
+        src: (B, N, 2) points. If all points of a row coincide, they come to the middle of the
+            others, and the way back is infinite.
+        dst: (N, 2) points.
     """
-    src_centre, dst_centre = src.mean(dim=1, keepdim=True), dst.mean(dim=-2, keepdim=True)
-    around = src - src_centre  # (B, N, 2)
-    spread = around.square().sum(dim=(1, 2)).clamp_min(1e-12)
-    products = around.transpose(1, 2) @ (dst - dst_centre)  # (B, 2, 2): x·u, x·v; y·u, y·v
-    linear = _mapped(products, _ROTATION) / spread[:, None, None]  # a, -b; b, a
-    shift = (dst_centre - src_centre @ linear.transpose(1, 2)).transpose(-2, -1)  # (B, 2, 1)
-    return torch.cat([linear, shift], dim=2)
+    # Sums go along the last axis: along another, ONNX Runtime adds up a lone row in its own order.
+    dst_centre, axes = dst.mean(dim=0), torch.eye(2, dtype=dst.dtype, device=dst.device)
+    means = axes.repeat(1, len(dst)) / len(dst)  # (2, 2N): of x and of y
+    src_centre = (src.flatten(1)[:, None] * means).sum(dim=2)  # (B, 2)
+    around, target = src - src_centre[:, None], dst - dst_centre
+    flat = around.flatten(1)  # x, y, x, y, ...
+    spread = flat.square().sum(dim=1, keepdim=True).clamp_min(1e-12)
+    # With target points (u, v): a sums up x·u + y·v, b sums up x·v - y·u.
+    a = target.flatten()
+    b = torch.stack([target[:, 1], -target[:, 0]], dim=1).flatten()
+    sums = (flat[:, None] * torch.stack([a, b, -b, a])).sum(dim=2)  # (B, 4)
+    transposed = (sums / spread).view(-1, 2, 2)  # of the linear part: a, b; -b, a
+    inverse = transposed / (transposed.square().sum(dim=(1, 2), keepdim=True) / 2)
+    shift = src_centre[:, :, None] - (inverse * dst_centre).sum(dim=2, keepdim=True)
+    return Straightened(around @ transposed + dst_centre, torch.cat([inverse, shift], dim=2))
 
 
 @in_full_precision
@@ -118,15 +136,10 @@ def move_points(points: Tensor, transform: Tensor) -> Tensor:
 def invert(transform: Tensor) -> Tensor:
     """``a_from_b`` -> ``b_from_a``, (B, 2, 3) affine; a singular one gives infinite values."""
     linear = transform[:, :, :2]
-    cofactors = _mapped(linear, _COFACTORS)
+    cofactors = (linear.reshape(-1, 4) @ constant(_COFACTORS, linear)).view(-1, 2, 2)
     twice_determinant = (linear * cofactors).sum(dim=(1, 2), keepdim=True)
     inverse = cofactors.transpose(1, 2) / (twice_determinant / 2)
     return torch.cat([inverse, -inverse @ transform[:, :, 2:]], dim=2)
-
-
-def _mapped(matrices: Tensor, linear_map: Numbers) -> Tensor:
-    """(B, 2, 2) matrices under a (4, 4) map of their elements."""
-    return (matrices.reshape(-1, 4) @ constant(linear_map, matrices)).view(-1, 2, 2)
 
 
 @in_full_precision

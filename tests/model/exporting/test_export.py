@@ -56,6 +56,10 @@ def some_crops():
     return np.random.default_rng(1).integers(0, 256, (7, SIZE, SIZE), dtype=np.uint8)
 
 
+def many_crops():
+    return np.random.default_rng(2).integers(0, 256, (40, SIZE, SIZE), dtype=np.uint8)
+
+
 @pytest.fixture
 def crops():
     return some_crops()
@@ -161,6 +165,26 @@ def test_the_certainty_of_a_mirrored_picture_is_mirrored(crops):
     np.testing.assert_allclose(found.covariance, expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("weights", ["fp32", "int8"])
+def test_a_crop_gives_the_same_bits_alone_and_in_company(weights):
+    bundle = exported(weights)
+    assert bundle.keeps_crops_apart
+    model, crops = OnnxModel(bundle, threads=1), many_crops()
+    together = model(crops)
+    for place in range(len(crops)):
+        alone = model(crops[place : place + 1])
+        for name in ("points", "confidence", "covariance", "visibility"):
+            found, expected = getattr(alone, name)[0], getattr(together, name)[place]
+            assert found.tobytes() == expected.tobytes(), name
+
+
+def test_small_dense_layers_that_see_the_same_are_one():
+    for weights in ("fp32", "int8"):
+        graph = onnx.load_from_string(exported(weights).graph).graph
+        kinds = [node.op_type for node in graph.node if node.op_type == "Gemm"]
+        assert len(kinds) == 5, weights  # hidden and heads of either stage, the refinement's
+
+
 def test_int8_stays_near(crops):
     distance = np.linalg.norm(
         points_of(exported("int8"), crops) - points_of(exported(), crops), axis=-1
@@ -199,7 +223,7 @@ def test_no_8_bit_result_is_widened_for_a_relu():
     maker = {name: node.op_type for node in graph.node for name in node.output}
     # The convolutions' ReLUs are gone: a scale that starts at zero does what they did.
     assert {maker[node.input[0]] for node in graph.node if node.op_type == "Relu"} == {
-        "Gemm",
+        "Split",  # of a dense layer
         "BatchNormalization",  # of the refinement
     }
 

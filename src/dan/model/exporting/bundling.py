@@ -19,7 +19,7 @@ from dan.core.errors import ConfigError, ParityError
 from dan.inference.bundle import Bundle
 from dan.inference.onnx_model import OnnxModel
 from dan.model import DAN, DANConfig, cost_of
-from dan.model.exporting.graph import forget_names, halve_weights, trace
+from dan.model.exporting.graph import forget_names, halve_weights, join_dense_layers, trace
 from dan.model.exporting.int8 import quantise
 from dan.model.refinement import PointwiseLinear
 from dan.model.weights import ModelFile
@@ -89,7 +89,7 @@ class Cascade(nn.Module):
         stages, said = torch.stack(output.estimates), self.model.certainty(output)
         if self.mirror is not None:
             return self._averaged(stages, said, crops.shape[0], images.shape[-1] - 1)
-        return (stages[-1], stages, *said.values())
+        return (output.points, stages, *said.values())
 
     def _averaged(
         self, stages: Tensor, said: dict[str, Tensor], count: int, last: int
@@ -131,6 +131,32 @@ class GroupedLinear(nn.Module):
         return found.view(-1, *self.shape)
 
 
+class SummedLinear(nn.Module):
+    """A :class:`PointwiseLinear` as products and their sums, for few units.
+
+    Its matrix product has a row for each crop, and one row would add up in another order.
+    """
+
+    def __init__(self, layer: PointwiseLinear) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(layer.weight.detach().transpose(1, 2).contiguous())
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(B, N, n_in) -> (B, N, n_out)."""
+        return (values[:, :, None] * self.weight).sum(dim=3)
+
+
+def _with_layers_for_export(model: DAN, options: ExportOptions) -> DAN:
+    """A copy that computes the same in layers that suit ONNX Runtime."""
+    model = deepcopy(model).eval()
+    if model.refinement is not None and (options.weights == "int8" or not options.mirrored):
+        model.refinement.look = GroupedLinear(cast(PointwiseLinear, model.refinement.look))
+    for head in (model.covariance, model.visibility):
+        if head is not None:
+            head.around = SummedLinear(cast(PointwiseLinear, head.around))
+    return model
+
+
 def export(file: ModelFile, options: ExportOptions) -> Bundle:
     """Make a bundle and compare what it finds with what torch finds.
 
@@ -144,10 +170,7 @@ def export(file: ModelFile, options: ExportOptions) -> Bundle:
         raise ConfigError(f"mirrored: expected a scheme with flip partners, got {scheme.name}")
     if options.weights == "int8" and options.calibration is None:
         raise ConfigError("int8: expected crops to calibrate with")
-    model = deepcopy(file.model).eval()
-    if options.weights == "int8" and model.refinement is not None:
-        dense = cast(PointwiseLinear, model.refinement.look)
-        model.refinement.look = GroupedLinear(dense)
+    model = _with_layers_for_export(file.model, options)
     cascade = Cascade(model, scheme.mirror if options.mirrored else None).eval()
     bundle = Bundle(
         name=options.name,
@@ -163,6 +186,7 @@ def export(file: ModelFile, options: ExportOptions) -> Bundle:
         card={
             "model": config.to_dict(),
             "mirrored": options.mirrored,
+            "keeps_crops_apart": True,
             "cost": _cost(config, runs=2 if options.mirrored else 1),
             "training": dict(file.training),
             "licences": LICENCES,
@@ -177,7 +201,9 @@ def export(file: ModelFile, options: ExportOptions) -> Bundle:
     )
     example = torch.zeros(5, *[config.image_size] * 2, dtype=torch.uint8)
     proto = trace(cascade, example, ["points", "stage_points", *bundle.certainty])
-    bundle = replace(bundle, graph=proto.SerializeToString())
+    checked = deepcopy(proto)
+    join_dense_layers(checked)
+    bundle = replace(bundle, graph=checked.SerializeToString())
     difference = distances_px(cascade, bundle).max()
     if not difference <= PARITY_PX:
         raise ParityError(
@@ -194,6 +220,7 @@ def _rounded(
     """The bundle with smaller weights; ``proto`` is its graph and is used up."""
     if options.weights == "int8" and options.calibration is not None:
         proto = quantise(proto, options.calibration)
+    join_dense_layers(proto)
     halve_weights(proto)
     forget_names(proto)
     rounded = replace(bundle, graph=proto.SerializeToString(), weights=options.weights)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
@@ -104,6 +105,66 @@ def forget_names(proto: onnx.ModelProto) -> None:
     del proto.graph.value_info[:]
     for node in proto.graph.node:
         node.name = ""
+
+
+def join_dense_layers(proto: onnx.ModelProto) -> None:
+    """Make one dense layer of those that see the same values, and let it see every row twice.
+
+    One, as so small a layer costs its call, whatever it computes. Twice, as ONNX Runtime adds up
+    the products of a single row in another order than those of several, and what is found in a crop
+    must not depend on the crops beside it. Layers in 8 bits are exact: they stay.
+    """
+    graph = proto.graph
+    tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    layers: dict[str, list[onnx.NodeProto]] = {}
+    for node in graph.node:
+        if node.op_type == "Gemm" and node.input[1] in tensors:
+            layers.setdefault(node.input[0], []).append(node)
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        same = layers.get(node.input[0], []) if node.input else []
+        if node not in same:
+            nodes.append(node)
+        elif node == same[0]:
+            nodes.extend(_joined(same, tensors, graph))
+    del graph.node[:]
+    graph.node.extend(nodes)
+    used = {name for node in nodes for name in node.input}
+    left = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(left)
+
+
+def _joined(
+    layers: Sequence[onnx.NodeProto],
+    tensors: Mapping[str, npt.NDArray[Any]],
+    graph: onnx.GraphProto,
+) -> list[onnx.NodeProto]:
+    """The nodes in place of dense layers that see the same values; their weights join the graph."""
+    value, name = layers[0].input[0], layers[0].output[0]
+    kernels = [tensors[layer.input[1]] for layer in layers]  # (units, inputs) each
+    biases = [
+        tensors[layer.input[2]] if len(layer.input) > 2 else np.zeros(len(kernel), np.float32)
+        for layer, kernel in zip(layers, kernels, strict=True)
+    ]
+    units = np.array([len(kernel) for kernel in kernels], dtype=np.int64)
+    for part, values in (
+        ("kernel", np.concatenate(kernels)),
+        ("bias", np.concatenate(biases)),
+        ("units", units),
+    ):
+        graph.initializer.append(numpy_helper.from_array(values, f"{name}_{part}"))
+    outputs = [layer.output[0] for layer in layers]
+    twice, found = f"{name}_twice", f"{name}_found"
+    once = f"{name}_once" if len(layers) > 1 else name
+    nodes = [
+        helper.make_node("Concat", [value, value], [twice], axis=0),
+        helper.make_node("Gemm", [twice, f"{name}_kernel", f"{name}_bias"], [found], transB=1),
+        helper.make_node("Split", [found], [once, f"{name}_again"], num_outputs=2),
+    ]
+    if len(layers) > 1:
+        nodes.append(helper.make_node("Split", [once, f"{name}_units"], outputs, axis=1))
+    return nodes
 
 
 def halve_weights(proto: onnx.ModelProto) -> None:

@@ -61,6 +61,9 @@ def _finder() -> dict[str, Any]:
         "coarse": finder.COARSE,
         "largest": finder.LARGEST,
         "max_overlap": finder.MAX_OVERLAP,
+        "clear": finder.CLEAR,
+        "large": finder.LARGE,
+        "least_beside_clear": finder.LEAST_BESIDE_CLEAR,
         "worth_a_look": aligner.WORTH_A_LOOK,
     }
 

@@ -35,13 +35,24 @@ export class Finder {
       part = partOf(picture, x, y, right, bottom);
     }
     const { small, scaleX, scaleY } = shrunk(part, this.size);
-    const found = (await this.#found(small)).map((face) => {
+    const found = this.#withoutDim(await this.#found(small)).map((face) => {
       const box = enlarged(face.box, scaleX, scaleY);
       return { ...face, box: box.map((value, i) => value + (i % 2 ? y : x)) };
     });
     const best = ranked(found.map((face) => face.score)).map((place) => found[place]);
     const worth = best.filter((face) => face.score >= this.facts.worthALook);
     return worth.length ? worth : best.slice(0, 1);
+  }
+
+  /** Large faces that are too weak beside a clear one are none. */
+  #withoutDim(faces) {
+    const { clear, large, leastBesideClear } = this.facts;
+    if (!faces.some((face) => face.score >= clear)) {
+      return faces;
+    }
+    return faces.filter(
+      ({ score, box }) => score >= leastBesideClear || box[2] - box[0] < large,
+    );
   }
 
   /** One a face; large faces are those of half the picture. */
