@@ -51,6 +51,13 @@ def check_ray(address: str | None) -> None:
         raise DeviceError(f"--ray: no cluster at {address}: {_last_line(error)}") from error
 
 
+ENVIRONMENT = {
+    "MALLOC_ARENA_MAX": "2",  # glibc's default keeps growing
+    "OPENCV_FOR_THREADS_NUM": "1",  # its threads would be more than Ray gave us CPUs for
+}
+"""Of the workers' processes."""
+
+
 class TaskActor:
     """What runs in the processes of Ray: a folder and a worker."""
 
@@ -139,7 +146,7 @@ def _parts(
         compute=ray.data.ActorPoolStrategy(size=min(workers or n_fit, n_fit, len(lines))),
         num_cpus=worker.threads,
         num_gpus=gpus or None,
-        runtime_env={"env_vars": {"MALLOC_ARENA_MAX": "2"}},  # glibc's default keeps growing
+        runtime_env={"env_vars": ENVIRONMENT},
         udf_modifying_row_count=False,
     )
     try:
