@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -117,7 +117,8 @@ def align_pictures(
 ) -> Generator[Outcome[K], None, None]:
     """Align pictures from anywhere; outcomes come in their order.
 
-    Each thread reads a picture and finds its faces, or runs the network for those of several.
+    Each thread reads a picture and finds its faces, or runs the network for those of several. One
+    thread is that of the caller.
 
     Args:
         aligner: shared by the threads; its network is best made with ``threads=1``.
@@ -138,7 +139,9 @@ def align_pictures(
         return (reading, (picture.shape[1], picture.shape[0])), found
 
     n_threads = threads or usable_cores()
-    pool = ThreadPoolExecutor(n_threads, thread_name_prefix="dan-align")
+    pool: Executor = _CallersThread()
+    if n_threads > 1:
+        pool = ThreadPoolExecutor(n_threads, thread_name_prefix="dan-align")
     try:
         searches = in_turn(pool, search, readings, AHEAD * n_threads)
         batches = in_batches(searches, pool_faces)
@@ -158,9 +161,17 @@ def _box_of(boxes: Mapping[str, Box], source: Source) -> FloatArray:
     return np.empty((0, 4)) if box is None else np.asarray(box)[None]
 
 
-def in_turn(
-    pool: ThreadPoolExecutor, work: Callable[[S], T], tasks: Iterable[S], ahead: int
-) -> Iterator[T]:
+class _CallersThread(Executor):
+    """Does each task at once: a second thread would take more than the one core asked for."""
+
+    def submit(self, work: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:  # noqa: ANN401
+        """Its result."""
+        done: Future[T] = Future()
+        done.set_result(work(*args, **kwargs))
+        return done
+
+
+def in_turn(pool: Executor, work: Callable[[S], T], tasks: Iterable[S], ahead: int) -> Iterator[T]:
     """Results in order, computed by threads that stay at most so many tasks ahead."""
     pending: deque[Future[T]] = deque()
     for task in tasks:
