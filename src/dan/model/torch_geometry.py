@@ -85,21 +85,30 @@ def straighten(src: Tensor, dst: Tensor) -> Straightened:
             others, and the way back is infinite.
         dst: (N, 2) points.
     """
-    # Sums go along the last axis: along another, ONNX Runtime adds up a lone row in its own order.
+    # ONNX Runtime adds up a lone row, a row that starts off its vectors, or along another axis than
+    # the last in an order of its own. So that points do not depend on the batch, sums go along the
+    # last axis, of several rows a face, in fours.
     dst_centre, axes = dst.mean(dim=0), torch.eye(2, dtype=dst.dtype, device=dst.device)
-    means = axes.repeat(1, len(dst)) / len(dst)  # (2, 2N): of x and of y
-    src_centre = (src.flatten(1)[:, None] * means).sum(dim=2)  # (B, 2)
+    means = _in_fours(axes.repeat(1, len(dst)) / len(dst))  # of x and of y
+    src_centre = (_in_fours(src.flatten(1))[:, None] * means).sum(dim=2)  # (B, 2)
     around, target = src - src_centre[:, None], dst - dst_centre
-    flat = around.flatten(1)  # x, y, x, y, ...
-    spread = flat.square().sum(dim=1, keepdim=True).clamp_min(1e-12)
+    flat = _in_fours(around.flatten(1))  # x, y, x, y, ...
+    halves = flat.square().unflatten(1, (2, -1)).sum(dim=2)  # (B, 2)
+    spread = halves.sum(dim=1, keepdim=True).clamp_min(1e-12)
     # With target points (u, v): a sums up x·u + y·v, b sums up x·v - y·u.
     a = target.flatten()
     b = torch.stack([target[:, 1], -target[:, 0]], dim=1).flatten()
-    sums = (flat[:, None] * torch.stack([a, b, -b, a])).sum(dim=2)  # (B, 4)
+    sums = (flat[:, None] * _in_fours(torch.stack([a, b, -b, a]))).sum(dim=2)  # (B, 4)
     transposed = (sums / spread).view(-1, 2, 2)  # of the linear part: a, b; -b, a
-    inverse = transposed / (transposed.square().sum(dim=(1, 2), keepdim=True) / 2)
+    inverse = transposed / transposed[:, :1].square().sum(dim=2, keepdim=True)
     shift = src_centre[:, :, None] - (inverse * dst_centre).sum(dim=2, keepdim=True)
     return Straightened(around @ transposed + dst_centre, torch.cat([inverse, shift], dim=2))
+
+
+def _in_fours(rows: Tensor) -> Tensor:
+    """(K, L) with zeros behind, so that halves of the rows have whole fours."""
+    missing = -rows.shape[1] % 8
+    return functional.pad(rows, [0, missing]) if missing else rows
 
 
 @in_full_precision

@@ -186,7 +186,7 @@ def export(file: ModelFile, options: ExportOptions) -> Bundle:
         card={
             "model": config.to_dict(),
             "mirrored": options.mirrored,
-            "keeps_crops_apart": True,
+            "keeps_crops_apart": config.refinement % 4 == 0,  # sums in fours, see straighten
             "cost": _cost(config, runs=2 if options.mirrored else 1),
             "training": dict(file.training),
             "licences": LICENCES,
