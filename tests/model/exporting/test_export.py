@@ -109,7 +109,11 @@ def exported(weights="fp32", *, mirrored=False):
 
 
 @cache
-def standard_file(scheme=FACE68) -> ModelFile:
+def standard_file() -> ModelFile:
+    return file_of(FACE68)
+
+
+def file_of(scheme) -> ModelFile:
     heads = {"confidence": True, "covariance": True, "visibility": True}
     return model_file(
         scheme, n_stages=2, heat_map="gaussians", width=8, trunk="strided", refinement=4, **heads
@@ -170,7 +174,7 @@ def test_a_crop_gives_the_same_bits_alone_and_in_company(kind):
     if kind in ("fp32", "int8"):
         bundle = exported(kind)
     else:
-        bundle = export(standard_file(FACE51), ExportOptions("tiny"))
+        bundle = export(file_of(FACE51), ExportOptions("tiny"))
     assert bundle.keeps_crops_apart
     model, crops = OnnxModel(bundle, threads=1), many_crops()
     together = model(crops)
