@@ -97,7 +97,7 @@ def _gaussian_map(points: Tensor, line: Tensor, sigmas: tuple[float, ...]) -> Te
     steepness = constant(tuple(-0.5 / sigma**2 for sigma in sigmas), points)
     # e^-30 is nothing here, and denormal numbers further out make processors 50 times slower.
     heats = (squares[:, :, None] * steepness[:, None, None]).clamp_min(-30.0).exp()
-    columns, rows = heats.flatten(2, 3).split(1, dim=1)  # (B, 1, 3N, S) each
+    columns, rows = torch.split(heats.flatten(2, 3), 1, dim=1)  # (B, 1, 3N, S) each
     return rows.transpose(2, 3) @ columns
 
 

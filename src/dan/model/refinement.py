@@ -88,7 +88,7 @@ class PointHead(nn.Module):
 
     def __init__(self, config: DANConfig, n_values: int) -> None:
         super().__init__()
-        self.around: nn.Module = PointwiseLinear(config.n_landmarks, config.refinement, n_values)
+        self.around = PointwiseLinear(config.n_landmarks, config.refinement, n_values)
         self.whole = nn.Linear(config.hidden, config.n_landmarks * n_values)
         for value in self.parameters():
             nn.init.zeros_(value)
@@ -107,7 +107,7 @@ def triangle_of(values: Tensor) -> Tensor:
     "Structured Uncertainty Prediction Networks"), so that every covariance is symmetric and
     positive definite.
     """
-    diagonal, below = values.split([2, 1], dim=-1)
+    diagonal, below = torch.split(values, [2, 1], dim=-1)
     places = constant(((1, 0, 0, 0), (0, 0, 0, 1), (0, 0, 1, 0)), values)
     placed = torch.cat([diagonal.exp(), below], dim=-1) @ places
     return placed.view(*values.shape[:-1], 2, 2)
@@ -148,7 +148,7 @@ def patches(maps: Sequence[Tensor], positions: Tensor, side: int) -> list[Tensor
     reach = torch.arange(side + 1, device=corner.device, dtype=corner.dtype) - side // 2
     last = constant(tuple((width - 1.0, height - 1.0) for height, width in sizes), corner)
     cells = torch.minimum((corner[..., None] + reach).clamp_min(0), last[..., None])
-    columns, rows = cells.split(1, dim=3)  # (B, N, M, 1, side + 1) each
+    columns, rows = torch.split(cells, 1, dim=3)  # (B, N, M, 1, side + 1) each
     widths = constant(tuple((float(width),) for _, width in sizes), corner)[..., None]
     places = (rows.transpose(3, 4) * widths + columns).long()  # (B, N, M, side + 1, side + 1)
     # Behind the pixels of a map of one picture lie those of the next picture.

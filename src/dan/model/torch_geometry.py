@@ -93,7 +93,7 @@ def straighten(src: Tensor, dst: Tensor) -> Straightened:
     src_centre = (_in_fours(src.flatten(1))[:, None] * means).sum(dim=2)  # (B, 2)
     around, target = src - src_centre[:, None], dst - dst_centre
     flat = _in_fours(around.flatten(1))  # x, y, x, y, ...
-    halves = flat.square().unflatten(1, (2, -1)).sum(dim=2)  # (B, 2)
+    halves = flat.square().view(-1, 2, flat.shape[1] // 2).sum(dim=2)  # (B, 2)
     spread = halves.sum(dim=1, keepdim=True).clamp_min(1e-12)
     # With target points (u, v): a sums up x·u + y·v, b sums up x·v - y·u.
     a = target.flatten()

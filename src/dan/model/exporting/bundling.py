@@ -153,7 +153,7 @@ def _with_layers_for_export(model: DAN, options: ExportOptions) -> DAN:
         model.refinement.look = GroupedLinear(cast(PointwiseLinear, model.refinement.look))
     for head in (model.covariance, model.visibility):
         if head is not None:
-            head.around = SummedLinear(cast(PointwiseLinear, head.around))
+            head.around = cast(PointwiseLinear, SummedLinear(head.around))
     return model
 
 
