@@ -1,11 +1,15 @@
 """What is found in a face does not depend on the faces that go through the network with it."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
 
 from dan.core.images import read_rgb
 from dan.inference.aligner import FaceAligner, Search, in_batches
+from dan.inference.bundle import bundle_path, load_bundle
 from dan.inference.onnx_model import MAX_BATCH, OnnxModel
 
 
@@ -45,6 +49,22 @@ def test_a_crop_left_over_by_full_runs_is_not_alone(pictures):
     many = network(np.repeat(crop[None], MAX_BATCH + 1, axis=0))
     assert len(many.points) == MAX_BATCH + 1
     assert (many.points == many.points[0]).all()
+
+
+def test_a_lone_crop_of_an_older_bundle_goes_twice_and_comes_back_once(pictures):
+    now = load_bundle(bundle_path("dan68-fast"))
+    card = {name: value for name, value in now.card.items() if name != "keeps_crops_apart"}
+    before = OnnxModel(replace(now, card=card), threads=1)
+    crop = np.full((1, now.crop_size, now.crop_size), 90, dtype=np.uint8)
+    seen = []
+    run = before._session.run
+    before._session = SimpleNamespace(
+        run=lambda names, given: seen.append(given) or run(names, given)
+    )
+    found, wanted = before(crop), OnnxModel(now, threads=1)(crop)
+    assert len(seen[0]["crops"]) == 2
+    for name in ("points", "stages", "confidence", "covariance", "visibility"):
+        assert np.array_equal(getattr(found, name), getattr(wanted, name)), name
 
 
 @pytest.mark.parametrize("pool_faces", [1, 2, 5, 64])

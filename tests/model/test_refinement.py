@@ -46,6 +46,12 @@ def test_patches_are_those_of_bilinear_sampling_also_beyond_the_edges():
     torch.testing.assert_close(patches(maps, centres, 5), expected)
 
 
+def test_points_that_are_no_numbers_are_no_error():
+    """Of a training that diverges: its loss, which is no number, is what is told."""
+    (seen,) = patches([torch.rand(1, 2, 8, 8)], torch.full((1, 3, 1, 2), torch.nan), 3)
+    assert seen.isnan().all()
+
+
 def test_patches_follow_their_positions_smoothly():
     maps = torch.rand(1, 2, 8, 8, dtype=torch.float64, requires_grad=True)
     centres = (torch.rand(1, 3, 1, 2, dtype=torch.float64) * 6 + 0.5).requires_grad_()

@@ -13,7 +13,7 @@ from dan.core.errors import (
     InterruptedTrainingError,
     NonFiniteLossError,
 )
-from dan.model.weights import load_finder
+from dan.model.weights import FORMAT_VERSION, load_finder, save_tensors
 from dan.training import TrainingLog
 from dan.training.finder import FinderRecipe, pipeline, train_finder
 from dan.training.finder.material import Material, Source
@@ -120,6 +120,13 @@ def test_a_checkpoint_of_something_else_is_no_finder(unbroken):
     path = unbroken[0] / "round1" / "last.safetensors"
     with pytest.raises(CheckpointError, match=r"last\.safetensors: expected a face finder"):
         load_finder(path)
+
+
+def test_a_finder_of_other_settings_is_named_with_what_is_wrong(tmp_path):
+    header = {"format": FORMAT_VERSION, "finder": {"recipe": {"network": {"neck": 0}}}}
+    save_tensors(tmp_path / "other.safetensors", {"a": torch.zeros(1)}, header)
+    with pytest.raises(CheckpointError, match=r"other\.safetensors: expected a .*header: neck"):
+        load_finder(tmp_path / "other.safetensors")
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ class OnnxModel(Copied):
         self.sha256: str = bundle.graph_sha256
         self.threads: int | None = None if threads is None else int(threads)
         self.provider: str = provider
-        self.max_batch = (
+        self._max_batch = (
             MAX_BATCH * (self.threads or usable_cores())
             if provider == "cpu"
             else MAX_BATCH_OF_ACCELERATORS
@@ -112,8 +112,8 @@ class OnnxModel(Copied):
         check_shape("crops", crops, ("B", self.crop_size, self.crop_size))
         if crops.dtype != np.uint8:
             raise ShapeError(f"crops: expected uint8 grey levels, got {crops.dtype}")
-        starts = range(0, len(crops), self.max_batch)
-        parts = [np.ascontiguousarray(crops[start : start + self.max_batch]) for start in starts]
+        starts = range(0, len(crops), self._max_batch)
+        parts = [np.ascontiguousarray(crops[start : start + self._max_batch]) for start in starts]
         try:
             runs = [self._run(part, names) for part in parts]
         except Exception as error:  # onnxruntime's errors have no common base but Exception

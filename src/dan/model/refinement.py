@@ -151,6 +151,7 @@ def patches(maps: Sequence[Tensor], positions: Tensor, side: int) -> list[Tensor
     columns, rows = torch.split(cells, 1, dim=3)  # (B, N, M, 1, side + 1) each
     widths = constant(tuple((float(width),) for _, width in sizes), corner)[..., None]
     places = (rows.transpose(3, 4) * widths + columns).long()  # (B, N, M, side + 1, side + 1)
+    places = places.clamp_min(0)  # of positions that are NaN, and whose patches will be
     # Behind the pixels of a map of one picture lie those of the next picture.
     lengths = constant(tuple(height * width for height, width in sizes), places)
     pictures = torch.arange(places.shape[0], device=places.device)[:, None] * lengths  # (B, M)

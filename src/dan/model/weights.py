@@ -106,11 +106,12 @@ def load_finder(path: FilePath) -> FinderFile:
         CheckpointError: naming the file, if it is missing, damaged or something else.
     """
     tensors, header = load_tensors(path)
+    if not isinstance(made := header.get("finder"), dict):
+        raise CheckpointError(f"{path}: expected a face finder, got another checkpoint")
     try:
-        made = header["finder"]
         network = FaceFinderNetwork(build_struct(FinderConfig, made["recipe"]["network"]))
     except (KeyError, TypeError, ConfigError) as error:
-        raise CheckpointError(f"{path}: expected a face finder, got another checkpoint") from error
+        raise CheckpointError(f"{path}: expected a face finder's header: {error}") from error
     fill(network, tensors, path)
     return FinderFile(network.eval(), made)
 

@@ -29,6 +29,13 @@ ANSWER_S = 10.0
 """How long the machine of a cluster may take to answer."""
 
 
+ENVIRONMENT = {
+    "MALLOC_ARENA_MAX": "2",  # glibc's default keeps growing
+    "OPENCV_FOR_THREADS_NUM": "1",  # its threads would be more than Ray gave us CPUs for
+}
+"""Of the workers' processes."""
+
+
 def check_ray(address: str | None) -> None:
     """Say early what is missing: Ray itself would look for a cluster for minutes.
 
@@ -49,13 +56,6 @@ def check_ray(address: str | None) -> None:
             pass
     except (OSError, ValueError, OverflowError) as error:
         raise DeviceError(f"--ray: no cluster at {address}: {_last_line(error)}") from error
-
-
-ENVIRONMENT = {
-    "MALLOC_ARENA_MAX": "2",  # glibc's default keeps growing
-    "OPENCV_FOR_THREADS_NUM": "1",  # its threads would be more than Ray gave us CPUs for
-}
-"""Of the workers' processes."""
 
 
 class TaskActor:
