@@ -18,9 +18,19 @@ import dan
 from dan.core.errors import ConfigError, DegenerateShapeError, ImageError, ShapeError
 from dan.core.images import encode_png
 from dan.geometry import Similarity, box_of_points, box_overlap, warp_image
-from dan.inference.aligner import LIKELY, SURE, FaceAligner
+from dan.inference.aligner import (
+    HALF_TURN,
+    LARGER_FRAME,
+    LIKELY,
+    LOST,
+    QUARTER_TURNS,
+    SURE,
+    FaceAligner,
+)
+from dan.inference.crops import CropBatch
 from dan.inference.detections import BoxFit, Detections
 from dan.inference.detectors import WholeImage
+from dan.inference.landmark_model import CropLandmarks
 from dan.video.tracker import FaceTracker
 
 EYES_PX = 40.0
@@ -380,6 +390,51 @@ def test_beside_a_sure_face_a_weak_finding_is_not_looked_at_twice(fast, portrait
     assert len(FaceAligner(fast, detector)(both)) == count
     alone = Fixed(on_its_side, scores=[score])
     assert len(FaceAligner(fast, alone)(both)) == 1
+
+
+class AsTold(MeanShape):
+    """Says one confidence of every crop at first, another of those seen anew; keeps all crops."""
+
+    has_confidence = True
+
+    def __init__(self, first, anew=0.0):
+        super().__init__()
+        self.first, self.anew, self.seen = first, anew, []
+
+    def __call__(self, crops):
+        sure = self.anew if self.seen else self.first
+        self.seen.append(crops)
+        return CropLandmarks(super().__call__(crops).points, np.full(len(crops), sure, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("confidence", "roll_deg", "longer_side", "starts"),
+    [
+        (SURE, 5, 512, ()),
+        (LOST - 0.01, 5, 512, (HALF_TURN,)),
+        (LOST + 0.01, 5, 512, (LARGER_FRAME,)),
+        (LOST - 0.01, 5, 880, (HALF_TURN, LARGER_FRAME, *QUARTER_TURNS)),  # a small face
+        (LOST + 0.01, 5, 880, (HALF_TURN, LARGER_FRAME, *QUARTER_TURNS)),
+        (LOST + 0.01, 0, 512, (HALF_TURN, LARGER_FRAME, *QUARTER_TURNS)),  # no angle told
+    ],
+)
+def test_other_starts_are_those_that_may_help(portrait, confidence, roll_deg, longer_side, starts):
+    model = AsTold(confidence)
+    wide = np.pad(portrait, ((0, 0), (0, longer_side - 512), (0, 0)))
+    FaceAligner(model, Fixed(FACE_XYXY, rolls_deg=[roll_deg]))(wide)
+    first = CropBatch.cut(wide, model, boxes_xyxy=[FACE_XYXY], rolls_deg=[roll_deg])
+    anew = [first.seen_anew([0], **how).crops for how in starts]
+    assert len(model.seen) == 1 + bool(starts)
+    assert np.array_equal(np.concatenate(model.seen), np.concatenate([first.crops, *anew]))
+
+
+@pytest.mark.parametrize(("anew", "is_better"), [(0.3, True), (0.2, False), (0.1, False)])
+def test_the_surest_start_counts_and_of_equals_the_first(portrait, anew, is_better):
+    turned = Fixed(FACE_XYXY, rolls_deg=[5])
+    (found,) = FaceAligner(AsTold(0.2, anew), turned)(portrait)
+    (first,) = FaceAligner(AsTold(SURE), turned)(portrait)
+    assert np.array_equal(found.points_xy, first.points_xy) == (not is_better)
+    assert found.confidence == pytest.approx(max(anew, 0.2))
 
 
 def test_where_the_confidence_is_low_a_larger_frame_is_tried(fast, portrait):

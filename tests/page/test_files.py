@@ -80,7 +80,7 @@ def test_facts_are_those_of_the_package(files):
     assert not json.loads(page_files()["facts.json"])["hasServer"]
     assert facts["version"] == package.__version__
     assert facts["tracker"]["detectEvery"] == FaceTracker(package.FaceAligner()).detect_every
-    assert facts["aligner"]["otherStarts"][0] == {"angleDeg": 90.0}
+    assert facts["aligner"]["halfTurn"] == {"angleDeg": 180.0}
     assert facts["finder"]["size"] == FaceFinder().size
     assert facts["model"]["edges"] == [list(edge) for edge in FACE68.edges]
     bundle = load_bundle(bundle_path("dan68-fast"))

@@ -50,13 +50,17 @@ LIKELY = 0.75
 RETRY = 0.4
 """A detector's score from which other starts are worth their time beside a face that is sure."""
 
-OTHER_STARTS: tuple[dict[str, float], ...] = (
-    {"angle_deg": 90.0},
-    {"angle_deg": 180.0},
-    {"angle_deg": -90.0},
-    {"scale": 0.75},
-)
-"""How their crops are seen anew: turned by quarters, and in a larger frame."""
+LOST = 0.1
+"""Confidence below which a crop shows no face as it stands; it may be upside down. From here on
+there is one, and a larger frame may show all of it."""
+
+SMALL = 0.1
+"""Size of a face in the picture's longer side below which a detector may mistake its angle."""
+
+HALF_TURN, LARGER_FRAME = {"angle_deg": 180.0}, {"scale": 0.75}
+QUARTER_TURNS = ({"angle_deg": 90.0}, {"angle_deg": -90.0})
+"""How crops are seen anew: one of the first two, or in all these ways where any angle is likely.
+Figures of that choice are in ``docs/experiments.md``."""
 
 SAME_FACE = 0.2
 """Overlap of the landmarks' boxes of two findings from which on the surer one alone counts."""
@@ -64,6 +68,9 @@ SAME_FACE = 0.2
 OnError = Literal["raise", "skip"]
 
 T = TypeVar("T")
+
+How = dict[str, float]
+Places = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,8 @@ class Search:
     Attributes:
         start: boxes that the landmarks should fill, pixels of the picture, and their scores.
         batch: the crops that the network will see.
+        any_angle: (F,) whether a face may stand at any angle: it is small, or its detector told
+            none.
         is_detected: whether a detector found the faces, so that the landmarks' confidence is asked
             for a second opinion.
         max_faces: so many of them at most are returned; None: all.
@@ -80,6 +89,7 @@ class Search:
 
     start: Detections
     batch: CropBatch
+    any_angle: npt.NDArray[np.bool_]
     is_detected: bool = False
     max_faces: int | None = None
 
@@ -326,16 +336,14 @@ class FaceAligner:
         for _ in range(self.passes - 1):
             batch = CropBatch.cut(rgb, self.model, points_xy=batch.found_by(self.model).points)
         max_faces = self.max_faces if points is None and boxes is None else None
-        return Search(start, batch, is_detected, max_faces)
+        return Search(start, batch, _at_any_angle(start, rgb), is_detected, max_faces)
 
     def faces_of(self, searches: Sequence[Search]) -> list[Faces]:
         """Faces of several pictures, at least one; all go through the network together."""
         batch = CropBatch.joined([search.batch for search in searches])
         found = batch.found_by(self.model)
         scores = np.concatenate([search.start.scores for search in searches])
-        doubtful = _doubtful(searches, found.confidence)
-        if len(doubtful):
-            found = self._from_other_starts(batch, found, doubtful)
+        found = self._surest(batch, found, _other_starts(searches, found.confidence))
         is_face = is_likely(scores, found.confidence)
         first, faces = 0, []
         for search in searches:
@@ -347,17 +355,19 @@ class FaceAligner:
             faces.append(result.with_confidence(self.min_confidence))
         return faces
 
-    def _from_other_starts(
-        self, batch: CropBatch, found: CropLandmarks, places: npt.NDArray[np.intp]
+    def _surest(
+        self, batch: CropBatch, found: CropLandmarks, starts: Sequence[tuple[How, Places]]
     ) -> CropLandmarks:
-        """What was found; at some places the surest of it and of what other starts lead to."""
-        anew = [batch.seen_anew(places.tolist(), **how) for how in OTHER_STARTS]
+        """At each place of a batch, the surest of what was found and of what starts lead to."""
+        anew = [batch.seen_anew(places.tolist(), **how) for how, places in starts if len(places)]
+        if not anew:
+            return found
         every = CropLandmarks.joined([found, CropBatch.joined(anew).found_by(self.model)])
-        others = np.arange(len(found.points), len(every.points)).reshape(len(anew), -1)
-        rivals = np.concatenate([places[None], others])  # a column for each place
-        best = every.confidence[rivals].argmax(axis=0)
-        chosen = np.arange(len(found.points))
-        chosen[places] = rivals[best, np.arange(len(places))]
+        first = np.arange(len(batch))
+        place_of = np.concatenate([first, *(places for _, places in starts)])
+        by_confidence = np.lexsort((-np.arange(len(place_of)), every.confidence))  # NaN last
+        chosen = first.copy()
+        chosen[place_of[by_confidence]] = by_confidence  # the last of a place stays
         return every.part(chosen)
 
     def faces_of_each(
@@ -423,10 +433,17 @@ def is_likely(scores: npt.ArrayLike, confidence: npt.ArrayLike) -> npt.NDArray[n
     return np.logical_not(speaks_for < LIKELY * (speaks_for + speaks_against))
 
 
-def _doubtful(
+def _at_any_angle(found: Detections, picture: ColourImage) -> npt.NDArray[np.bool_]:
+    """(F,) see :class:`Search`."""
+    sizes = (found.boxes_xyxy[:, 2:] - found.boxes_xyxy[:, :2]).mean(axis=1)
+    at_any: npt.NDArray[np.bool_] = (sizes < SMALL * max(picture.shape)) | (found.rolls_deg == 0)
+    return at_any
+
+
+def _other_starts(
     searches: Sequence[Search], confidence: npt.NDArray[np.float32]
-) -> npt.NDArray[np.intp]:
-    """Places, in the batch of all searches, of detected faces to look for from other starts."""
+) -> list[tuple[How, Places]]:
+    """How to see doubtful faces anew, with their places in the batch of all searches."""
     doubtful, first = np.zeros(len(confidence), dtype=bool), 0
     for search in searches:
         own = slice(first, first + len(search.batch))
@@ -434,7 +451,11 @@ def _doubtful(
         unsure = confidence[own] < SURE
         least = RETRY if (confidence[own] >= SURE).any() else 0.0
         doubtful[own] = search.is_detected & unsure & (search.start.scores >= least)
-    return np.flatnonzero(doubtful)
+    any_angle = np.concatenate([search.any_angle for search in searches])
+    is_lost = confidence < LOST
+    starts = [(HALF_TURN, is_lost | any_angle), (LARGER_FRAME, ~is_lost | any_angle)]
+    starts += [(how, any_angle) for how in QUARTER_TURNS]
+    return [(how, np.flatnonzero(doubtful & which)) for how, which in starts]
 
 
 def _once_a_face(faces: Faces) -> Faces:

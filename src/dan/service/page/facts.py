@@ -73,7 +73,11 @@ def _aligner() -> dict[str, Any]:
         "sure": aligner.SURE,
         "likely": aligner.LIKELY,
         "retry": aligner.RETRY,
-        "other_starts": aligner.OTHER_STARTS,
+        "lost": aligner.LOST,
+        "half_turn": aligner.HALF_TURN,
+        "larger_frame": aligner.LARGER_FRAME,
+        "quarter_turns": aligner.QUARTER_TURNS,
+        "small": aligner.SMALL,
         "same_face": aligner.SAME_FACE,
     }
 

@@ -45,7 +45,8 @@ export class Aligner {
     const detected = await this.finder.detect(picture);
     const crops = this.#cropsOf(picture, detected);
     const found = await this.model.find(crops);
-    await this.#lookElsewhere(crops, found, this.#doubtful(detected, found));
+    const places = this.#doubtful(detected, found);
+    await this.#lookElsewhere(picture, detected, crops, found, places);
     const faces = detected.map(({ box, score }, i) => ({ ...found[i], score, searchBox: box }));
     return this.#oncePerFace(faces.filter((face) => this.isLikely(face.score, face.confidence)));
   }
@@ -86,10 +87,23 @@ export class Aligner {
       .filter((i) => found[i].confidence < sure && detected[i].score >= least);
   }
 
+  /** How to see a doubtful face anew; the finder always tells an angle. */
+  #otherStarts(picture, { box }, { confidence }) {
+    const { small, lost, halfTurn, largerFrame, quarterTurns } = this.facts;
+    const size = (box[2] - box[0] + box[3] - box[1]) / 2;
+    if (size < small * Math.max(picture.width, picture.height)) {
+      return [halfTurn, largerFrame, ...quarterTurns];
+    }
+    return [confidence < lost ? halfTurn : largerFrame];
+  }
+
   /** At some places, the surest of what was found and of what other starts lead to. */
-  async #lookElsewhere(crops, found, places) {
+  async #lookElsewhere(picture, detected, crops, found, places) {
     const starts = places.flatMap((i) =>
-      this.facts.otherStarts.map((how) => ({ ...seenAnew(crops[i], how), place: i })),
+      this.#otherStarts(picture, detected[i], found[i]).map((how) => ({
+        ...seenAnew(crops[i], how),
+        place: i,
+      })),
     );
     const others = await this.model.find(starts);
     others.forEach((other, i) => {
