@@ -28,8 +28,8 @@ from dan.service.starting import bind
 class Client:
     """Asks a service on loopback."""
 
-    def __init__(self, port, service=None):
-        self.port, self.service = port, service
+    def __init__(self, port, service=None, server=None):
+        self.port, self.service, self.server = port, service, server
 
     def __call__(self, path="/v1/align", body=None, kind="image/jpeg", method=None, **headers):
         """An answer: status, headers, body, and what that is as JSON."""
@@ -83,7 +83,7 @@ def running(**options):
         thread.start()
         assert started.wait(20)
         try:
-            yield Client(port, service)
+            yield Client(port, service, server)
         finally:
             server.should_exit = True
             thread.join(20)

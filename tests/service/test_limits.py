@@ -2,6 +2,7 @@
 
 import json
 import logging
+import socket
 import struct
 import threading
 import time
@@ -167,6 +168,14 @@ def test_a_client_that_reads_nothing_is_closed_in_time(start, monkeypatch):
         client = strict.open(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
         strict.wait_until(lambda: strict.metric('dan_rejected_total{reason="slow_reader"}') == 1)
         client.close()
+
+
+def test_the_second_part_of_an_answer_does_not_wait_for_the_first_to_be_acknowledged(start):
+    with start() as client, client.open():
+        client.wait_until(lambda: client.server.server_state.connections)
+        for connection in client.server.server_state.connections:
+            taken = connection.transport.get_extra_info("socket")
+            assert taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_head_that_is_too_long_is_refused(client):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from msgspec import UNSET
@@ -17,15 +15,13 @@ from dan.inference.aligner import FaceAligner, Search
 from dan.inference.detectors import build_detector
 from dan.inference.faces import Faces
 from dan.inference.landmark_model import check_confidence
-from dan.inference.onnx_model import OnnxModel
-from dan.service.batching import Batcher
+from dan.inference.onnx_model import MAX_BATCH, OnnxModel
 from dan.service.metrics import Metrics
 from dan.service.refusals import Busy, ServiceError
+from dan.service.scheduler import Scheduler
 from dan.service.schemas import AlignQuery, ModelRecord
 from dan.service.settings import MIB, ServiceSettings
 from dan.service.uploads import decode_picture
-
-T = TypeVar("T")
 
 FEW_FACES = 4
 """Of a picture: up to here the event loop itself makes the record, as a thread would cost more."""
@@ -52,24 +48,17 @@ class Engine:
             names = ", ".join(model.name for model in loaded)
             raise ConfigError(f"--model: expected models of different names, got {names}")
         self.detector = build_detector(settings.detector, settings.detector_size)
-        n_threads = settings.n_threads
-        most_batches = max(1, n_threads // 2)  # the network takes about as long as the finder
-        self._pool = ThreadPoolExecutor(n_threads + most_batches, thread_name_prefix="dan-serve")
-        self._searching = asyncio.Semaphore(n_threads)
-        self._n_wanted, self._n_threads, self._seconds = 0, n_threads, 0.05
+        self.scheduler = Scheduler(
+            {
+                name: FaceAligner(model, self.detector).faces_of
+                for name, model in self.models.items()
+            },
+            n_threads=settings.n_threads,
+            most_faces=MAX_BATCH,
+            on_batch=metrics.batch_faces.observe,
+        )
+        self._seconds = 0.05
         self.n_pictures, self.n_buffered = 0, 0
-        self._batchers = {
-            name: Batcher(
-                FaceAligner(model, self.detector).faces_of,
-                self._pool,
-                most_faces=settings.batch_faces,
-                wait_s=settings.batch_wait_ms / 1000,
-                most_batches=most_batches,
-                is_more_coming=lambda: self._n_wanted > 0,
-                on_batch=metrics.batch_faces.observe,
-            )
-            for name, model in self.models.items()
-        }
         self._warm_up()
 
     def _warm_up(self) -> None:
@@ -82,7 +71,7 @@ class Engine:
 
     def close(self) -> None:
         """End the threads."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self.scheduler.close()
 
     def records(self) -> list[ModelRecord]:
         """The models that requests may name, the default first."""
@@ -128,7 +117,7 @@ class Engine:
             Busy: if there is none.
         """
         if self.n_pictures + n_pictures > self.settings.queue_pictures:
-            wait_s = self.n_pictures * self._seconds / self._n_threads
+            wait_s = self.n_pictures * self._seconds / self.settings.n_threads
             raise Busy(
                 "queue_full",
                 f"expected at most {self.settings.queue_pictures} pictures at a time, got more",
@@ -171,15 +160,9 @@ class Engine:
         Raises:
             ServiceError: if it is no picture of the formats and sizes that are taken.
         """
-        batcher = self._batchers[aligner.model.name]
-        self._n_wanted += 1
-        try:
-            await self._searching.acquire()
-            size_wh, search = await self._in_slot(lambda: self._search(data, aligner))
-        finally:
-            self._n_wanted -= 1
-            batcher.look()
-        faces = (await batcher.faces(search)).with_confidence(query.min_confidence)
+        size_wh, search = await self.scheduler.search(lambda: self._search(data, aligner))
+        faces = await self.scheduler.faces(aligner.model.name, search)
+        faces = faces.with_confidence(query.min_confidence)
         self.metrics.pictures.inc()
         self.metrics.faces.inc(len(faces))
 
@@ -188,30 +171,11 @@ class Engine:
             return {"size_wh": size_wh, **told}
 
         if query.pose or len(faces) > FEW_FACES:
-            return await self.in_thread(record)
+            return await self.scheduler.aside(record)
         return record()
 
-    async def in_thread(self, work: Callable[[], T]) -> T:
-        """Run it in a thread; where this is cancelled in time, it is not begun."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
-
-    async def _in_slot(self, work: Callable[[], T]) -> T:
-        """The same for a search, whose slot is free once the thread has ended, wanted or not."""
-        loop, began = asyncio.get_running_loop(), time.monotonic()
-
-        def free() -> None:
-            self._seconds += 0.05 * (time.monotonic() - began - self._seconds)
-            self._searching.release()
-
-        def on_end(_: Future[T]) -> None:
-            with suppress(RuntimeError):  # the loop has ended meanwhile
-                loop.call_soon_threadsafe(free)
-
-        future = self._pool.submit(work)
-        future.add_done_callback(on_end)
-        return await asyncio.wrap_future(future)
-
     def _search(self, data: bytes, aligner: FaceAligner) -> tuple[tuple[int, int], Search]:
+        began = time.monotonic()
         try:
             picture = decode_picture(data, int(self.settings.max_megapixels * 1e6))
             size_wh = (picture.shape[1], picture.shape[0])
@@ -219,3 +183,5 @@ class Engine:
         except (ImageError, DegenerateShapeError) as error:
             message = str(error).removeprefix("picture: ")
             raise ServiceError(422, "unreadable_picture", message) from error
+        finally:
+            self._seconds += 0.05 * (time.monotonic() - began - self._seconds)

@@ -60,14 +60,8 @@ class ServiceSettings:
     workers: Annotated[int, Setting("Processes that share the socket.", 1, 256)] = 1
     threads: Annotated[
         int | None,
-        Setting("Threads of each process that find faces. Default: cores / workers.", 1, 1024),
+        Setting("Threads of each process. Default: cores / workers.", 1, 1024),
     ] = None
-    batch_faces: Annotated[
-        int, Setting("Most faces that go through the network together.", 1, 64)
-    ] = 16
-    batch_wait_ms: Annotated[
-        float, Setting("How long a face waits for others, while other pictures are searched.", 0)
-    ] = 2.0
     queue_pictures: Annotated[
         int, Setting("Most pictures begun or waiting in a process; further ones get 503.", 1)
     ] = 64
