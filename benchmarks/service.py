@@ -12,6 +12,7 @@ answers and memory minute by minute. Clients share the machine's cores with the 
 
 import argparse
 import asyncio
+import math
 import os
 import random
 import signal
@@ -144,10 +145,15 @@ async def _clients(port: int, bodies: Sequence[bytes], seconds: float, rate: flo
     places = iter(order)
     starts: asyncio.Queue[float] = asyncio.Queue()
 
+    async def next_start() -> float:
+        """When the next request begins; infinite: there is none any more."""
+        if rate is not None:
+            return await starts.get()
+        return time.perf_counter() if time.perf_counter() - began < seconds else math.inf
+
     async def client() -> None:
         connection = await asyncio.open_connection("127.0.0.1", port)
-        while time.perf_counter() - began < seconds:
-            at = time.perf_counter() if rate is None else await starts.get()
+        while (at := await next_start()) < math.inf:
             status, connection = await ask(port, connection, bodies[next(places)])
             tally.statuses[status] += 1
             if status == 200:
@@ -161,7 +167,7 @@ async def _clients(port: int, bodies: Sequence[bytes], seconds: float, rate: flo
             starts.put_nowait(time.perf_counter())
             await asyncio.sleep(dice.expovariate(rate))
         for _ in range(CLIENTS):
-            starts.put_nowait(time.perf_counter())
+            starts.put_nowait(math.inf)
 
     await asyncio.gather(clock(), *[client() for _ in range(CLIENTS)])
     tally.span = time.perf_counter() - began

@@ -9,31 +9,17 @@ import pytest
 from dan.service.scheduler import Scheduler
 
 
-def search(name, n_faces=1):
-    return SimpleNamespace(name=name, batch=[None] * n_faces)
-
-
-class Network:
-    """Notes its batches; waits at the gate in each, and fails where a picture is called bad."""
-
-    def __init__(self, bench):
-        self.bench = bench
-
-    def __call__(self, searches):
-        names = "".join(each.name for each in searches)
-        self.bench.work(names)
-        if "!" in names:
-            raise ValueError("bad")
-        return [f"faces of {each.name}" for each in searches]
-
-
 class Bench:
-    """A scheduler whose threads stop at a gate, and what they have done in order."""
+    """A scheduler whose threads stop at a gate, and what they have done in order.
+
+    Searches are noted in capitals, batches of the network by the names of their pictures. A picture
+    called ``?`` cannot be searched, ``!`` fails in the network, and ``*`` has no answer.
+    """
 
     def __init__(self, n_threads=1, most_faces=4):
         self.begun, self.done, self.counts, self.gate = [], [], [], threading.Event()
         self.scheduler = Scheduler(
-            {name: Network(self) for name in ("one", "other")},
+            {"one": self.network, "other": self.network},
             n_threads=n_threads,
             most_faces=most_faces,
             on_batch=self.counts.append,
@@ -43,13 +29,27 @@ class Bench:
         self.begun.append(name)
         self.gate.wait(5)
         self.done.append(name)
-        return name
 
-    def faces(self, name, n_faces=1, network="one"):
-        return asyncio.ensure_future(self.scheduler.faces(network, search(name, n_faces)))
+    def network(self, searches):
+        names = "".join(each.name for each in searches)
+        self.work(names)
+        if "!" in names:
+            raise ValueError("the network failed")
+        return [f"faces of {each.name}" for each in searches]
 
-    def search(self, name):
-        return asyncio.ensure_future(self.scheduler.search(lambda: self.work(name)))
+    def ask(self, name, n_faces=1, network="one"):
+        def search():
+            self.work(name.upper())
+            if name == "?":
+                raise ValueError("unreadable")
+            return SimpleNamespace(name=name, batch=[None] * n_faces)
+
+        def told(faces):
+            if name == "*":
+                raise ValueError("no answer")
+            return faces.upper()
+
+        return asyncio.ensure_future(self.scheduler.do(network, search, told))
 
     async def open(self, *tasks):
         """Let the threads go on, once all of these wait."""
@@ -73,113 +73,120 @@ def run(act, **options):
 
 def test_a_lone_picture_waits_for_nobody():
     async def act(bench):
-        assert await bench.open(bench.search("A")) == ["A"]
-        assert await bench.open(bench.faces("a")) == ["faces of a"]
+        assert await bench.open(bench.ask("a")) == ["FACES OF A"]
+        assert await bench.open(bench.ask("b")) == ["FACES OF B"]
 
-    assert run(act, n_threads=2) == ["A", "a"]
+    assert run(act, n_threads=2) == ["A", "a", "B", "b"]
 
 
 def test_pictures_go_together_up_to_the_limit():
     async def act(bench):
-        tasks = [bench.faces(name) for name in "abcdefg"]
-        assert await bench.open(*tasks) == [f"faces of {name}" for name in "abcdefg"]
-        assert bench.counts == [1, 4, 2]
+        answers = await bench.open(*map(bench.ask, "abcdefg"))
+        assert answers == [f"FACES OF {name}" for name in "ABCDEFG"]
+        assert bench.counts == [4, 1, 1, 1]
 
-    assert run(act) == ["a", "bcde", "fg"]
+    # Three are left after the batch and cannot fill another: each is finished in turn.
+    done = ["A", "B", "C", "D", "abcd", "E", "e", "F", "f", "G", "g"]
+    assert run(act) == done
 
 
-def test_pictures_are_searched_until_a_batch_is_full():
+def test_batches_fill_up_while_pictures_come():
     async def act(bench):
-        first = bench.search("A")
-        await asyncio.sleep(0)
-        waiting = [*map(bench.faces, "abc"), bench.search("B"), bench.search("C")]
-        await bench.open(first, *waiting)
+        tasks = list(map(bench.ask, "abcdefgh"))
+        await bench.open(*tasks)
 
-    assert run(act, most_faces=4) == ["A", "B", "C", "abc"]
-    assert run(act, most_faces=3) == ["A", "abc", "B", "C"]
+    assert run(act) == [*"ABCD", "abcd", *"EFGH", "efgh"]
 
 
 def test_pictures_of_many_faces_go_alone_and_hold_nobody_up():
     async def act(bench):
-        first = bench.faces("a")
-        await asyncio.sleep(0)
-        await bench.open(first, bench.faces("b"), bench.faces("X", 9), bench.faces("c"))
-        assert bench.counts == [1, 2, 9]
+        tasks = [bench.ask("a"), bench.ask("x", 9), bench.ask("b"), bench.ask("c")]
+        await bench.open(*tasks)
+        assert bench.counts == [1, 9, 1, 1]
 
-    assert run(act) == ["a", "bc", "X"]
+    assert run(act) == ["A", "X", "a", "x", "B", "b", "C", "c"]
 
 
 def test_a_picture_without_a_finding_has_its_place_too():
     async def act(bench):
-        first = bench.search("A")
-        await asyncio.sleep(0)
-        nothing = [bench.faces(name, 0) for name in "abcde"]
-        await bench.open(first, *nothing)
-        assert bench.counts == [0, 0]
+        await bench.open(*[bench.ask(name, 0) for name in "abcd"])
+        assert bench.counts == [0]
 
-    assert run(act) == ["A", "abcd", "e"]
+    assert run(act) == ["A", "B", "C", "D", "abcd"]
 
 
 def test_the_network_of_the_picture_that_waited_longest_is_next():
     async def act(bench):
-        first = bench.search("A")
-        await asyncio.sleep(0)
-        waiting = [bench.faces("a", network="other"), *map(bench.faces, "bcd")]
-        await bench.open(first, *waiting, bench.search("B"))
+        tasks = [bench.ask("a", network="other"), *map(bench.ask, "bcd")]
+        await bench.open(*tasks)
 
-    assert run(act) == ["A", "a", "B", "bcd"]
+    assert run(act) == ["A", "B", "C", "D", "a", "bcd"]
 
 
 def test_all_threads_work_and_no_more():
     async def act(bench):
-        tasks = [bench.faces("a"), bench.search("A"), bench.search("B")]
+        tasks = list(map(bench.ask, "abc"))
         await asyncio.sleep(0.05)
-        assert sorted(bench.begun) == ["A", "a"]
+        assert sorted(bench.begun) == ["A", "B"]
         await bench.open(*tasks)
 
-    assert sorted(run(act, n_threads=2)) == ["A", "B", "a"]
+    assert sorted(run(act, n_threads=2)) == sorted(["A", "a", "B", "b", "C", "c"])
 
 
 def test_what_nobody_waits_for_is_not_begun():
     async def act(bench):
-        first, gone, last = bench.faces("a"), bench.faces("g"), bench.faces("z")
-        lost, kept = bench.search("G"), bench.search("Z")
+        first, gone, last = map(bench.ask, "agz")
         await asyncio.sleep(0)
         gone.cancel()
-        lost.cancel()
-        await asyncio.sleep(0)
-        await bench.open(first, last, kept)
+        await bench.open(first, last)
 
-    assert run(act) == ["a", "Z", "z"]
+    assert run(act) == ["A", "a", "Z", "z"]
 
 
-def test_a_thread_is_free_again_where_whoever_asked_has_left_meanwhile():
+def test_what_nobody_waits_for_any_more_is_not_finished():
     async def act(bench):
-        gone, left = bench.search("A"), bench.faces("a")
-        await asyncio.sleep(0)
+        gone = bench.ask("g")
+        while not bench.begun:
+            await asyncio.sleep(0.001)
         gone.cancel()
-        await bench.open(left)
+        await bench.open(bench.ask("z"))
 
-    assert run(act) == ["A", "a"]
+    assert run(act) == ["G", "Z", "z"]
 
 
-def test_an_error_of_one_picture_is_its_own():
+@pytest.mark.parametrize(
+    ("name", "message", "done"),
+    [
+        ("?", "unreadable", ["A", "?", "a", "C", "c", "D", "d"]),
+        ("!", "the network failed", ["A", "!", "C", "D", "a!cd", "a", "!", "c", "d"]),
+        ("*", "no answer", ["A", "*", "C", "D", "a*cd"]),
+    ],
+)
+def test_an_error_of_one_picture_is_its_own(name, message, done):
     async def act(bench):
-        first, second, bad, third = await bench.open(*[bench.faces(name) for name in "ab!c"])
-        assert (first, second, third) == ("faces of a", "faces of b", "faces of c")
+        first, bad, third, last = await bench.open(*map(bench.ask, f"a{name}cd"))
+        assert (first, third, last) == ("FACES OF A", "FACES OF C", "FACES OF D")
         assert isinstance(bad, ValueError)
+        assert str(bad) == message
 
-    assert run(act) == ["a", "b!c", "b", "!", "c"]
+    assert run(act) == done
 
 
-def test_an_error_of_a_search_is_raised_where_it_is_waited_for():
-    async def act(bench):
-        def fail():
-            raise ValueError("unreadable")
+def test_what_ends_after_the_loop_is_dropped(monkeypatch):
+    faults = []
+    monkeypatch.setattr(threading, "excepthook", faults.append)
 
-        bench.gate.set()
-        with pytest.raises(ValueError, match="unreadable"):
-            await bench.scheduler.search(fail)
-        assert await bench.search("A") == "A"
+    async def leave():
+        bench = Bench()
+        bench.ask("?")
+        while not bench.begun:
+            await asyncio.sleep(0.001)
+        return bench
 
-    assert run(act) == ["A"]
+    bench = asyncio.run(leave())
+    bench.scheduler.close()
+    bench.gate.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("dan-serve"):
+            thread.join(5)
+    assert (bench.done, faults) == (["?"], [])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any, TypeVar
 
 from starlette.applications import Starlette
@@ -116,7 +115,7 @@ class Service:
         with self.engine.buffer() as take:
             body = await read_body(request, most, take, self.settings.body_timeout_s)
             limits = (self.settings.max_batch_pictures, int(self.settings.max_body_mib * MIB))
-            lines = await self.engine.scheduler.aside(partial(split_lines, body, *limits))
+            lines = await asyncio.to_thread(split_lines, body, *limits)
             n_bytes = len(body)
             del body  # the lines hold the pictures
             with self.engine.admitted(len(lines)):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import cv2
 import numpy as np
 from msgspec import UNSET
 
@@ -22,9 +23,6 @@ from dan.service.scheduler import Scheduler
 from dan.service.schemas import AlignQuery, ModelRecord
 from dan.service.settings import MIB, ServiceSettings
 from dan.service.uploads import decode_picture
-
-FEW_FACES = 4
-"""Of a picture: up to here the event loop itself makes the record, as a thread would cost more."""
 
 MOST_RETRY_S = 30
 
@@ -57,6 +55,7 @@ class Engine:
             most_faces=MAX_BATCH,
             on_batch=metrics.batch_faces.observe,
         )
+        cv2.setNumThreads(1)  # the scheduler's threads have all cores
         self._seconds = 0.05
         self.n_pictures, self.n_buffered = 0, 0
         self._warm_up()
@@ -160,19 +159,22 @@ class Engine:
         Raises:
             ServiceError: if it is no picture of the formats and sizes that are taken.
         """
-        size_wh, search = await self.scheduler.search(lambda: self._search(data, aligner))
-        faces = await self.scheduler.faces(aligner.model.name, search)
-        faces = faces.with_confidence(query.min_confidence)
-        self.metrics.pictures.inc()
-        self.metrics.faces.inc(len(faces))
+        size_wh = (0, 0)
 
-        def record() -> dict[str, Any]:
-            told = faces.to_dict(certainty=query.certainty, pose=query.pose)
+        def search() -> Search:
+            nonlocal size_wh
+            size_wh, found = self._search(data, aligner)
+            return found
+
+        def record(faces: Faces) -> dict[str, Any]:
+            kept = faces.with_confidence(query.min_confidence)
+            told = kept.to_dict(certainty=query.certainty, pose=query.pose)
             return {"size_wh": size_wh, **told}
 
-        if query.pose or len(faces) > FEW_FACES:
-            return await self.scheduler.aside(record)
-        return record()
+        told = await self.scheduler.do(aligner.model.name, search, record)
+        self.metrics.pictures.inc()
+        self.metrics.faces.inc(len(told["faces"]))
+        return told
 
     def _search(self, data: bytes, aligner: FaceAligner) -> tuple[tuple[int, int], Search]:
         began = time.monotonic()
