@@ -93,10 +93,10 @@ def test_darkness_is_noisier_the_less_light_is_left():
 
 
 def test_flat_jpeg_blocks_stay_where_the_first_coefficient_can_say_their_level():
-    # At quality 50 the mean level of a block has steps of 16 / 8 = 2 about 128.
+    # At quality 50 the mean level of a block has steps of 16 / 8 = 2 about 128, at 25 of 4.
     levels = torch.tensor([0, 100, 128, 130, 254, 131]) / 255
     images = levels.view(-1, 1, 1, 1).expand(-1, 1, 16, 16)
-    coded = jpeg(images, torch.full((6,), 50.0))
+    coded = jpeg(images, torch.tensor([50.0, 50, 50, 50, 50, 25]))
     torch.testing.assert_close(coded[:5], images[:5])
     torch.testing.assert_close(coded[5], images[5] + 1 / 255)
 
